@@ -1,0 +1,272 @@
+"""Speech as it might also have been said and recorded: other tempo, room, noise and level."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import soxr
+
+from asr.corpora import SOUND_EXTS
+from asr.signal import SignalConfig, measure, read
+from common.manifest import read_manifest
+
+MADE_SHARE = 0.3
+"""of noises and rooms, how many are made where files are given: few files should not be learned by heart"""
+KEPT_S = 30.0
+"""noises up to this length are kept in memory; longer ones are read in pieces"""
+RESPONSE_S = 1.0
+"""of a room, as much as is used after the direct sound"""
+ONSET_S = 0.0025
+"""of a room, as much as is used before the peak of the direct sound"""
+
+
+@dataclass(frozen=True)
+class AugmentConfig:
+    """What may happen to a recording, how often and how strongly."""
+
+    speed_probability: float = 0.75
+    """how often tempo and pitch change together"""
+    speeds: tuple[float, ...] = (0.9, 0.95, 1.05, 1.1)
+    """the factors, one of which is drawn; 1.1 is faster and higher"""
+    room_probability: float = 0.3
+    """how often the recording is put into a room"""
+    rooms: str | None = None
+    """folder or manifest of impulse responses; without it rooms are made: noise that dies away"""
+    room_decay_s: tuple[float, float] = (0.1, 0.7)
+    """of made rooms, how long sound takes to fall by 60 dB"""
+    room_direct_db: tuple[float, float] = (-2.0, 14.0)
+    """of made rooms, how much stronger the direct sound is than what the room adds"""
+    noise_probability: float = 0.5
+    """how often noise is added"""
+    noises: str | None = None
+    """folder or manifest of noises; without it noise is made: white to brown, mains hum"""
+    noise_snr_db: tuple[float, float] = (5.0, 30.0)
+    """how much stronger the speech is than the noise"""
+    gain_probability: float = 0.5
+    """how often the level changes"""
+    gain_db: tuple[float, float] = (-15.0, 6.0)
+    """by how much; the peak never goes above 1"""
+
+    def __post_init__(self) -> None:
+        for name in ("speed_probability", "room_probability", "noise_probability", "gain_probability"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; choose a number from 0 to 1")
+        for name in ("room_decay_s", "room_direct_db", "noise_snr_db", "gain_db"):
+            low, high = getattr(self, name)
+            if not -200 <= low <= high <= 200:
+                raise ValueError(f"{name} goes from {low} to {high}; put the lower number first")
+        if not self.speeds or not all(0.25 <= speed <= 4 for speed in self.speeds):
+            raise ValueError(f"speeds are {self.speeds}; choose factors from 0.25 to 4, such as 0.9 1.1")
+        if self.room_decay_s[0] <= 0:
+            raise ValueError(f"room_decay_s starts at {self.room_decay_s[0]}; choose more than 0 seconds")
+
+
+class _Sound(NamedTuple):
+    """A file of noise, or of a room's response."""
+
+    source: str
+    duration_s: float
+
+
+def build_augment(
+    config: AugmentConfig, signal_config: SignalConfig
+) -> Callable[[np.ndarray, np.random.Generator], np.ndarray]:
+    """Return a function that gives samples (N,) another tempo, room, noise and level, drawn from an rng.
+
+        samples --> speed --> room --> noise --> gain --> samples
+
+    Its result is float32 in [-1, 1]; speed changes N by its factor, nothing else moves anything in time.
+    What it is given stays as it is. It can be sent to another process.
+
+    Raises:
+        ValueError: if there is no sound where `noises` or `rooms` are said to be, or one cannot be read.
+    """
+    rooms = _sounds(config.rooms) if config.rooms and config.room_probability else ()
+    noises = _sounds(config.noises) if config.noises and config.noise_probability else ()
+    return partial(
+        _augmented, config=config, rate_hz=signal_config.sample_rate_hz, rooms=rooms, noises=noises
+    )
+
+
+def _augmented(
+    values: np.ndarray,
+    rng: np.random.Generator,
+    *,
+    config: AugmentConfig,
+    rate_hz: int,
+    rooms: tuple[_Sound, ...],
+    noises: tuple[_Sound, ...],
+) -> np.ndarray:
+    samples = values
+    if rng.random() < config.speed_probability:
+        samples = change_speed(samples, config.speeds[rng.integers(len(config.speeds))])
+    if rng.random() < config.room_probability:
+        samples = put_into_room(samples, _draw_room(config, rooms, rate_hz, rng))
+    if rng.random() < config.noise_probability:
+        noise = _draw_noise(len(samples), noises, rate_hz, rng)
+        samples = add_noise(samples, noise, rng.uniform(*config.noise_snr_db))
+    if rng.random() < config.gain_probability:
+        samples = samples * np.float32(10 ** (rng.uniform(*config.gain_db) / 20))
+    if samples is values:
+        return values
+    peak = max(samples.max(), -samples.min())
+    return samples / peak if peak > 1 else samples
+
+
+def change_speed(samples: np.ndarray, factor: float) -> np.ndarray:
+    """Return `samples` (N,) said `factor` times as fast, and as much higher (N / factor,)."""
+    return soxr.resample(samples, factor, 1.0, quality="HQ").astype(np.float32, copy=False)
+
+
+def put_into_room(samples: np.ndarray, response: np.ndarray) -> np.ndarray:
+    """Return `samples` (N,) convolved with a room's impulse `response` (M,), at the same time and level.
+
+    The result is moved by the place of the response's peak, so that the direct sound stays where it was,
+    and scaled to the power of `samples`; N remains.
+    """
+    N, delay = len(samples), int(np.abs(response).argmax())
+    wet = _convolved(samples, response)[delay : delay + N]
+    power, wet_power = np.dot(samples, samples), np.dot(wet, wet)
+    return wet * np.float32(math.sqrt(power / wet_power)) if wet_power > 0 else samples
+
+
+def add_noise(samples: np.ndarray, noise: np.ndarray, snr_db: float) -> np.ndarray:
+    """Return `samples` (N,) plus `noise` (N,) so scaled that the speech has `snr_db` more power.
+
+    Silence has no such level and stays as it is; so does speech to which silence is added.
+    """
+    power, noise_power = np.dot(samples, samples), np.dot(noise, noise)
+    if power == 0 or noise_power == 0:
+        return samples
+    return samples + noise * np.float32(math.sqrt(power / noise_power) * 10 ** (-snr_db / 20))
+
+
+def make_noise(length: int, rate_hz: int, rng: np.random.Generator) -> np.ndarray:
+    """Return noise (length,) of some colour from white to brown, one time in four with mains hum."""
+    size = min(2 ** math.ceil(math.log2(max(length, 2))), 2**17)
+    frequencies = np.maximum(np.arange(size // 2 + 1, dtype=np.float32) * (rate_hz / size), 20)
+    spectrum = rng.standard_normal((2, size // 2 + 1), dtype=np.float32)
+    spectrum *= frequencies ** -np.float32(rng.uniform(0, 1))  # power 1/f^2 at most
+    noise = np.fft.irfft(spectrum[0] + 1j * spectrum[1])  # (size,), seamless where it repeats
+    if rng.random() < 0.25:
+        noise = noise / noise.std() + rng.uniform(0.5, 5) * np.resize(_make_hum(rate_hz, rng), size)
+    return _looped(noise.astype(np.float32), length, int(rng.integers(size)))
+
+
+def _make_hum(rate_hz: int, rng: np.random.Generator) -> np.ndarray:
+    """Return a second of 50 or 60 Hz with its overtones, which repeats without a seam."""
+    seconds = np.arange(rate_hz) / rate_hz
+    hum = np.zeros(rate_hz)
+    base_hz = int(rng.choice((50, 60)))
+    for overtone in range(1, 9):
+        phase, level = rng.uniform(0, 2 * np.pi), rng.uniform(0, 1) / overtone
+        hum += level * np.sin(2 * np.pi * base_hz * overtone * seconds + phase)
+    return hum / hum.std()
+
+
+def make_response(decay_s: float, direct_db: float, rate_hz: int, rng: np.random.Generator) -> np.ndarray:
+    """Return the impulse response of a made room: a direct sound of 1, then noise that dies away.
+
+    Args:
+        decay_s: time in which the noise falls by 60 dB.
+        direct_db: power of the direct sound over that of all the noise.
+        rate_hz: samples per second.
+        rng: draws the noise, and after how many milliseconds it begins.
+    """
+    length = max(math.ceil(min(decay_s, RESPONSE_S) * rate_hz), 8)
+    start = min(int(rng.uniform(0.001, 0.01) * rate_hz) + 1, length - 2)
+    response = rng.standard_normal(length, dtype=np.float32)
+    response[2:] += response[1:-1] + 0.5 * response[:-2]  # walls swallow the high tones
+    response *= np.exp(
+        np.arange(length, dtype=np.float32) * np.float32(-math.log(1000) / (decay_s * rate_hz))
+    )
+    response[: start + 1] = 0
+    response *= np.float32(10 ** (-direct_db / 20) / math.sqrt(np.dot(response, response)))
+    response[0] = 1
+    return response
+
+
+def _draw_room(
+    config: AugmentConfig, rooms: tuple[_Sound, ...], rate_hz: int, rng: np.random.Generator
+) -> np.ndarray:
+    if not rooms or rng.random() < MADE_SHARE:
+        return make_response(
+            rng.uniform(*config.room_decay_s), rng.uniform(*config.room_direct_db), rate_hz, rng
+        )
+    return _read_response(rooms[rng.integers(len(rooms))].source, rate_hz)
+
+
+def _draw_noise(
+    length: int, noises: tuple[_Sound, ...], rate_hz: int, rng: np.random.Generator
+) -> np.ndarray:
+    if not noises or rng.random() < MADE_SHARE:
+        return make_noise(length, rate_hz, rng)
+    sound = noises[rng.integers(len(noises))]
+    start_s = rng.uniform(0, sound.duration_s)
+    if sound.duration_s <= KEPT_S:
+        return _looped(_read_noise(sound.source, rate_hz), length, int(start_s * rate_hz))
+    duration_s = max(length / rate_hz, 1.0)
+    start_s = min(start_s, max(sound.duration_s - duration_s, 0))
+    end_s = min(start_s + duration_s, sound.duration_s)
+    piece = read(f"{sound.source}[{start_s:.4f},{end_s:.4f}]", SignalConfig(rate_hz)).values
+    return _looped(piece, length, 0)
+
+
+def _sounds(path: str) -> tuple[_Sound, ...]:
+    place = Path(path)
+    if place.is_dir():
+        files = sorted(str(file) for file in place.rglob("*") if file.suffix.lower() in SOUND_EXTS)
+        sounds = tuple(_Sound(file, measure(file)) for file in files)
+    else:
+        sounds = tuple(
+            _Sound(example.source, measure(example.source) if example.length is None else example.length)
+            for example in read_manifest(place, ("audio_filepath", "source"), ("duration", "length"))
+        )
+    if not sounds:
+        raise ValueError(f"{path}: has no sound files ({' '.join(SOUND_EXTS)}); name another folder")
+    return sounds
+
+
+@lru_cache(maxsize=32)  # 61 MB at 16 kHz
+def _read_noise(source: str, rate_hz: int) -> np.ndarray:
+    return read(source, SignalConfig(rate_hz)).values
+
+
+@lru_cache(maxsize=256)  # 16 MB at 16 kHz
+def _read_response(source: str, rate_hz: int) -> np.ndarray:
+    """Return the response (M,) from just before its peak on: what comes earlier is noise of the recording."""
+    response = read(source, SignalConfig(rate_hz)).values
+    peak = int(np.abs(response).argmax())
+    if response[peak] == 0:
+        raise ValueError(f"{source}: is silent, the response of a room was wanted; remove it")
+    return response[max(peak - round(ONSET_S * rate_hz), 0) : peak + round(RESPONSE_S * rate_hz)].copy()
+
+
+def _looped(sound: np.ndarray, length: int, start: int) -> np.ndarray:
+    """Return `length` samples of `sound` from `start` on, and again from its beginning at its end."""
+    if start + length <= len(sound):
+        return sound[start : start + length]
+    return np.resize(np.roll(sound, -start), length)
+
+
+def _convolved(samples: np.ndarray, response: np.ndarray) -> np.ndarray:
+    """Return the convolution (at least N + M - 1,), in blocks, so that it takes as long for any N.
+
+    samples   |--step--|--step--|--step--|     each block padded to `size`,
+    results   |--------+--M--|                 what goes beyond a step is added
+                       |--------+--M--|        to the next
+    """
+    size = 2 ** math.ceil(math.log2(4 * len(response)))
+    step = size - len(response) + 1
+    count = math.ceil(len(samples) / step) + 1
+    blocks = np.zeros((count, step), np.float32)
+    blocks.reshape(-1)[: len(samples)] = samples
+    spectrum = np.fft.rfft(blocks, size) * np.fft.rfft(response, size)
+    results = np.fft.irfft(spectrum, size)  # (count, size)
+    wet = results[:, :step].copy()
+    wet[1:, : size - step] += results[:-1, step:]
+    return wet.reshape(-1).astype(np.float32, copy=False)

@@ -1,0 +1,160 @@
+"""Sound to features: log-mel spectrogram, normalisation, SpecAugment and a CNN that shortens time.
+
+    samples (B, N) -> log-mel (B, 1, mels, frames) -> 5x5, stride -> 3x3, pool -> 3x3, pool -> (B, S, D)
+
+The spectrogram is part of the model: what was trained is what is evaluated, exported and served.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torchaudio.transforms import FrequencyMasking, MelSpectrogram
+
+from asr.signal import SignalConfig
+from common.convolution import ConvBlock, zero_padding
+
+SILENCE = 1e-6
+"""Power added before the logarithm: about -60 dB of a full-scale tone's mel energy."""
+
+
+@dataclass(frozen=True)
+class FrontEndConfig:
+    """The spectrogram and the convolutional network over it."""
+
+    mels: int = 80
+    """Bands of the mel spectrogram."""
+    window_ms: float = 25.0
+    """Length of an analysis window."""
+    hop_ms: float = 10.0
+    """From one window to the next."""
+    normalise: Literal["utterance", "global"] = "utterance"
+    """Each band to mean 0 and deviation 1, over the utterance or over a sample of the training data."""
+    subsampling: Literal[2, 3, 4] = 3
+    """Windows to one step: 3 gives 33 steps a second; fast speech in small letters needs 2 or 3."""
+    channels: tuple[int, int, int] = (32, 64, 96)
+    """Maps of the three blocks."""
+    deep: bool = False
+    """Add a second convolution with a shortcut to the last two blocks."""
+    feature_dropout: float = 0.1
+    """Share of the last block's maps silenced while training."""
+    mask_bands: int = 15
+    """SpecAugment (Park et al. 2019): the widest stripe of mel bands, of which there are two; 0: none."""
+    mask_frames: int = 40
+    """SpecAugment: the longest stripe of windows, of which there are two or more; 0 for none."""
+    mask_share: float = 0.15
+    """SpecAugment: the largest share of windows that the stripes in time may silence together."""
+
+
+class SpectrogramFrontEnd(nn.Module):
+    """The spectrogram and the CNN over it.
+
+    Attributes:
+        stride: samples to one step, exactly: step s is centred on samples [s x stride, (s + 1) x stride).
+        feature_size: D.
+        shortest: shorter recordings are padded to this many samples, which give a step.
+    """
+
+    def __init__(self, config: FrontEndConfig, signal: SignalConfig) -> None:
+        super().__init__()
+        self.config = config
+        rate = signal.sample_rate_hz
+        if config.mels < 8 or len(config.channels) != 3 or not 1 <= config.hop_ms <= config.window_ms:
+            raise ValueError(
+                f"mels {config.mels}, channels {config.channels}, hop_ms {config.hop_ms}, window_ms"
+                f" {config.window_ms}: 8 mels or more, three channels and 1 <= hop_ms <= window_ms are wanted"
+            )
+        self.hop = round(rate * config.hop_ms / 1000)
+        window = round(rate * config.window_ms / 1000)
+        self.fft = 1 << (window - 1).bit_length()
+        self.spectrogram = MelSpectrogram(
+            rate, n_fft=self.fft, win_length=window, hop_length=self.hop, n_mels=config.mels, center=False
+        )
+        for buffer in ("spectrogram.window", "mel_scale.fb"):  # rebuilt from the configuration, not stored
+            owner, _, name = buffer.rpartition(".")
+            self.spectrogram.get_submodule(owner)._non_persistent_buffers_set.add(name)
+        self.register_buffer("band_mean", torch.zeros(config.mels))
+        self.register_buffer("band_deviation", torch.ones(config.mels))
+        self.band_mean: Tensor
+        self.band_deviation: Tensor
+        first, second = {2: (2, 1), 3: (3, 1), 4: (2, 2)}[config.subsampling]
+        one, two, three = config.channels
+        self.blocks = nn.ModuleList(
+            [
+                ConvBlock(1, one, kernel=(5, 5), stride=(2, first)),
+                ConvBlock(one, two, pool=(2, second), residual=config.deep),
+                ConvBlock(two, three, pool=(2, 1), residual=config.deep, dropout=config.feature_dropout),
+            ]
+        )
+        self.stride = self.shortest = self.hop * config.subsampling
+        self.feature_size = three * ((config.mels + 1) // 2 // 4)
+
+    def output_lengths(self, lengths: Tensor) -> Tensor:
+        """Return the steps (B,) that `lengths` (B,) samples give."""
+        lengths = lengths // self.hop
+        for block in self.blocks:
+            lengths = block.output_lengths(lengths)
+        return lengths
+
+    def log_mel(self, signals: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the log-mel spectrogram (B, mels, frames) of samples (B, N), and its lengths (B,)."""
+        samples = torch.arange(signals.shape[1], device=signals.device)
+        behind = samples >= lengths.to(signals.device).unsqueeze(1)  # (B, N)
+        side = (self.fft - self.hop) // 2  # so that window f is centred on hop f, and N / hop windows fit
+        padded = functional.pad(signals.float().masked_fill(behind, 0.0), (side, self.fft - self.hop - side))
+        with torch.autocast(signals.device.type, enabled=False):
+            return (self.spectrogram(padded) + SILENCE).log(), lengths // self.hop
+
+    def fit(self, signals: Iterable[Tensor]) -> None:
+        """Set the global mean and deviation of each band from `signals`, each (N,)."""
+        total, square, count = torch.zeros(self.config.mels), torch.zeros(self.config.mels), 0
+        for signal in signals:
+            bands, _ = self.log_mel(signal.unsqueeze(0), torch.tensor([signal.shape[0]]))
+            total += bands[0].sum(1)
+            square += bands[0].square().sum(1)
+            count += bands.shape[2]
+        if count == 0:
+            raise ValueError("global normalisation needs at least one training example with a full window")
+        self.band_mean.copy_(total / count)
+        self.band_deviation.copy_((square / count - self.band_mean.square()).clamp_min(1e-4).sqrt())
+
+    def forward(self, signals: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Return features (B, S, D) and their lengths (B,) of `signals` (B, N), `lengths` samples long."""
+        bands, lengths = self.log_mel(signals, lengths)  # (B, mels, frames)
+        maps = self._normalise(bands.unsqueeze(1), lengths)  # (B, 1, mels, frames)
+        if self.training:
+            maps = self._mask(maps, lengths)
+        maps = zero_padding(maps, lengths).contiguous(memory_format=torch.channels_last)
+        for block in self.blocks:
+            maps, lengths = block(maps, lengths)  # (B, channels, height, S)
+        return maps.permute(0, 3, 1, 2).flatten(2), lengths  # (B, S, channels x height)
+
+    def _normalise(self, maps: Tensor, lengths: Tensor) -> Tensor:
+        if self.config.normalise == "global":
+            return (maps - self.band_mean[:, None]) / self.band_deviation[:, None]
+        count = lengths.to(maps.device).clamp_min(1)[:, None, None, None]
+        mean = zero_padding(maps, lengths).sum(3, keepdim=True) / count  # (B, 1, mels, 1)
+        centred = zero_padding(maps - mean, lengths)
+        deviation = (centred.square().sum(3, keepdim=True) / count).sqrt()
+        return centred / (deviation + 0.05)  # a silent band stays silent
+
+    def _mask(self, maps: Tensor, lengths: Tensor) -> Tensor:
+        """Silence stripes of bands, and of windows, by each utterance's length."""
+        config, (B, _, _, frames) = self.config, maps.shape
+        if config.mask_bands:
+            bands = FrequencyMasking(config.mask_bands, iid_masks=True)
+            maps = bands(bands(maps))
+        if config.mask_frames and config.mask_share:
+            stripes = max(2, int(frames * config.mask_share / config.mask_frames))
+            real = lengths.to(maps.device).unsqueeze(1)  # (B, 1)
+            position = torch.arange(frames, device=maps.device)
+            for _ in range(stripes):
+                longest = (real * config.mask_share / stripes).clamp_max(config.mask_frames)
+                width = (torch.rand(B, 1, device=maps.device) * longest).round().clamp_max(longest.floor())
+                start = (torch.rand(B, 1, device=maps.device) * (real - width + 1)).floor()
+                hidden = (position >= start) & (position < start + width)  # (B, frames)
+                maps = maps.masked_fill(hidden[:, None, None, :], 0.0)
+        return maps

@@ -1,0 +1,30 @@
+"""Speech as samples."""
+
+from asr.corpora import CorpusConfig, read_corpus
+from asr.signal import SignalConfig, expand, measure, read, render, steps_per_length
+from common.modality import Modality, Training
+
+
+def _training() -> Training:
+    from asr.augment import AugmentConfig, build_augment
+    from asr.front_end import FrontEndConfig, SpectrogramFrontEnd
+
+    return Training(AugmentConfig, build_augment, FrontEndConfig, SpectrogramFrontEnd)
+
+
+ASR = Modality(
+    name="asr",
+    item="utterance",
+    unit="s",
+    length_unit="seconds",
+    batch_budget=160.0,
+    signal_config=SignalConfig,
+    corpus_config=CorpusConfig,
+    read=read,
+    expand=expand,
+    measure=measure,
+    steps_per_length=steps_per_length,
+    corpora=read_corpus,
+    render=render,
+    training=_training,
+)

@@ -1,0 +1,423 @@
+"""Sound files as samples at the rate of the model, and samples as a picture to look at."""
+
+import io
+import math
+import os
+import re
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import soundfile
+import soxr
+from PIL import Image
+
+from common.manifest import source_file
+from common.modality import Rendering, Signal, Source
+
+SHORTEST_S = 0.025
+"""one analysis window; less than that holds no speech"""
+OVERSHOOT_S = 0.5
+"""by how much a segment may end after its recording, as in Kaldi's extract-segments"""
+BLOCK_FRAMES = 2**20
+LARGEST = 1e30
+"""of a float file; what is larger overflows where samples are added"""
+UNBOUNDED = 0x7FFF_0000
+"""bytes; a header with this or more was written before the length was known (ffmpeg and sox into a pipe)"""
+MP3_SLACK = 4
+"""frames of an MP3: an index, and the encoder's delay and padding"""
+MP3_KBITS = (
+    (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+    (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
+)
+"""of MPEG 2 and 2.5, and of MPEG 1"""
+SEGMENT = re.compile(r"\[(?P<start>\d+(?:\.\d+)?),(?P<end>\d+(?:\.\d+)?)?\]$")
+
+
+@dataclass(frozen=True)
+class SignalConfig:
+    """The form in which a model wants sound."""
+
+    sample_rate_hz: int = 16_000
+    """samples per second the model is trained on; every file is resampled to it"""
+    max_duration_s: float = 3600.0
+    """longer recordings are refused: split them first"""
+
+    def __post_init__(self) -> None:
+        if not 1000 <= self.sample_rate_hz <= 384_000:
+            raise ValueError(f"sample_rate_hz is {self.sample_rate_hz}; choose 1000 to 384000, such as 16000")
+        if not self.max_duration_s > 0:
+            raise ValueError(f"max_duration_s is {self.max_duration_s}; choose a positive number of seconds")
+
+
+def read(source: Source, config: SignalConfig) -> Signal:
+    """Return the sound of `source` as float32 samples (N,) in [-1, 1] at the rate of `config`.
+
+    Channels are averaged. A file whose samples go beyond 1 (float files, lossy codecs) is scaled down to
+    a peak of 1; it is never clipped, and never made louder. Silence is sound.
+
+    Args:
+        source: wav, flac, ogg, opus, mp3, aiff and what else libsndfile knows: a path, or an open binary
+            stream; "talk.wav[12.5,15.75]" is what is said between these seconds, "talk.wav[12.5,]" all
+            that follows.
+        config: the rate of the samples, and how long a recording may be.
+
+    Raises:
+        ValueError: one sentence, for anything that cannot be read whole.
+    """
+    name = _name(source)
+    with _opened(source) as sound:
+        part = _part(source, sound)
+        duration_s = part.frames / sound.samplerate
+        if duration_s > config.max_duration_s:
+            raise ValueError(
+                f"{name}: is {duration_s:.0f} s long, at most {config.max_duration_s:.0f} s were wanted; "
+                "split it, or raise the longest duration"
+            )
+        if duration_s < SHORTEST_S:
+            raise ValueError(
+                f"{name}: is {duration_s:.4f} s long, at least {SHORTEST_S} s were wanted; drop it"
+            )
+        samples = _resampled(_mono(sound, part, name), sound.samplerate, config.sample_rate_hz)
+    peak = max(samples.max(), -samples.min())
+    if peak > 1:
+        samples /= peak
+    return Signal(samples, 1 / config.sample_rate_hz)
+
+
+def expand(source: str) -> list[str]:
+    """Return the readable sources in one file: the file itself, a recording has no pages."""
+    return [source]
+
+
+def measure(source: str) -> float:
+    """Return the length of `source` in seconds, from its header.
+
+    Raises:
+        ValueError: one sentence, for anything that is no sound file or is visibly cut short.
+    """
+    with _opened(source) as sound:
+        return float(_part(source, sound).frames / sound.samplerate)
+
+
+def steps_per_length(config: SignalConfig) -> float:
+    """Return the number of samples in one second."""
+    return float(config.sample_rate_hz)
+
+
+class _Part(NamedTuple):
+    """The frames of a file that are wanted: `frames` of them, from `start` on."""
+
+    start: int
+    frames: int
+
+
+def _name(source: Source) -> str:
+    if isinstance(source, str | Path):
+        return str(source)
+    return str(getattr(source, "name", "the stream"))
+
+
+@contextmanager
+def _opened(source: Source) -> Iterator[soundfile.SoundFile]:
+    name = _name(source)
+    file: str | io.BytesIO
+    if isinstance(source, str | Path):
+        file = _checked(source_file(str(source)))
+    else:
+        content = source.read()
+        if not content:
+            raise ValueError(f"{name}: is empty, a sound file was wanted; record it anew or drop it")
+        file = io.BytesIO(content)
+    try:
+        sound = soundfile.SoundFile(file)
+    except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: headerless, by the name's ".raw"
+        reason = _reason(error)
+        raise ValueError(
+            f"{name}: cannot be read as sound ({reason}); convert it to wav, flac, ogg, opus or mp3"
+        ) from None
+    with sound:
+        _refuse_cut(sound, name)
+        if sound.subtype == "MPEG_LAYER_III":
+            if isinstance(file, io.BytesIO):
+                counted = _mp3_frames(file.getvalue())
+            else:
+                counted = _mp3_file_frames(file, os.stat(file).st_mtime_ns)
+            _refuse_mp3_of_other_length(sound, counted, name)
+        yield sound
+
+
+def _reason(error: Exception) -> str:
+    if not isinstance(error, soundfile.LibsndfileError):
+        return "raw samples without a header"
+    if error.code == 7:  # what libsndfile says of an MP3 without a whole frame: "file does not exist"
+        return "damaged, or of an unknown format"
+    return str(error.error_string).removeprefix("Error : ").rstrip(".")
+
+
+def _checked(path: str) -> str | io.BytesIO:
+    try:
+        status = os.stat(path)
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be read ({error.strerror}); name a sound file") from None
+    if stat.S_ISDIR(status.st_mode):
+        raise ValueError(f"{path}: is a folder, a sound file was wanted; name a file in it")
+    if not stat.S_ISREG(status.st_mode):  # a pipe: libsndfile must seek
+        return io.BytesIO(Path(path).read_bytes())
+    if status.st_size == 0:
+        raise ValueError(f"{path}: is empty, a sound file was wanted; record it anew or drop it")
+    return path
+
+
+def _refuse_cut(sound: soundfile.SoundFile, name: str) -> None:
+    """Raise a ValueError if the header promises more than is there.
+
+    libsndfile mends the count of frames without a word, but writes what it found into its log:
+    "data : 96000 (should be 57582)" in a WAV file of which the end is missing.
+    """
+    if sound.frames >= 2**62:
+        raise ValueError(
+            f"{name}: does not say how long it is, as what is written into a pipe; encode it into a file"
+        )
+    # riff in small letters: W64, which says so of the whole file only
+    for kind, promised, present in re.findall(
+        r"^\s*(data|SSND|riff|Data Size)\s*: (\d+) \(should be (\d+)\)", sound.extra_info, re.MULTILINE
+    ):
+        if int(present) < int(promised) - 16 and int(promised) < UNBOUNDED:
+            raise ValueError(
+                f"{name}: is cut short: its header promises {promised} bytes ({kind}) and "
+                f"{present} are there; get the whole file"
+            )
+    for present, promised in re.findall(
+        r"Calculated frame count (\d+) does not match value from 'ds64' chunk of (\d+)", sound.extra_info
+    ):
+        if int(present) < int(promised):
+            raise ValueError(
+                f"{name}: is cut short: its header promises {promised} frames and {present} are there; "
+                "get the whole file"
+            )
+    if "Junk after the last page" in sound.extra_info:
+        raise ValueError(
+            f"{name}: breaks off, or goes on with a second stream, after "
+            f"{sound.frames / sound.samplerate:.2f} s; get the whole file, or split it"
+        )
+
+
+def _refuse_mp3_of_other_length(sound: soundfile.SoundFile, counted: int, name: str) -> None:
+    """Raise a ValueError if an MP3 does not have the `counted` samples, about.
+
+    Without an index, its length is guessed from its first frame, and where that is too short, or several
+    files were joined, libsndfile leaves out the rest without a word.
+    """
+    if counted and abs(counted - sound.frames) > MP3_SLACK * (1152 if sound.samplerate >= 32000 else 576):
+        raise ValueError(
+            f"{name}: seems by its header to have {sound.frames / sound.samplerate:.2f} s and has "
+            f"{counted / sound.samplerate:.2f} s; get the whole file, or convert it to flac"
+        )
+
+
+@lru_cache(maxsize=64)  # a long recording may be read in many segments
+def _mp3_file_frames(path: str, _mtime_ns: int) -> int:
+    return _mp3_frames(Path(path).read_bytes())
+
+
+def _mp3_frames(content: bytes) -> int:
+    """Return the samples in each channel of an MP3, from the headers of its frames (ISO 11172-3).
+
+        11111111 111VV01P BBBBRRA.    V version, P protected, B bit rate, R sample rate, A a byte added
+
+    A frame that only holds an index counts; 0 if no frames were found.
+    """
+    place, samples = 0, 0
+    if content[:3] == b"ID3" and len(content) > 10:  # its size in 4 x 7 bits
+        place = 10 + sum(byte << shift for byte, shift in zip(content[6:10], (21, 14, 7, 0), strict=True))
+    while 0 <= place <= len(content) - 4:
+        frame = _mp3_frame(content, place)
+        if frame is None:
+            place = content.find(b"\xff", place + 1)
+        else:
+            place += frame.size
+            samples += frame.samples
+    return samples
+
+
+class _Mp3Frame(NamedTuple):
+    size: int
+    samples: int
+
+
+def _mp3_frame(content: bytes, place: int) -> _Mp3Frame | None:
+    first, second, third = content[place : place + 3]
+    version, index, rate = second >> 3 & 3, third >> 4, third >> 2 & 3
+    if first != 0xFF or second & 0xE6 != 0xE2 or version == 1 or index in {0, 15} or rate == 3:
+        return None
+    kbits = MP3_KBITS[version == 3][index]
+    rate_hz = (44100, 48000, 32000)[rate] >> (0, 1, 2)[(3, 2, 0).index(version)]
+    samples = 1152 if version == 3 else 576
+    return _Mp3Frame(samples * kbits * 125 // rate_hz + (third >> 1 & 1), samples)
+
+
+def _part(source: Source, sound: soundfile.SoundFile) -> _Part:
+    frames = int(sound.frames)
+    found = SEGMENT.search(str(source)) if isinstance(source, str | Path) else None
+    if found is None or source_file(str(source)) == str(source):
+        return _Part(0, frames)
+    whole_s = frames / sound.samplerate
+    start_s = float(found["start"])
+    end_s = whole_s if found["end"] is None else float(found["end"])
+    if not start_s < min(end_s, whole_s) or end_s > whole_s + OVERSHOOT_S:
+        raise ValueError(
+            f"{source}: the recording has {whole_s:.3f} s and a segment of it must end after it starts; "
+            "correct the times"
+        )
+    start, end = (round(seconds * sound.samplerate) for seconds in (start_s, min(end_s, whole_s)))
+    return _Part(start, min(end, frames) - start)
+
+
+def _mono(sound: soundfile.SoundFile, part: _Part, name: str) -> Iterator[np.ndarray]:
+    """Yield blocks (N,) of the mean of all channels; what the header promised must be there, and finite."""
+    done = 0
+    try:
+        if part.start:
+            sound.seek(part.start)
+        while done < part.frames:
+            block = sound.read(min(BLOCK_FRAMES, part.frames - done), dtype="float32", always_2d=True)
+            if not len(block):
+                break
+            numbers = np.abs(block) < LARGEST  # not so for NaN
+            if not numbers.all():
+                time_s = (part.start + done + int(numbers.all(1).argmin())) / sound.samplerate
+                raise ValueError(
+                    f"{name}: the sample at {time_s:.3f} s is not a finite number below {LARGEST:g}; "
+                    "record it anew"
+                )
+            done += len(block)
+            yield block[:, 0] if block.shape[1] == 1 else block.mean(1)
+    except soundfile.LibsndfileError as error:
+        # the frames before the break are lost with the block; FLAC: the seek after a short read fails
+        raise ValueError(
+            f"{name}: is cut short or damaged: its header promises {part.frames / sound.samplerate:.2f} s "
+            f"and decoding fails after {_decodable_s(sound, part):.2f} s ({_reason(error)}); "
+            "get the whole file"
+        ) from None
+    if (part.frames - done) / sound.samplerate > 0.05:  # MP3: a frame or two of the encoder's delay
+        raise ValueError(
+            f"{name}: is cut short: its header promises {part.frames / sound.samplerate:.2f} s and "
+            f"{done / sound.samplerate:.2f} s are there; get the whole file"
+        )
+
+
+def _decodable_s(sound: soundfile.SoundFile, part: _Part) -> float:
+    """Return after how many seconds decoding fails, to a tenth."""
+    step, done = max(sound.samplerate // 10, 1), 0
+    file = sound.name if isinstance(sound.name, str | os.PathLike) else None
+    try:
+        if file is None:
+            sound.seek(0)
+        with soundfile.SoundFile(file) if file is not None else sound as again:
+            again.seek(part.start)
+            while done < part.frames and len(again.read(step, dtype="float32")):
+                done += step
+    except soundfile.LibsndfileError:
+        pass
+    return done / sound.samplerate
+
+
+def _resampled(blocks: Iterator[np.ndarray], rate_hz: int, wanted_hz: int) -> np.ndarray:
+    if rate_hz == wanted_hz:
+        return np.ascontiguousarray(np.concatenate(list(blocks)))
+    stream = soxr.ResampleStream(rate_hz, wanted_hz, 1, dtype="float32", quality="HQ")
+    pieces = [stream.resample_chunk(np.ascontiguousarray(block)) for block in blocks]
+    pieces.append(stream.resample_chunk(np.zeros(0, np.float32), last=True))
+    return np.concatenate(pieces)
+
+
+# --- for the eye and the ear
+
+
+COLOURS = (
+    (0, 0, 4),
+    (40, 11, 84),
+    (101, 21, 110),
+    (159, 42, 99),
+    (212, 72, 66),
+    (245, 125, 21),
+    (250, 193, 39),
+    (252, 255, 164),
+)
+"""from faint to strong, evenly growing in lightness, so that a grey print shows the same"""
+PICTURE_HEIGHT_PX = 128
+PICTURE_WIDTH_PX = 4000
+"""at most; up to there 10 ms are a pixel"""
+RANGE_DB = 65.0
+SHADES = 64
+MP3_RATES_HZ = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
+
+
+def render(values: np.ndarray, config: SignalConfig) -> Rendering:
+    """Return a log-mel spectrogram of samples (N,) as PNG, low tones below, and the sound as MP3.
+
+    10 ms are a pixel, more in a recording of over 40 s.
+    """
+    levels = _mel_levels_db(values, config.sample_rate_hz)  # (W, PICTURE_HEIGHT_PX)
+    top = np.quantile(levels, 0.998)
+    shades = np.clip((levels - top + RANGE_DB) / RANGE_DB, 0, 1)
+    picture = Image.fromarray(((SHADES - 1) * shades.T[::-1]).round().astype(np.uint8))
+    picture.putpalette(_palette())
+    png = io.BytesIO()
+    picture.save(png, "PNG")
+    return Rendering(png.getvalue(), _mp3(values, config.sample_rate_hz))
+
+
+def _mel_levels_db(values: np.ndarray, rate_hz: int) -> np.ndarray:
+    """Return the power in dB (W, PICTURE_HEIGHT_PX) of 25 ms windows in mel bands."""
+    window = np.hanning(round(0.025 * rate_hz) + 2)[1:-1].astype(np.float32)
+    hop = max(round(0.01 * rate_hz), math.ceil(len(values) / PICTURE_WIDTH_PX))
+    padded = np.pad(values.astype(np.float32), (len(window) // 2, len(window)))
+    starts = np.arange(0, len(values), hop)
+    filters = _mel_filters(rate_hz, len(window))
+    levels = np.empty((len(starts), PICTURE_HEIGHT_PX), np.float32)
+    for first in range(0, len(starts), 1000):
+        some = starts[first : first + 1000]
+        frames = padded[some[:, None] + np.arange(len(window))]
+        spectrum = np.fft.rfft(frames * window, n=_fft_size(len(window)))
+        levels[first : first + 1000] = (spectrum.real**2 + spectrum.imag**2) @ filters
+    return 10 * np.log10(levels + 1e-7)
+
+
+def _fft_size(window: int) -> int:
+    # four times the window: 128 bands find a bin each, even the narrow low ones
+    return int(4 * 2 ** math.ceil(math.log2(window)))
+
+
+@lru_cache(maxsize=8)
+def _mel_filters(rate_hz: int, window: int) -> np.ndarray:
+    """Return triangles of area 1 (bins, PICTURE_HEIGHT_PX), even in mel = 2595 log10(1 + f / 700)."""
+    bins_hz = np.linspace(0, rate_hz / 2, _fft_size(window) // 2 + 1)
+    highest = 2595 * np.log10(1 + rate_hz / 2 / 700)
+    lowest = 2595 * np.log10(1 + min(60, rate_hz / 8) / 700)
+    edges = 700 * (10 ** (np.linspace(lowest, highest, PICTURE_HEIGHT_PX + 2) / 2595) - 1)
+    rising = (bins_hz[:, None] - edges[:-2]) / (edges[1:-1] - edges[:-2])
+    falling = (edges[2:] - bins_hz[:, None]) / (edges[2:] - edges[1:-1])
+    filters = np.clip(np.minimum(rising, falling), 0, None)
+    return (filters / filters.sum(0)).astype(np.float32)
+
+
+def _palette() -> list[int]:
+    anchors = np.linspace(0, SHADES - 1, len(COLOURS))
+    channels = [np.interp(np.arange(SHADES), anchors, channel) for channel in zip(*COLOURS, strict=True)]
+    return [int(value) for value in np.stack(channels, 1).round().reshape(-1)]
+
+
+def _mp3(values: np.ndarray, rate_hz: int) -> bytes:
+    if rate_hz not in MP3_RATES_HZ:
+        wanted_hz = next((rate for rate in MP3_RATES_HZ if rate >= rate_hz), MP3_RATES_HZ[-1])
+        values, rate_hz = soxr.resample(values, rate_hz, wanted_hz), wanted_hz
+    file = io.BytesIO()
+    soundfile.write(file, np.clip(values, -1, 1), rate_hz, format="MP3", subtype="MPEG_LAYER_III")
+    return file.getvalue()

@@ -1,0 +1,94 @@
+"""Convolutions over padded signals, shared by the front ends: no step sees padding or a batch mate.
+
+Maps are (B, channels, height, S) with the direction of reading last; lengths count steps of S. Instead of
+batch normalisation the weights are standardised (Brock et al. 2021, "Characterizing signal propagation to
+close the performance gap in unnormalized ResNets"): activations keep unit variance by construction, training
+and evaluation compute the same function, ranks need not exchange statistics, and a training step is cheaper.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+RELU_GAIN = math.sqrt(2 / (1 - 1 / math.pi))
+"""Times max(0, x) of a standard normal x has unit variance; it stands in the kernels, free of cost."""
+
+
+def zero_padding(maps: Tensor, lengths: Tensor) -> Tensor:
+    """Return `maps` (B, channels, height, S) with zeros from step `lengths` (B,) on."""
+    steps = torch.arange(maps.shape[3], device=maps.device)
+    behind = steps >= lengths.to(maps.device).unsqueeze(1)  # (B, S)
+    return maps.masked_fill(behind[:, None, None, :], 0.0)
+
+
+class StandardisedConv2d(nn.Conv2d):
+    """A convolution for a ReLU to follow: kernels of mean 0, variance RELU_GAIN^2 / fan-in, learnt gain."""
+
+    def __init__(
+        self, channels_in: int, channels_out: int, kernel: tuple[int, int], stride: tuple[int, int] = (1, 1)
+    ) -> None:
+        super().__init__(channels_in, channels_out, kernel, stride, (kernel[0] // 2, kernel[1] // 2))
+        assert self.bias is not None, "the bias is on by default"
+        nn.init.zeros_(self.bias)
+        self.gain = nn.Parameter(torch.ones(channels_out))
+
+    def standardised(self) -> Tensor:
+        """Return the kernel (channels_out, channels_in, height, steps) that is convolved with."""
+        variance, mean = torch.var_mean(self.weight, dim=(1, 2, 3), keepdim=True, correction=0)
+        scale = (
+            RELU_GAIN * self.gain[:, None, None, None] * (variance * self.weight[0].numel() + 1e-8).rsqrt()
+        )
+        return (self.weight - mean) * scale
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Return maps (B, channels_out, height', S') of `maps` (B, channels_in, height, S)."""
+        return self._conv_forward(maps, self.standardised(), self.bias)
+
+
+class ConvBlock(nn.Module):
+    """Convolution, ReLU, max-pooling; with `residual`, a second convolution around which a shortcut runs.
+
+    Args:
+        channels_in, channels_out: of the maps.
+        kernel: (height, steps), odd.
+        stride: (height, steps) of the first convolution; S' = S / stride, rounded up.
+        pool: (height, steps) of the pooling behind it; S' = S / pool, rounded down: no window in part.
+        residual: whether a second convolution with a shortcut follows the first (He et al. 2016).
+        dropout: share of whole channels silenced while training.
+    """
+
+    def __init__(
+        self,
+        channels_in: int,
+        channels_out: int,
+        kernel: tuple[int, int] = (3, 3),
+        stride: tuple[int, int] = (1, 1),
+        pool: tuple[int, int] = (1, 1),
+        residual: bool = False,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.stride, self.pool = stride, pool
+        self.convolution = StandardisedConv2d(channels_in, channels_out, kernel, stride)
+        self.second = StandardisedConv2d(channels_out, channels_out, (3, 3)) if residual else None
+        self.dropout = nn.Dropout2d(dropout)
+
+    def output_lengths(self, lengths: Tensor) -> Tensor:
+        """Return how many steps are real behind this block."""
+        return (lengths + self.stride[1] - 1) // self.stride[1] // self.pool[1]
+
+    def forward(self, maps: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Return maps (B, channels_out, height', S') of `maps` (B, channels_in, height, S), and lengths.
+
+        Padding must be zero on the way in and is zero on the way out.
+        """
+        maps = functional.relu(self.convolution(maps))  # (B, channels, height, S)
+        if self.second is not None:
+            maps = zero_padding(maps, (lengths + self.stride[1] - 1) // self.stride[1])
+            maps = (maps + functional.relu(self.second(maps))) * math.sqrt(0.5)
+        if self.pool != (1, 1):
+            maps = functional.max_pool2d(maps, self.pool)
+        lengths = self.output_lengths(lengths)
+        return zero_padding(self.dropout(maps), lengths), lengths

@@ -1,0 +1,34 @@
+"""Greedy CTC decoding: the likeliest class of each step, collapsed."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from common.alphabet import BLANK
+
+
+class Hit(NamedTuple):
+    """A label, the steps [start, end) where it was the likeliest, and its highest probability there."""
+
+    label: int
+    start: int
+    end: int
+    confidence: float
+
+
+def greedy(log_probs: np.ndarray) -> list[Hit]:
+    """Return the labels of the best path through `log_probs` (S, C), with their steps.
+
+    The best path is not always the best text, whose probability is the sum over its paths.
+    """
+    if log_probs.shape[0] == 0:
+        return []
+    best = log_probs.argmax(axis=1)  # (S,)
+    starts = np.flatnonzero(np.concatenate([[True], best[1:] != best[:-1]]))  # runs of equal classes
+    ends = np.append(starts[1:], len(best))
+    peaks = np.maximum.reduceat(log_probs[np.arange(len(best)), best], starts)
+    return [
+        Hit(int(best[start]), int(start), int(end), float(np.exp(peak)))
+        for start, end, peak in zip(starts, ends, peaks, strict=True)
+        if best[start] != BLANK
+    ]

@@ -1,0 +1,363 @@
+"""Examples: where a signal is, what it says and how long it is; written as JSON lines."""
+
+import hashlib
+import json
+import logging
+import os
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+from tqdm import tqdm
+
+log = logging.getLogger(__name__)
+
+PART = re.compile(r"(\[[^\[\]]*\]|::.*)$", re.DOTALL)
+"""the end of a source that is a part of a file: a page "[2]", a segment "[1.5,2.25]", a member "::id" """
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A signal and its text."""
+
+    source: str
+    """a file, or a part of one: "scan.tif[2]", "talk.wav[12.5,15.75]", "archive.npz::id" """
+    text: str | None
+    """what it says; None where nobody has written it down"""
+    length: float | None = None
+    """seconds of sound, or width over height of a line; None: not known yet"""
+    speaker: str = ""
+    """who speaks or writes, where known"""
+    origin: str = ""
+    """ "file:line" of the manifest, for messages"""
+
+
+class Corpus(NamedTuple):
+    """The usable examples of a corpus, and one sentence for each that is not."""
+
+    examples: list[Example]
+    problems: list[str]
+
+
+def read_manifest(
+    path: str | Path,
+    source_keys: Sequence[str] = ("source",),
+    length_keys: Sequence[str] = ("length",),
+    text_key: str = "text",
+) -> list[Example]:
+    """Return the examples of a file of JSON lines, such as `{"source": "a.png", "text": "a line"}`.
+
+    Sources are relative to the manifest's folder. Blank lines are skipped, and so are keys that are not
+    asked for; a text that is absent or null is None, and so is a length.
+
+    Args:
+        path: UTF-8, with or without a byte order mark.
+        source_keys: names under which the source may stand; the first that is there counts.
+        length_keys: names under which the length may stand.
+        text_key: the name of the text.
+
+    Raises:
+        ValueError: "path:line: ..." for a line that is not a JSON object in UTF-8, has no source, or has
+            a value of the wrong type; "path: ..." for a file that cannot be read or has no examples.
+    """
+    folder, keys = os.path.dirname(path), _Keys(source_keys, length_keys, text_key)
+    examples = []
+    try:
+        with open(path, "rb") as file:
+            for number, line in enumerate(file, 1):
+                written = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
+                if written.strip():
+                    examples.append(_example(written, f"{path}:{number}", folder, keys))
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be read ({error.strerror}); name a file of JSON lines") from error
+    if not examples:
+        raise ValueError(f'{path}: no examples in it; write one JSON object a line, with "{source_keys[0]}"')
+    return examples
+
+
+class _Keys(NamedTuple):
+    source: Sequence[str]
+    length: Sequence[str]
+    text: str
+
+
+def _example(line: bytes, origin: str, folder: str, keys: _Keys) -> Example:
+    try:
+        fields = _object(line)
+        source = _first(fields, keys.source)
+        if not isinstance(source, str) or not source:
+            raise ValueError(_wrong(fields, keys.source, source, "a file name"))
+        return Example(
+            os.path.join(folder, source),
+            _text(fields, keys.text),
+            _length(fields, keys.length),
+            _speaker(fields),
+            origin,
+        )
+    except ValueError as error:
+        raise ValueError(f"{origin}: {error}") from None
+
+
+def _object(line: bytes) -> dict[str, Any]:
+    try:
+        fields = json.loads(line.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"byte {error.start + 1} of the line is not UTF-8; convert the file to UTF-8"
+        ) from None
+    except json.JSONDecodeError as error:
+        raise ValueError(
+            f"not JSON ({error.msg} at column {error.colno}); write one JSON object a line"
+        ) from None
+    except RecursionError:
+        raise ValueError("not an example (JSON nested too deep); write one JSON object a line") from None
+    if not isinstance(fields, dict):
+        raise ValueError(f"{_short(fields)} is not a JSON object; write one JSON object a line")
+    return fields
+
+
+def _first(fields: dict[str, Any], keys: Sequence[str]) -> Any:
+    for key in keys:
+        if key in fields:
+            return fields[key]
+    return None
+
+
+def _text(fields: dict[str, Any], key: str) -> str | None:
+    text = fields.get(key)
+    if text is None:
+        return None
+    if not isinstance(text, str):
+        raise ValueError(_wrong(fields, (key,), text, "a string"))
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        surrogate = f"U+{ord(text[error.start]):04X}"
+        raise ValueError(f'"{key}" has half a character ({surrogate}); write it as UTF-8') from None
+    return text
+
+
+def _length(fields: dict[str, Any], keys: Sequence[str]) -> float | None:
+    length = _first(fields, keys)
+    if length is None:
+        return None
+    if not _is_length(length):
+        raise ValueError(_wrong(fields, keys, length, "a number, 0 or more"))
+    return float(length)
+
+
+def _is_length(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= sys.float_info.max
+
+
+def _speaker(fields: dict[str, Any]) -> str:
+    speaker = fields.get("speaker")
+    if speaker is None:
+        return ""
+    if isinstance(speaker, bool) or not isinstance(speaker, str | int):
+        raise ValueError(_wrong(fields, ("speaker",), speaker, "a string"))
+    return str(speaker)
+
+
+def _wrong(fields: dict[str, Any], keys: Sequence[str], value: object, wanted: str) -> str:
+    present = [key for key in keys if key in fields]
+    if not present:
+        names = " or ".join(f'"{key}"' for key in keys)
+        return (
+            f"no {names} among its keys ({', '.join(fields) or 'it has none'}); add {wanted} under that key"
+        )
+    return f'"{present[0]}" is {_short(value)}; make it {wanted}'
+
+
+def _short(value: object) -> str:
+    written = json.dumps(value, ensure_ascii=True)
+    return written if len(written) <= 60 else f"{written[:60]}..."
+
+
+def write_manifest(path: str | Path, examples: Iterable[Example]) -> None:
+    """Write `examples` as JSON lines that `read_manifest` reads back.
+
+    A source below the manifest's folder is written relative to it, so that the folder can be moved;
+    any other is written as an absolute path.
+    """
+    folder = os.path.join(_absolute(os.path.dirname(path)), "")
+    with written_aside(path) as file:
+        for example in examples:
+            source = _absolute(example.source)
+            if source.startswith(folder):
+                source = source[len(folder) :].lstrip(os.sep)
+            fields: dict[str, Any] = {"source": source}
+            if example.text is not None:
+                fields["text"] = example.text
+            if example.length is not None:
+                fields["length"] = example.length
+            if example.speaker:
+                fields["speaker"] = example.speaker
+            try:
+                line = json.dumps(fields, ensure_ascii=False).encode()
+            except UnicodeEncodeError:  # a file name that is not UTF-8, held in surrogates
+                line = json.dumps(fields).encode()
+            file.write(line + b"\n")
+
+
+def _absolute(path: str) -> str:
+    # not normalised: "link/.." need not be "."
+    return os.path.join(os.getcwd(), path)
+
+
+def read_text(path: str | Path) -> str:
+    r"""Return the one line of a transcription file, without its line break and otherwise as it stands.
+
+    Lines end with \n, \r\n or \r; blank lines around the one do not count, nor does a byte order mark.
+
+    Raises:
+        ValueError: for a file that cannot be read, is not UTF-8, or has no or several lines.
+    """
+    try:
+        raw = Path(path).read_bytes()
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be read ({error.strerror}); name a file of one line") from error
+    try:
+        text = raw.decode("utf-8").removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"{path}: byte {raw[error.start]:#04x} at offset {error.start} is not UTF-8; "
+            "convert the file to UTF-8"
+        ) from None
+    lines = [line for line in re.split(r"\r\n|\n|\r", text) if line and not line.isspace()]
+    if not lines:
+        raise ValueError(f"{path}: is empty, one line of text was wanted; write it or remove the file")
+    if len(lines) > 1:
+        raise ValueError(f"{path}: has {len(lines)} lines of text, one was wanted; split it, one line a file")
+    return lines[0]
+
+
+def with_lengths(
+    examples: Sequence[Example], measure: Callable[[str], float], cache: Path | None
+) -> tuple[list[Example], list[str]]:
+    """Return `examples` with every length known, and one sentence for each that could not be measured.
+
+    Those are left out of the examples returned. What was measured is kept in `cache` and taken from
+    there as long as size and time of the file remain the same.
+
+    Args:
+        examples: of which those with a length are returned as they are.
+        measure: the length of a source; ValueError or OSError if it cannot be told.
+        cache: a file of JSON lines (source, size, mtime_ns, length), made where it is missing; or None.
+    """
+    known = _read_cache(cache) if cache else {}
+    entries: dict[str, _Entry] = {}
+    measured, problems = [], []
+    unknown = sum(example.length is None for example in examples)
+    bar = tqdm(total=unknown, desc="measuring", unit=" files", disable=None if unknown else True, leave=False)
+    with bar:
+        for example in examples:
+            if example.length is not None:
+                measured.append(example)
+                continue
+            bar.update()
+            source = _absolute(example.source)
+            try:
+                status = os.stat(source_file(source))
+                entry = known.get(source)
+                if entry is None or entry[:2] != (status.st_size, status.st_mtime_ns):
+                    entry = _Entry(status.st_size, status.st_mtime_ns, measure(example.source))
+            except (ValueError, OSError) as error:
+                problems.append(_problem(example, error))
+                continue
+            entries[source] = entry
+            measured.append(replace(example, length=entry.length))
+    if cache and any(known.get(source) is not entry for source, entry in entries.items()):
+        _write_cache(cache, entries)
+    return measured, problems
+
+
+def length_cache(path: str | Path) -> Path:
+    """Return where measured lengths of the corpus at `path` are kept: a file in the user's cache folder."""
+    home = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    if not home.is_absolute():  # the XDG base directory specification has relative ones ignored
+        home = Path.home() / ".cache"
+    name = hashlib.sha256(os.fsencode(Path(path).resolve())).hexdigest()[:32]
+    return home / "amanuensis" / f"lengths-{name}.jsonl"
+
+
+def source_file(source: str) -> str:
+    """Return the file that `source` is, or is a part of: "scan.tif" for "scan.tif[2]"."""
+    if PART.search(source) is None or os.path.exists(source):
+        return source
+    return PART.sub("", source)
+
+
+def _problem(example: Example, error: Exception) -> str:
+    if isinstance(error, OSError):
+        sentence = (
+            f"{example.source}: cannot be read ({error.strerror or error}); restore it or drop the example"
+        )
+    else:
+        sentence = str(error)
+    return f"{example.origin}: {sentence}" if example.origin else sentence
+
+
+class _Entry(NamedTuple):
+    size: int
+    mtime_ns: int
+    length: float
+
+
+def _read_cache(cache: Path) -> dict[str, _Entry]:
+    try:
+        lines = cache.read_bytes().split(b"\n")
+    except OSError:
+        return {}
+    known = {}
+    for line in lines:
+        try:
+            fields = json.loads(line)
+            entry = _Entry(fields["size"], fields["mtime_ns"], fields["length"])
+            if _is_length(entry.length):
+                known[fields["source"]] = entry
+        except (ValueError, TypeError, KeyError, RecursionError):
+            continue  # a broken entry is one to be measured anew
+    return known
+
+
+def _write_cache(cache: Path, entries: dict[str, _Entry]) -> None:
+    try:
+        cache.parent.mkdir(parents=True, exist_ok=True)
+        with written_aside(cache) as file:
+            for source, entry in entries.items():
+                file.write(json.dumps({"source": source, **entry._asdict()}).encode() + b"\n")
+    except OSError as error:
+        log.warning("%s: lengths are not kept (%s); they will be measured again", cache, error.strerror)
+
+
+@contextmanager
+def written_aside(path: str | Path) -> Iterator[BinaryIO]:
+    """Open a file that takes the name `path` once it is written whole, and vanishes if an error is raised.
+
+    What stood at `path` stands there until then. A device or a pipe is written to directly.
+
+    Raises:
+        OSError: if it cannot be written, e.g. for want of space.
+    """
+    path = Path(os.path.realpath(path))  # a link stays a link
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder, a file was to be written; name a file in it")
+    if path.exists() and not path.is_file():
+        with path.open("wb") as file:
+            yield file
+        return
+    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with aside.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(path)
+    except BaseException:
+        aside.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,81 @@
+"""What a folder such as `ocr` or `asr` hands over to be trained and run."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+import numpy as np
+
+from common.manifest import Corpus
+
+Source = str | Path | BinaryIO
+
+
+class Signal(NamedTuple):
+    """A signal as a model of a given configuration wants it.
+
+    values: float32, first dimension in the direction of reading: samples (N,) in [-1, 1], or columns
+        (W, H) in [0, 1] with ink 1.
+    unit_per_step: seconds, or pixels of the original image, that one step of `values` stands for.
+    """
+
+    values: np.ndarray
+    unit_per_step: float
+
+
+class Rendering(NamedTuple):
+    """A signal for the eye and, if it sounds, for the ear: a PNG and an MP3, as bytes."""
+
+    png: bytes
+    mp3: bytes | None = None
+
+
+class Training(NamedTuple):
+    """The parts of a modality that need torch; imported when asked for, so that the rest does without.
+
+    augment_config, front_end_config: frozen dataclasses.
+    augment: `(augment_config, signal_config) -> augment one`, where `augment one` is
+        `(values, rng: np.random.Generator) -> values`.
+    front_end: `(front_end_config, signal_config) -> nn.Module` as DESIGN has it: called with signals (B, T)
+        or (B, T, H) and lengths (B,), it returns features (B, S, D) and lengths (B,); it has the
+        integers `stride` and `feature_size`, and `output_lengths(lengths)`.
+    """
+
+    augment_config: type
+    augment: Callable[[Any, Any], Callable[[np.ndarray, np.random.Generator], np.ndarray]]
+    front_end_config: type
+    front_end: Callable[[Any, Any], Any]
+
+
+@dataclass(frozen=True)
+class Modality:
+    """A kind of signal: how it is read, found in corpora, measured, shown and trained on."""
+
+    name: str
+    """the command: "ocr" """
+    item: str
+    """what one example is called: "line" """
+    unit: str
+    """of positions in transcripts: "px" or "s" """
+    length_unit: str
+    """of `Example.length`: "line heights" (width over height) or "seconds" """
+    batch_budget: float
+    """default for the padded length of one batch, in `length_unit` """
+    signal_config: type
+    """frozen dataclass: the height of lines, the rate of samples"""
+    corpus_config: type
+    """frozen dataclass: how a corpus on disk is to be understood"""
+    read: Callable[[Source, Any], Signal]
+    """`(source, signal_config)`; ValueError with one clear sentence for anything that cannot be read"""
+    expand: Callable[[str], list[str]]
+    """the readable sources in one file: the pages of a multi-page TIFF, else the file itself"""
+    measure: Callable[[str], float]
+    """the length of a source in `length_unit`, from its header where that suffices"""
+    steps_per_length: Callable[[Any], float]
+    """signal steps for one `length_unit` under this signal configuration"""
+    corpora: Callable[[str, Any], Corpus]
+    """`(path, corpus_config)`: the examples of a folder, manifest or tree, and what was wrong with others"""
+    render: Callable[[np.ndarray, Any], Rendering]
+    """`(values, signal_config)`"""
+    training: Callable[[], Training]

@@ -1,0 +1,179 @@
+"""The recurrent encoder: plain, LSTM and GRU layers, one- or two-directional, any depth.
+
+    features (B, S, D) -> layer -> layer -> ... -> encoded (B, S, E)
+
+    one layer, bidirectional:     forward  cell over  x1 x2 x3 --            E = 2 x hidden
+                                  backward cell over  x3 x2 x1 --  reversed back, concatenated
+
+Each sequence is reversed within its own length, so padding never reaches the backward cell.
+"""
+
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+Cell = Literal["lstm", "gru", "rnn_tanh", "rnn_relu"]
+
+
+class State(NamedTuple):
+    """What a unidirectional encoder remembers: `hidden` and, of the LSTM, `memory`, each (layers, B, H)."""
+
+    hidden: Tensor
+    memory: Tensor | None = None
+
+
+def reverse_within_lengths(sequences: Tensor, lengths: Tensor) -> Tensor:
+    """Return `sequences` (B, S, D), each reversed within its length; padding stays."""
+    B, S, D = sequences.shape
+    steps = torch.arange(S, device=sequences.device)  # (S,)
+    last = lengths.to(sequences.device).unsqueeze(1) - 1  # (B, 1)
+    mirrored = torch.where(steps <= last, last - steps, steps)  # (B, S)
+    rows = mirrored + S * torch.arange(B, device=sequences.device).unsqueeze(1)  # (B, S)
+    return sequences.reshape(B * S, D).index_select(0, rows.reshape(-1)).reshape(B, S, D)
+
+
+def mask_steps(sequences: Tensor, lengths: Tensor) -> Tensor:
+    """Return `sequences` (B, S, D) with zeros from step `lengths` (B,) on."""
+    steps = torch.arange(sequences.shape[1], device=sequences.device)
+    behind = steps >= lengths.to(sequences.device).unsqueeze(1)  # (B, S)
+    return sequences.masked_fill(behind.unsqueeze(2), 0.0)
+
+
+class RecurrentEncoder(nn.Module):
+    """A stack of recurrent layers over padded sequences.
+
+    The cells, with x the input, h the hidden state, s the logistic function and * the elementwise product:
+
+        rnn_tanh  h' = tanh(U x + W h + b)                              (Elman 1990)
+        rnn_relu  h' = max(0, U x + W h + b)                            (Le, Jaitly and Hinton 2015)
+        lstm      i, f, o = s(U x + W h + b) each;  g = tanh(U x + W h + b)
+                  c' = f * c + i * g;  h' = o * tanh(c')   (Hochreiter and Schmidhuber 1997; Gers et al. 2000)
+        gru       r, z = s(U x + W h + b) each;  n = tanh(U x + b + r * (W h + d))
+                  h' = (1 - z) * n + z * h                              (Cho et al. 2014)
+
+    Args:
+        input_size: D, features of a step.
+        hidden_size: H, units of one direction of one layer.
+        layers: depth, 1 or more.
+        cell: "lstm", "gru", "rnn_tanh" or "rnn_relu".
+        bidirectional: whether a second, independent pass reads from the end; then E is 2 x H, else H.
+        dropout: share of units silenced between layers while training.
+        residual: each layer reads its input through layer normalisation and adds to it (pre-norm); the first
+            layer's input is projected to E where D differs.
+
+    Raises:
+        ValueError: an unknown cell, no layers, a size below 1, or dropout outside [0, 1).
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int = 192,
+        layers: int = 2,
+        cell: Cell = "lstm",
+        bidirectional: bool = True,
+        dropout: float = 0.0,
+        residual: bool = False,
+    ) -> None:
+        super().__init__()
+        if cell not in ("lstm", "gru", "rnn_tanh", "rnn_relu"):
+            raise ValueError(f"cell is {cell!r}; it must be lstm, gru, rnn_tanh or rnn_relu")
+        if min(input_size, hidden_size, layers) < 1 or not 0 <= dropout < 1:
+            raise ValueError(
+                f"input_size {input_size}, hidden_size {hidden_size}, layers {layers} must be 1 or more"
+                f" and dropout {dropout} in [0, 1)"
+            )
+        self.cell = cell
+        self.bidirectional = bidirectional
+        self.output_size = hidden_size * (2 if bidirectional else 1)
+        sizes = [input_size] + [self.output_size] * (layers - 1)
+        self.entry = (
+            nn.Linear(input_size, self.output_size) if residual and input_size != self.output_size else None
+        )
+        if self.entry is not None:
+            sizes[0] = self.output_size
+        self.norms = nn.ModuleList([nn.LayerNorm(size) for size in sizes]) if residual else None
+        self.forwards = nn.ModuleList([_layer(cell, size, hidden_size) for size in sizes])
+        self.backwards = (
+            nn.ModuleList([_layer(cell, size, hidden_size) for size in sizes]) if bidirectional else None
+        )
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(
+        self, features: Tensor, lengths: Tensor, state: State | None = None, keep_state: bool = False
+    ) -> tuple[Tensor, Tensor, State | None]:
+        """Encode a batch.
+
+        Args:
+            features: (B, S, D); what stands behind a sequence's length is never read.
+            lengths: (B,) integers from 1 to S.
+            state: where a unidirectional encoder left off, to go on with a later piece of the same sequences.
+            keep_state: whether the state after each sequence's last real step is wanted. Sequences of unequal
+                length are packed for it, which on a CPU is several times slower.
+
+        Returns:
+            encoded (B, S, E), zero behind the lengths; the lengths; and the state if it was wanted or given.
+
+        Raises:
+            ValueError: a state with a bidirectional encoder, whose backward pass starts from the end.
+        """
+        if self.bidirectional and (state is not None or keep_state):
+            raise ValueError(
+                "a bidirectional encoder has no state to carry; build it with bidirectional=False"
+            )
+        keep_state = keep_state or state is not None
+        encoded = features if self.entry is None else self.entry(features)  # (B, S, E) or (B, S, D)
+        states = []
+        for depth in range(len(self.forwards)):
+            before = encoded
+            if self.norms is not None:
+                encoded = self.norms[depth](encoded)
+            if self.backwards is not None:
+                encoded = self._both_ways(depth, encoded, lengths)  # (B, S, E)
+            elif keep_state:
+                encoded, last = self._with_state(depth, encoded, lengths, state)  # (B, S, E)
+                states.append(last)
+            else:
+                encoded, _ = self.forwards[depth](encoded)  # (B, S, E)
+            if depth + 1 < len(self.forwards):
+                encoded = self.dropout(encoded)
+            if self.norms is not None:
+                encoded = before + encoded
+        return mask_steps(encoded, lengths), lengths, _stack(states) if keep_state else None
+
+    def _both_ways(self, depth: int, features: Tensor, lengths: Tensor) -> Tensor:
+        assert self.backwards is not None, "only a bidirectional encoder reads both ways"
+        ahead, _ = self.forwards[depth](features)  # (B, S, H)
+        back, _ = self.backwards[depth](reverse_within_lengths(features, lengths))  # (B, S, H)
+        return torch.cat([ahead, reverse_within_lengths(back, lengths)], dim=2)  # (B, S, E)
+
+    def _with_state(
+        self, depth: int, features: Tensor, lengths: Tensor, state: State | None
+    ) -> tuple[Tensor, State]:
+        layer, S = self.forwards[depth], features.shape[1]
+        first = None
+        if state is not None:
+            hidden = state.hidden[depth : depth + 1]
+            first = hidden if state.memory is None else (hidden, state.memory[depth : depth + 1])
+        if bool((lengths == S).all()):
+            encoded, last = layer(features, first)
+        else:
+            packed = pack_padded_sequence(features, lengths.cpu(), batch_first=True, enforce_sorted=False)
+            packed, last = layer(packed, first)
+            encoded, _ = pad_packed_sequence(packed, batch_first=True, total_length=S)
+        return encoded, State(*last) if self.cell == "lstm" else State(last)
+
+
+def _layer(cell: Cell, input_size: int, hidden_size: int) -> nn.Module:
+    if cell == "lstm":
+        return nn.LSTM(input_size, hidden_size, batch_first=True)
+    if cell == "gru":
+        return nn.GRU(input_size, hidden_size, batch_first=True)
+    return nn.RNN(input_size, hidden_size, batch_first=True, nonlinearity=cell.removeprefix("rnn_"))
+
+
+def _stack(states: list[State]) -> State:
+    memories = [state.memory for state in states if state.memory is not None]
+    return State(torch.cat([state.hidden for state in states]), torch.cat(memories) if memories else None)

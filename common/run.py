@@ -1,0 +1,256 @@
+"""A training run from its arguments: the run folder, the data, the model, the Trainer."""
+
+import dataclasses
+import json
+import logging
+import platform
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from lightning.fabric import Fabric
+from PIL import Image
+
+from common.alphabet import Alphabet
+from common.batching import BatchLoader, Examples
+from common.manifest import Example
+from common.modality import Modality
+from common.preparation import (
+    fingerprint,
+    fitting,
+    load_examples,
+    report_problems,
+    report_unknown,
+    untranscribed,
+)
+from common.recognizer import ModelConfig, Recognizer
+from common.training import (
+    RESUMABLE,
+    Data,
+    Trainer,
+    TrainingConfig,
+    build_fabric,
+    seed_everything,
+    write_config,
+)
+
+log = logging.getLogger(__name__)
+
+SHOWN_EXAMPLES = 4
+
+
+def train(modality: Modality, arguments: Any) -> Trainer:
+    """Train as the arguments of `ocr train` or `asr train` say; return the Trainer where it ended.
+
+    Raises:
+        ValueError: a run folder in use without --resume, or settings that differ on resuming, or bad data.
+    """
+    config = json.loads(json.dumps(dataclasses.asdict(arguments), default=str))
+    run: Path = arguments.run
+    _check_run(run, arguments.resume, config)
+    fabric = build_fabric(arguments.training)
+    if not fabric.is_global_zero:
+        logging.getLogger().setLevel(logging.ERROR)
+    seed_everything(arguments.training.seed)
+
+    training, problems = _training_examples(modality, arguments)
+    development, dev_problems = load_examples(modality, arguments.dev, arguments.corpus)
+    development, textless = untranscribed(development, modality.item)
+    problems += dev_problems + textless
+    texts = (example.text or "" for example in training)
+    alphabet = Alphabet.from_texts(texts, unicode_form=arguments.unicode_form)
+    recognizer = Recognizer(
+        modality, ModelConfig(arguments.signal, arguments.front_end, arguments.encoder), alphabet
+    )
+    front_end, per_length = recognizer.front_end, modality.steps_per_length(arguments.signal)
+    training, misfits = fitting(training, alphabet, front_end, per_length)
+    problems += misfits
+    report_problems(problems)
+    if not training:
+        raise ValueError(f"{arguments.train}: no {modality.item} is left to train on")
+    report_unknown(development, alphabet, arguments.dev)
+    if arguments.start_from is not None:
+        _start_from(recognizer, Recognizer.load(modality, arguments.start_from))
+
+    data = _data(modality, arguments, fabric, training, development, recognizer)
+    if hasattr(front_end, "fit") and getattr(arguments.front_end, "normalise", "") == "global":
+        sample = np.random.default_rng(arguments.training.seed).permutation(len(training))[:500]
+        front_end.fit(
+            torch.from_numpy(data.dev.examples.read(training[index].source).values) for index in sample
+        )
+    recognizer.card = _card(modality, training, arguments)
+    if fabric.is_global_zero:
+        run.mkdir(parents=True, exist_ok=True)
+        write_config(run, config)
+        (run / "refused.txt").write_text("".join(f"{sentence}\n" for sentence in problems), encoding="utf-8")
+        log.info(
+            "%d %ss to train on (%.0f %s), %d to measure on; %d symbols; %s parameters; %s, %s, torch %s",
+            len(training),
+            modality.item,
+            sum(example.length or 0 for example in training),
+            modality.length_unit,
+            len(development),
+            len(alphabet.symbols),
+            f"{recognizer.parameter_count:,}",
+            fabric.device,
+            fabric._precision.precision,
+            torch.__version__,
+        )
+    trainer = Trainer(fabric, recognizer, data, arguments.training, run, _show(modality, development))
+    if arguments.resume:
+        trainer.resume()
+    progress = trainer.fit()
+    log.info(
+        "best dev %s %.2f %% in epoch %d: %s",
+        arguments.training.select.upper(),
+        100 * progress.best,
+        progress.best_epoch + 1,
+        run / "best.safetensors",
+    )
+    return trainer
+
+
+def _check_run(run: Path, resume: bool, config: dict[str, Any]) -> None:
+    """Refuse to write over a run, and to resume one under other settings."""
+    kept = run / "config.json"
+    if run.exists() and not run.is_dir():
+        raise ValueError(f"{run}: is a file; --run wants a folder of its own")
+    if not resume:
+        if run.is_dir() and any(run.iterdir()):
+            raise ValueError(f"{run}: already holds files; go on with --resume, or name another folder")
+        return
+    if not kept.exists():
+        raise ValueError(f"{run}: holds no run to resume (no config.json); leave --resume out")
+    before = json.loads(kept.read_text(encoding="utf-8"))
+    changed = sorted(
+        name for name in _flatten(before) | _flatten(config)
+        if _flatten(before).get(name) != _flatten(config).get(name)
+        and name.rpartition(".")[2] not in RESUMABLE | {"resume", "run"}
+    )  # fmt: skip
+    if changed:
+        listed = ", ".join(
+            f"{name} was {_flatten(before).get(name)} and is {_flatten(config).get(name)}" for name in changed
+        )
+        raise ValueError(f"{run}: cannot be resumed with other settings: {listed}")
+
+
+def _flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        flat |= _flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat
+
+
+def _training_examples(modality: Modality, arguments: Any) -> tuple[list[Example], list[str]]:
+    found, problems = load_examples(modality, arguments.train, arguments.corpus)
+    examples, textless = untranscribed(found, modality.item)
+    return examples, problems + textless
+
+
+def _data(
+    modality: Modality, arguments: Any, fabric: Fabric, training: list[Example], development: list[Example],
+    recognizer: Recognizer,
+) -> Data:  # fmt: skip
+    config: TrainingConfig = arguments.training
+    signal, shortest = arguments.signal, recognizer.front_end.shortest
+    budget = config.batch_budget or modality.batch_budget
+    cache = int(config.cache_gb * 2**30 / max(1, config.workers) / config.devices)
+    reader = _Reader(modality, signal)
+    augment = modality.training().augment(arguments.augment, signal)
+    seen = Examples(training, recognizer.alphabet, reader, augment, config.seed, cache, shortest)
+    unseen = Examples(development, None, reader, None, config.seed, cache // 4, shortest)
+    rank, ranks = fabric.global_rank, fabric.world_size
+    return Data(
+        BatchLoader(seen, budget, config.seed, rank, ranks, config.workers),
+        BatchLoader(unseen, budget, None, rank, ranks, config.workers),
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Reader:
+    """Reads signals under one configuration, in this process or in a worker."""
+
+    modality: Modality
+    config: Any
+
+    def __call__(self, source: str) -> Any:
+        return self.modality.read(source, self.config)
+
+
+def _start_from(recognizer: Recognizer, other: Recognizer) -> None:
+    """Copy the weights of `other`; of the head, the rows of the symbols that both alphabets have."""
+    if (
+        other.config.front_end != recognizer.config.front_end
+        or other.config.encoder != recognizer.config.encoder
+    ):
+        raise ValueError(
+            f"--start-from: that model was built with {other.config.front_end} and {other.config.encoder};"
+            " give the same settings here"
+        )
+    theirs = {symbol: row for row, symbol in enumerate(other.alphabet.symbols, 1)}
+    pairs = [
+        (row, theirs[symbol]) for row, symbol in enumerate(recognizer.alphabet.symbols, 1) if symbol in theirs
+    ]
+    rows = torch.tensor([(0, 0), *pairs])
+    state = other.state_dict()
+    for name, value in recognizer.state_dict().items():
+        if value.shape == state[name].shape and not name.startswith(("head.", "shortcut.")):
+            value.copy_(state[name])
+        else:
+            value[rows[:, 0]] = state[name][rows[:, 1]]
+    log.info(
+        "starting from a model that knows %d of %d symbols", len(pairs), len(recognizer.alphabet.symbols)
+    )
+
+
+def _card(modality: Modality, training: list[Example], arguments: Any) -> dict[str, Any]:
+    return {
+        "software": f"amanuensis {version('amanuensis')}",
+        "torch": torch.__version__,
+        "machine": platform.machine(),
+        "commit": _commit(),
+        "training_data": [Path(path).as_posix() for path in arguments.train.split(",")],
+        "training_data_hash": fingerprint(training),
+        "examples": len(training),
+        "length": round(sum(example.length or 0 for example in training), 1),
+        "length_unit": modality.length_unit,
+        "training": dataclasses.asdict(arguments.training),
+        "augment": dataclasses.asdict(arguments.augment),
+    }
+
+
+def _commit() -> str:
+    """Return the commit of the checkout this file is part of, or nothing outside one."""
+    try:
+        asked = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
+        return subprocess.run(asked, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return ""
+
+
+def _show(modality: Modality, development: list[Example]) -> Any:
+    """Return what logs a few dev examples, with reference and hypothesis, to TensorBoard after each epoch."""
+    chosen = development[:: max(1, len(development) // SHOWN_EXAMPLES)][:SHOWN_EXAMPLES]
+
+    def show(recognizer: Recognizer, epoch: int, writer: Any) -> None:
+        from io import BytesIO
+
+        for number, example in enumerate(chosen):
+            try:
+                signal = modality.read(example.source, recognizer.config.signal)
+            except (ValueError, OSError) as error:
+                log.warning("not shown: %s", error)
+                continue
+            (transcript,) = recognizer.transcribe([signal])
+            text = f"reference: {example.text}  \nhypothesis: {transcript.text}"
+            writer.add_text(f"example {number}", text, epoch)
+            if epoch == 0:
+                picture = Image.open(BytesIO(modality.render(signal.values, recognizer.config.signal).png))
+                writer.add_image(
+                    f"example {number}", np.asarray(picture.convert("RGB")), 0, dataformats="HWC"
+                )
+
+    return show

@@ -1,0 +1,446 @@
+"""The training loop: one for every modality, device and number of processes.
+
+    run folder/  config.json  latest.ckpt  best.safetensors  log.csv  events.out.tfevents.*
+
+Lightning's Fabric places model and batches and averages gradients over processes; the loop is below.
+"""
+
+import json
+import logging
+import math
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import torch
+from lightning.fabric import Fabric
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from common.batching import Batch, BatchLoader
+from common.checkpoint import random_states, read_checkpoint, restore_random_states, write_checkpoint
+from common.ctc import count_impossible, ctc_losses
+from common.evaluation import evaluate
+from common.recognizer import Recognizer
+from common.run_log import RunLog
+
+log = logging.getLogger(__name__)
+
+SHORTCUT_WEIGHT = 0.1
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How a model is trained."""
+
+    epochs: int = 40
+    """Passes over the training data."""
+    learning_rate: float = 2e-3
+    """Of AdamW, at its peak."""
+    weight_decay: float = 1e-2
+    """Of AdamW, on matrices and kernels."""
+    schedule: Literal["cosine", "one-cycle", "constant"] = "cosine"
+    """After warm-up: down along a cosine; one-cycle warms up over a third of the run; or stay."""
+    warmup_steps: int = 200
+    """Updates in which the learning rate rises from 0 (not for one-cycle)."""
+    clip_norm: float = 50.0
+    """Longest gradient allowed; a longer one is scaled down (Pascanu et al. 2013)."""
+    ema: float = 0.998
+    """Decay of the averaged weights, which are evaluated and saved; 0 for none."""
+    batch_budget: float | None = None
+    """Padded length of one batch over all devices: seconds (asr), line heights (ocr)."""
+    precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
+    """auto: bfloat16 where the machine computes it faster (GPUs since Ampere, CPUs with AMX)."""
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """Where to train."""
+    devices: int = 1
+    """Processes, one per GPU (or CPU share); under torchrun it is per node."""
+    nodes: int = 1
+    """Machines, under torchrun."""
+    workers: int = 0
+    """Processes per device that read ahead; 0 reads inline, best on few cores; with a GPU 4 to 16."""
+    cache_gb: float = 2.0
+    """Memory in which signals are kept once read."""
+    seed: int = 1
+    """Of weights, order and augmentation."""
+    select: Literal["cer", "wer"] = "cer"
+    """Which dev error rate chooses the best model."""
+    patience: int = 0
+    """Stop after this many epochs without a better dev error rate; 0 never."""
+    checkpoint_minutes: float = 5.0
+    """How often, beside each epoch's end, latest.ckpt is written."""
+
+
+RESUMABLE = {"epochs", "device", "devices", "nodes", "workers", "cache_gb", "patience", "checkpoint_minutes"}
+"""Settings that may differ when a run is resumed."""
+
+
+class Data(NamedTuple):
+    """Training and development batches of this process's rank."""
+
+    train: BatchLoader
+    dev: BatchLoader
+
+
+@dataclass
+class Progress:
+    """Where a run is: everything beside weights and optimiser that a checkpoint holds."""
+
+    epoch: int = 0
+    batch: int = 0
+    step: int = 0
+    best: float = math.inf
+    best_epoch: int = 0
+    loss: float = 0.0
+    gradient_norm: float = 0.0
+    examples: int = 0
+    updates: int = 0
+    skipped: int = 0
+    impossible: int = 0
+    refused: int = 0
+    seconds: float = 0.0
+    rates: dict[str, float] = field(default_factory=dict)
+
+    def next_epoch(self) -> None:
+        """Start counting anew for the next epoch."""
+        self.epoch, self.batch = self.epoch + 1, 0
+        self.loss = self.gradient_norm = self.seconds = 0.0
+        self.examples = self.updates = self.skipped = self.impossible = self.refused = 0
+
+
+class TrainingModule(nn.Module):
+    """The recognizer and its loss in one forward pass, so that DDP sees all of it."""
+
+    def __init__(self, recognizer: Recognizer) -> None:
+        super().__init__()
+        self.recognizer = recognizer
+
+    def forward(self, batch: Batch | None) -> tuple[Tensor, int]:
+        """Return the sum of the losses, and how many targets no path can spell (they count zero).
+
+        A rank without a share of the batch passes None: zero, but DDP waits for every parameter's gradient.
+        """
+        if batch is None:
+            return torch.stack([parameter.sum() for parameter in self.parameters()]).sum() * 0.0, 0
+        log_probs, lengths, shortcut = self.recognizer(batch.signals, batch.lengths)
+        total = ctc_losses(log_probs, lengths, batch.targets, batch.target_lengths).sum()
+        if shortcut is not None:
+            aside = ctc_losses(shortcut, lengths, batch.targets, batch.target_lengths).sum()
+            total = (1 - SHORTCUT_WEIGHT) * total + SHORTCUT_WEIGHT * aside
+        return total, count_impossible(lengths, batch.targets, batch.target_lengths)
+
+
+def resolve_precision(precision: str, device: torch.device) -> str:
+    """Return the precision that "auto" stands for on this device."""
+    if precision != "auto":
+        return precision
+    if device.type == "cuda":
+        return "bf16-mixed" if torch.cuda.is_bf16_supported() else "32-true"
+    return "bf16-mixed" if device.type == "cpu" and torch.cpu._is_amx_tile_supported() else "32-true"
+
+
+def build_fabric(config: TrainingConfig) -> Fabric:
+    """Return a launched Fabric; ValueError for a device that is not there."""
+    if config.device == "cuda" and not torch.cuda.is_available():
+        raise ValueError("--device cuda: no CUDA device here; use --device auto or cpu")
+    if config.device == "mps" and not torch.backends.mps.is_available():
+        raise ValueError("--device mps: no Apple GPU here; use --device auto or cpu")
+    accelerator = config.device
+    if accelerator == "auto":
+        accelerator = (
+            "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+        )
+    precision: Any = resolve_precision(config.precision, torch.device(accelerator))
+    several = config.devices * config.nodes > 1
+    fabric = Fabric(
+        accelerator=accelerator,
+        devices=config.devices,
+        num_nodes=config.nodes,
+        precision=precision,
+        strategy="ddp" if several else "auto",
+    )
+    fabric.launch()
+    return fabric
+
+
+def build_optimizer(module: nn.Module, config: TrainingConfig) -> torch.optim.AdamW:
+    """Return AdamW; weight decay is for matrices and kernels, not for biases and gains."""
+    matrices = [parameter for parameter in module.parameters() if parameter.ndim > 1]
+    others = [parameter for parameter in module.parameters() if parameter.ndim <= 1]
+    groups = [
+        {"params": matrices, "weight_decay": config.weight_decay},
+        {"params": others, "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98))
+
+
+def learning_rate(config: TrainingConfig, step: int, steps: int) -> float:
+    """Return the learning rate of update `step` (from 0) of `steps`."""
+    warmup = max(1, steps // 3 if config.schedule == "one-cycle" else min(config.warmup_steps, steps // 4))
+    if step < warmup:
+        return config.learning_rate * (step + 1) / warmup
+    if config.schedule == "constant":
+        return config.learning_rate
+    done = (step - warmup) / max(1, steps - warmup)
+    return config.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, done))))
+
+
+class Trainer:
+    """One run: the model, its average, the optimiser and where they are.
+
+    Args:
+        fabric: launched.
+        recognizer: the model to train.
+        data: of this rank.
+        config: of the training.
+        run: folder for checkpoints and logs.
+        show: `(recognizer, epoch, writer)`, called after each epoch on rank 0 to log examples; or None.
+    """
+
+    def __init__(
+        self,
+        fabric: Fabric,
+        recognizer: Recognizer,
+        data: Data,
+        config: TrainingConfig,
+        run: Path,
+        show: Callable[[Recognizer, int, Any], None] | None = None,
+    ) -> None:
+        self.fabric, self.recognizer, self.data, self.config, self.run, self.show = (
+            fabric, recognizer, data, config, run, show,
+        )  # fmt: skip
+        module = TrainingModule(recognizer)
+        if fabric.device.type != "mps":
+            module = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.module, self.optimizer = fabric.setup(module, build_optimizer(module, config))
+        self.average = {name: value.detach().clone() for name, value in recognizer.state_dict().items()}
+        self.progress = Progress()
+        self.steps = sum(len(data.train.plan(epoch)) for epoch in range(config.epochs))
+        self._saved_at = time.monotonic()
+
+    def fit(self) -> Progress:
+        """Train to the end, or until patience is lost; return where the run ended."""
+        first = self.fabric.is_global_zero
+        run_log = RunLog(self.run, self.progress.epoch, self.progress.step) if first else None
+        while self.progress.epoch < self.config.epochs:
+            self._epoch()
+            self._evaluate()
+            if run_log is not None:
+                self._report(run_log)
+            lost = (
+                self.config.patience
+                and self.progress.epoch - self.progress.best_epoch >= self.config.patience
+            )
+            self.progress.next_epoch()
+            self.save_checkpoint()
+            if lost:
+                log.info(
+                    "no better dev %s for %d epochs: stopped",
+                    self.config.select.upper(),
+                    self.config.patience,
+                )
+                break
+        if run_log is not None:
+            run_log.close()
+        return self.progress
+
+    def _epoch(self) -> None:
+        progress, loader = self.progress, self.data.train
+        self.module.train()
+        batches = len(loader.plan(progress.epoch))
+        bar = tqdm(
+            loader.batches(progress.epoch, progress.batch),
+            desc=f"epoch {progress.epoch + 1}/{self.config.epochs}",
+            initial=progress.batch,
+            total=batches,
+            unit="batch",
+            disable=None if self.fabric.is_global_zero else True,
+        )
+        began = time.monotonic() - progress.seconds
+        for batch in bar:
+            self._step(batch)
+            progress.seconds = time.monotonic() - began
+            bar.set_postfix(
+                loss=f"{progress.loss / max(1, progress.updates):.2f}",
+                per_s=f"{progress.examples / progress.seconds:.1f}",
+                **{name.upper(): f"{100 * rate:.2f}%" for name, rate in progress.rates.items()},
+            )
+            if time.monotonic() - self._saved_at > 60 * self.config.checkpoint_minutes:
+                self.save_checkpoint()
+
+    def _step(self, batch: Batch) -> None:
+        """Make one update. A loss or gradient that is not finite makes none; it is reported and counted."""
+        progress, config = self.progress, self.config
+        rate = learning_rate(config, progress.step, self.steps)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        total, impossible = self._loss(batch)
+        # mean over the utterances of all ranks: DDP divides the sum of the ranks' gradients by their number
+        loss = total * self.fabric.world_size / max(1, batch.planned)
+        self.optimizer.zero_grad()
+        self.fabric.backward(loss)
+        norm = float(
+            self.fabric.clip_gradients(
+                self.module, self.optimizer, max_norm=config.clip_norm, error_if_nonfinite=False
+            )
+        )
+        counts = torch.tensor([float(loss.detach()), impossible, len(batch.refused)], dtype=torch.float64)
+        mean_loss, impossible, refused = self.fabric.all_reduce(counts, reduce_op="sum").tolist()
+        mean_loss /= self.fabric.world_size
+        progress.batch, progress.step = progress.batch + 1, progress.step + 1
+        progress.examples += batch.planned
+        progress.impossible += int(impossible)
+        progress.refused += int(refused)
+        if not (math.isfinite(norm) and math.isfinite(mean_loss)):
+            progress.skipped += 1
+            log.error(
+                "epoch %d batch %d: loss %s, gradient norm %s: no update made; the batch is %s",
+                progress.epoch + 1, progress.batch, mean_loss, norm, ", ".join(batch.sources),
+            )  # fmt: skip
+            return
+        self.optimizer.step()
+        progress.loss += mean_loss
+        progress.gradient_norm += norm
+        progress.updates += 1
+        self._update_average()
+
+    def _loss(self, batch: Batch) -> tuple[Tensor, int]:
+        if not batch.sources:
+            return self.module(None)
+        signals, lengths, targets, target_lengths = self.fabric.to_device(
+            (batch.signals, batch.lengths, batch.targets, batch.target_lengths)
+        )
+        placed = batch._replace(
+            signals=signals, lengths=lengths, targets=targets, target_lengths=target_lengths
+        )
+        return self.module(placed)
+
+    @torch.no_grad()
+    def _update_average(self) -> None:
+        decay = (
+            min(self.config.ema, (1 + self.progress.step) / (10 + self.progress.step))
+            if self.config.ema
+            else 0.0
+        )
+        for name, value in self.recognizer.state_dict().items():
+            self.average[name].lerp_(value.to(self.average[name].dtype), 1 - decay)
+
+    def _averaged(self) -> "_Swapped":
+        return _Swapped(self.recognizer, self.average)
+
+    def _evaluate(self) -> None:
+        """Measure dev CER and WER of the averaged weights over all ranks; keep the best model."""
+        with self._averaged():
+            rate = evaluate(self.recognizer, self.data.dev, self.fabric)
+            progress = self.progress
+            counts = [
+                rate.characters.errors,
+                rate.characters.reference,
+                rate.words.errors,
+                rate.words.reference,
+            ]
+            summed = self.fabric.all_reduce(
+                torch.tensor(counts, dtype=torch.float64), reduce_op="sum"
+            ).tolist()
+            progress.rates = {"cer": summed[0] / max(1.0, summed[1]), "wer": summed[2] / max(1.0, summed[3])}
+            if progress.rates[self.config.select] < progress.best:
+                progress.best, progress.best_epoch = progress.rates[self.config.select], progress.epoch
+                if self.fabric.is_global_zero:
+                    self.recognizer.card["dev"] = dict(progress.rates)
+                    self.recognizer.card["epoch"] = progress.epoch + 1
+                    self.recognizer.card["updates"] = progress.step
+                    self.recognizer.save(self.run / "best.safetensors")
+
+    def save_checkpoint(self) -> None:
+        """Write latest.ckpt: all that is needed to go on exactly from here."""
+        self._saved_at = time.monotonic()
+        states = random_states(self.fabric)
+        if not self.fabric.is_global_zero:
+            return
+        checkpoint = {
+            "model": self.recognizer.state_dict(),
+            "average": self.average,
+            "optimizer": self.optimizer.state_dict(),
+            "progress": asdict(self.progress),
+            "random": states,
+        }
+        write_checkpoint(self.run / "latest.ckpt", checkpoint)
+
+    def resume(self) -> None:
+        """Go on from latest.ckpt: same weights, optimiser, place in the epoch and random state."""
+        path = self.run / "latest.ckpt"
+        if not path.exists():
+            log.info("%s: no checkpoint yet, starting from the beginning", path)
+            return
+        checkpoint = read_checkpoint(path)
+        self.recognizer.load_state_dict(checkpoint["model"])
+        for name, value in checkpoint["average"].items():
+            self.average[name].copy_(value)
+        self.optimizer.load_state_dict(checkpoint["optimizer"])
+        self.progress = Progress(**checkpoint["progress"])
+        restore_random_states(self.fabric, checkpoint["random"])
+
+    def _report(self, run_log: RunLog) -> None:
+        progress, updates = self.progress, max(1, self.progress.updates)
+        row: dict[str, Any] = {
+            "epoch": progress.epoch + 1,
+            "step": progress.step,
+            "loss": progress.loss / updates,
+            "gradient_norm": progress.gradient_norm / updates,
+            "learning_rate": self.optimizer.param_groups[0]["lr"],
+            "dev_cer": progress.rates["cer"],
+            "dev_wer": progress.rates["wer"],
+            "examples": progress.examples,
+            "examples_per_s": progress.examples / max(1e-9, progress.seconds),
+            "seconds": progress.seconds,
+            "skipped_updates": progress.skipped,
+            "impossible_targets": progress.impossible,
+            "refused_examples": progress.refused,
+        }
+        run_log.add(row)
+        if self.show is not None:
+            with self._averaged():
+                self.show(self.recognizer, progress.epoch, run_log.events)
+        trouble = (progress.skipped, progress.impossible, progress.refused)
+        log.info(
+            "epoch %d  loss %.3f  dev CER %.2f %%  WER %.2f %%  gradient norm %.2f  %.1f examples/s%s",
+            row["epoch"],
+            row["loss"],
+            100 * row["dev_cer"],
+            100 * row["dev_wer"],
+            row["gradient_norm"],
+            row["examples_per_s"],
+            "  ({} updates skipped, {} targets too long, {} unread)".format(*trouble) if any(trouble) else "",
+        )
+
+
+class _Swapped:
+    """Within the block the recognizer has the averaged weights."""
+
+    def __init__(self, recognizer: Recognizer, average: dict[str, Tensor]) -> None:
+        self.recognizer, self.average = recognizer, average
+
+    def __enter__(self) -> None:
+        self.kept = {name: value.detach().clone() for name, value in self.recognizer.state_dict().items()}
+        self.recognizer.load_state_dict(self.average)
+        self.recognizer.eval()
+
+    def __exit__(self, *exception: object) -> None:
+        self.recognizer.load_state_dict(self.kept)
+        self.recognizer.train()
+
+
+def write_config(run: Path, config: dict[str, Any]) -> None:
+    """Keep the run's configuration in config.json."""
+    (run / "config.json").write_text(
+        json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
+    )
+
+
+def seed_everything(seed: int) -> None:
+    """Seed torch and NumPy's global generators: weights, dropout and SpecAugment draw from them."""
+    torch.manual_seed(seed)
+    np.random.seed(seed % 2**32)

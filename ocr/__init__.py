@@ -1,0 +1,16 @@
+"""Text from images of lines."""
+
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from common.recognizer import Recognizer
+
+
+def load(model: str | PathLike[str]) -> "Recognizer":
+    """Return the recognizer in the file `model`; ValueError says why a file is not one."""
+    from common.recognizer import Recognizer
+    from ocr.modality import OCR
+
+    return Recognizer.load(OCR, Path(model))

@@ -1,0 +1,78 @@
+"""Line images to features: a small CNN that looks early from far enough away.
+
+columns (B, W, H) -> 5x5, stride 2 -> 3x3, pool 2x2 -> 3x3, pool height -> 3x3, pool height -> (B, S, D)
+48 px high               24                12               6                   3    fold: D = 3 x channels
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from common.convolution import ConvBlock, zero_padding
+from ocr.signal import SignalConfig
+
+
+@dataclass(frozen=True)
+class FrontEndConfig:
+    """The shape of the convolutional network over line images."""
+
+    channels: tuple[int, int, int, int] = (24, 48, 96, 128)
+    """Maps of the four blocks; a GPU trains (48, 96, 192, 256) with --deep in the same time."""
+    deep: bool = False
+    """Add a second convolution with a shortcut to the last three blocks."""
+    stride: Literal[4, 8] = 4
+    """Pixels of line to one step: 4 for print, 8 for large or wide handwriting."""
+    height: Literal["fold", "pool"] = "fold"
+    """Keep what stands where in the height as features, or only its maximum."""
+    feature_dropout: float = 0.1
+    """Share of the last block's maps silenced while training."""
+
+
+class ImageFrontEnd(nn.Module):
+    """The CNN over line images.
+
+    Attributes:
+        stride: columns to one step, exactly: step s looks at columns around [s x stride, (s + 1) x stride).
+        feature_size: D.
+        shortest: narrower images are padded to this many columns, which give a step.
+    """
+
+    def __init__(self, config: FrontEndConfig, signal: SignalConfig) -> None:
+        super().__init__()
+        if len(config.channels) != 4:
+            raise ValueError(f"channels are {config.channels}; one number for each of four blocks is wanted")
+        one, two, three, four = config.channels
+        third = (2, 2) if config.stride == 8 else (2, 1)
+        self.blocks = nn.ModuleList(
+            [
+                ConvBlock(1, one, kernel=(5, 5), stride=(2, 2)),
+                ConvBlock(one, two, pool=(2, 2), residual=config.deep),
+                ConvBlock(two, three, pool=third, residual=config.deep),
+                ConvBlock(three, four, pool=(2, 1), residual=config.deep, dropout=config.feature_dropout),
+            ]
+        )
+        if signal.height_px < 16:
+            raise ValueError(
+                f"height_px is {signal.height_px}; four blocks halve it four times, so 16 is the least"
+            )
+        self.fold = config.height == "fold"
+        self.stride = self.shortest = config.stride
+        self.feature_size = four * ((signal.height_px + 1) // 2 // 8 if self.fold else 1)
+
+    def output_lengths(self, lengths: Tensor) -> Tensor:
+        """Return the steps (B,) that `lengths` (B,) columns give."""
+        for block in self.blocks:
+            lengths = block.output_lengths(lengths)
+        return lengths
+
+    def forward(self, signals: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Return features (B, S, D) and lengths (B,) of images `signals` (B, W, H), `lengths` wide."""
+        maps = signals.unsqueeze(1).transpose(2, 3)  # (B, 1, H, W)
+        maps = zero_padding(maps, lengths).contiguous(memory_format=torch.channels_last)
+        for block in self.blocks:
+            maps, lengths = block(maps, lengths)  # (B, channels, height, S)
+        if self.fold:
+            return maps.permute(0, 3, 1, 2).flatten(2), lengths  # (B, S, channels x height)
+        return maps.amax(dim=2).transpose(1, 2), lengths  # (B, S, channels)

@@ -1,0 +1,30 @@
+"""Lines of text as images."""
+
+from common.modality import Modality, Training
+from ocr.corpora import CorpusConfig, read_corpus
+from ocr.signal import SignalConfig, expand, measure, read, render, steps_per_length
+
+
+def _training() -> Training:
+    from ocr.augment import AugmentConfig, build_augment
+    from ocr.front_end import FrontEndConfig, ImageFrontEnd
+
+    return Training(AugmentConfig, build_augment, FrontEndConfig, ImageFrontEnd)
+
+
+OCR = Modality(
+    name="ocr",
+    item="line",
+    unit="px",
+    length_unit="line heights",
+    batch_budget=320.0,
+    signal_config=SignalConfig,
+    corpus_config=CorpusConfig,
+    read=read,
+    expand=expand,
+    measure=measure,
+    steps_per_length=steps_per_length,
+    corpora=read_corpus,
+    render=render,
+    training=_training,
+)

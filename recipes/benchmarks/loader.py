@@ -1,0 +1,53 @@
+"""What loading costs in training: the loop as it is against the loop with its batches ready in memory."""
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+from measurement import Run, prepare_lines, print_row, run_traced, use_cores
+
+
+@dataclass(frozen=True)
+class Loader:
+    """Measure what reading and augmenting cost in training."""
+
+    lines: tyro.conf.Positional[Path | None] = None
+    """Folder of NAME.png and NAME.gt.txt to train on; without it, lines of 48 x 900 px are drawn."""
+    count: int = 255
+    """Lines of one epoch."""
+    workers: tuple[int, ...] = (0, 1, 2)
+    """Processes that read ahead; 0 is reading inline."""
+    cores: int = 2
+    """How many of the machine's are used."""
+
+
+def measure(options: Loader, folder: Path) -> Iterator[tuple[str, Run]]:
+    """Yield ways to load and two epochs of each: the first reads files, the second may find them kept."""
+    train, dev = prepare_lines(options.lines, folder, options.count)
+    command = ["ocr", "train", str(train), str(dev), "--epochs", "2"]
+    yield "batches ready in memory", run_traced([*command, "--run", f"{folder}/ready"], hold=True)
+    for workers in options.workers:
+        flags = ["--workers", str(workers), "--run", f"{folder}/workers-{workers}"]
+        yield f"--workers {workers}", run_traced([*command, *flags])
+
+
+def main() -> None:
+    """Measure and print a table."""
+    options = tyro.cli(Loader)
+    use_cores(options.cores)
+    head = ["ratio, epoch 1", "epoch 2", "lines/s, epoch 1", "epoch 2", "peak GB", "others"]
+    head.append("loading (ratio to the first)")
+    print_row(head, head)
+    ready = None
+    with tempfile.TemporaryDirectory() as folder:
+        for name, run in measure(options, Path(folder)):
+            ready = ready or run
+            ratios = [f"{run.rate(epoch) / ready.rate(epoch):.2f}" for epoch in (0, 1)]
+            rates = [f"{run.rate(epoch):.1f}" for epoch in (0, 1)]
+            print_row(head, [*ratios, *rates, f"{run.peak_bytes / 1e9:.2f}", f"{run.others:.0%}", name])
+
+
+if __name__ == "__main__":
+    main()

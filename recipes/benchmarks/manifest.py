@@ -1,0 +1,81 @@
+"""How training starts on large manifests: seconds until the first update, and peak memory."""
+
+import itertools
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+from measurement import LINE_HEIGHT_PX, LINE_WIDTH_PX, Run, draw_lines, print_row, run_traced, use_cores
+
+FILES = 32
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Measure how training starts on large manifests."""
+
+    sizes: tuple[int, ...] = (1_000, 10_000, 100_000)
+    """Examples of the manifests; each is a link of its own to one of a few files."""
+    cores: int = 2
+    """How many of the machine's are used."""
+
+
+def write_manifests(folder: Path, size: int) -> tuple[Path, Path]:
+    """Write a manifest of `size` lines with lengths and one without, and the links they name; return both."""
+    lines = folder / "lines"
+    if not lines.exists():
+        draw_lines(lines, FILES)
+    files = [
+        (image, image.with_suffix(".gt.txt").read_text().strip()) for image in sorted(lines.glob("*.png"))
+    ]
+    links = folder / f"links-{size}"
+    links.mkdir()
+    known, unknown = folder / f"known-{size}.jsonl", folder / f"unknown-{size}.jsonl"
+    with known.open("w", encoding="utf-8") as with_lengths, unknown.open("w", encoding="utf-8") as without:
+        for number, (image, text) in zip(range(size), itertools.cycle(files), strict=False):
+            link = links / f"{number // 1000:03d}-{number % 1000:03d}.png"
+            link.symlink_to(image)
+            fields = {"image": str(link), "text": text}
+            print(json.dumps(fields | {"length": LINE_WIDTH_PX / LINE_HEIGHT_PX}), file=with_lengths)
+            print(json.dumps(fields), file=without)
+    return known, unknown
+
+
+def start(manifest: Path, dev: Path) -> Run:
+    """Return the first update of `ocr train`, and the memory until then."""
+    with tempfile.TemporaryDirectory() as folder:
+        return run_traced(["ocr", "train", str(manifest), str(dev), "--run", folder], updates=1)
+
+
+def measure(sizes: Sequence[int], folder: Path) -> Iterator[tuple[str, Run]]:
+    """Yield manifests and a start of training on each."""
+    dev = draw_lines(folder / "dev", 8, seed=2)
+    for size in sizes:
+        known, unknown = write_manifests(folder, size)
+        yield f"{size:,} lines, lengths in the manifest", start(known, dev)
+        yield f"{size:,} lines, no lengths, first start", start(unknown, dev)
+        yield f"{size:,} lines, no lengths, second start", start(unknown, dev)
+
+
+def main() -> None:
+    """Measure and print a table."""
+    options = tyro.cli(Manifest)
+    use_cores(options.cores)
+    head = ["ratio", "s to first update", "peak GB", "others", "start of training (ratio to the first)"]
+    print_row(head, head)
+    first = 0.0
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["XDG_CACHE_HOME"] = f"{folder}/cache"
+        for name, run in measure(options.sizes, Path(folder)):
+            seconds = run.updates[-1].seconds
+            first = first or seconds
+            figures = [f"{seconds / first:.2f}", f"{seconds:.1f}", f"{run.peak_bytes / 1e9:.2f}"]
+            print_row(head, [*figures, f"{run.others:.0%}", name])
+
+
+if __name__ == "__main__":
+    main()

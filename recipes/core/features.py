@@ -1,0 +1,194 @@
+"""Ready-made features as a third modality: arrays in an .npz, a manifest of JSON lines, and the core alone.
+
+    python recipes/core/features.py train TRAIN.jsonl DEV.jsonl --run DIR --archive FEATURES.npz
+
+A manifest's lines have "id" (the array's name in the archive), "frames" and "text". It shows all that a
+modality must hand over; `common` is used as it is.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from common import cli
+from common.manifest import Corpus, Example, read_manifest
+from common.modality import Modality, Rendering, Signal, Source, Training
+from common.recurrent import mask_steps
+
+
+@dataclass(frozen=True)
+class SignalConfig:
+    """What a frame is."""
+
+    frames_per_second: float = 100.0
+    """Frames in a second, for positions."""
+
+
+@dataclass(frozen=True)
+class CorpusConfig:
+    """Where the arrays of a manifest are."""
+
+    archive: str = ""
+    """The .npz of arrays (frames, features) by id; default: the manifest's name with that ending."""
+
+
+@dataclass(frozen=True)
+class FrontEndConfig:
+    """How frames become features."""
+
+    stack: int = 3
+    """Frames to one step."""
+    mask_frames: int = 20
+    """Longest stretch of frames silenced while training; two to an utterance."""
+    input_size: int = 13
+    """Values of a frame."""
+
+
+@dataclass(frozen=True)
+class AugmentConfig:
+    """Changes to features while training."""
+
+    noise: float = 0.1
+    """Deviation of the noise added, relative to each value's own deviation."""
+    tempo: float = 0.1
+    """Largest share by which time is stretched or squeezed."""
+
+
+class StackedFrames(nn.Module):
+    """Features normalised over each utterance, with their first differences, `stack` frames to a step."""
+
+    def __init__(self, config: FrontEndConfig, signal: SignalConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.stride = self.shortest = config.stack
+        self.feature_size = 2 * config.input_size * config.stack
+
+    def output_lengths(self, lengths: Tensor) -> Tensor:
+        """Return the steps (B,) that `lengths` (B,) frames give."""
+        return lengths // self.stride
+
+    def forward(self, signals: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Return features (B, S, D) and lengths (B,) of `signals` (B, T, H), `lengths` frames long."""
+        count = lengths[:, None, None]
+        signals = mask_steps(signals, lengths)
+        mean = signals.sum(1, keepdim=True) / count  # (B, 1, H)
+        centred = mask_steps(signals - mean, lengths)
+        normal = centred / ((centred.square().sum(1, keepdim=True) / count).sqrt() + 1e-3)
+        if self.training and self.config.mask_frames:
+            normal = self._mask(normal)
+        change = nn.functional.pad(normal[:, 2:] - normal[:, :-2], (0, 0, 1, 1))  # (B, T, H)
+        both = mask_steps(torch.cat([normal, change], dim=2), lengths)  # (B, T, 2 H)
+        lengths = self.output_lengths(lengths)
+        steps = both.shape[1] // self.stride
+        stacked = both[:, : steps * self.stride].reshape(len(both), steps, self.feature_size)  # (B, S, D)
+        return mask_steps(stacked, lengths), lengths
+
+    def _mask(self, normal: Tensor) -> Tensor:
+        B, T, _ = normal.shape
+        steps = torch.arange(T)
+        for _ in range(2):
+            start = torch.rand(B, 1) * T
+            width = torch.rand(B, 1) * min(self.config.mask_frames, T // 6)
+            hidden = (steps >= start) & (steps < start + width)  # (B, T)
+            normal = normal.masked_fill(hidden.unsqueeze(2).to(normal.device), 0.0)
+        return normal
+
+
+@cache
+def _archive(path: str) -> np.lib.npyio.NpzFile:
+    return np.load(path, allow_pickle=False)
+
+
+def read(source: Source, config: SignalConfig) -> Signal:
+    """Return the array that "archive.npz::id" names."""
+    path, _, name = str(source).partition("::")
+    try:
+        values = _archive(path)[name]
+    except (OSError, KeyError, ValueError) as error:
+        raise ValueError(
+            f"{source}: cannot be read ({error}); an .npz archive with that array is wanted"
+        ) from error
+    if values.ndim != 2 or not np.isfinite(values).all():
+        raise ValueError(f"{source}: has shape {values.shape}; finite values (frames, features) are wanted")
+    return Signal(np.ascontiguousarray(values, dtype=np.float32), 1 / config.frames_per_second)
+
+
+def measure(source: str) -> float:
+    """Return the frames of a source."""
+    return float(len(read(source, SignalConfig()).values))
+
+
+def read_corpus(path: str, config: CorpusConfig) -> Corpus:
+    """Return the utterances of a manifest."""
+    archive = config.archive or str(Path(path).with_suffix(".npz"))
+    examples = read_manifest(path, source_keys=("id",), length_keys=("frames",))
+    return Corpus(
+        [
+            Example(
+                f"{archive}::{Path(example.source).name}",
+                example.text,
+                example.length,
+                example.speaker,
+                example.origin,
+            )
+            for example in examples
+        ],
+        [],
+    )
+
+
+def render(values: np.ndarray, config: SignalConfig) -> Rendering:
+    """Return the features as a picture, three pixels to a value, the first coefficient below."""
+    low, high = np.percentile(values, [2, 98])
+    grey = np.clip((values.T[::-1] - low) / max(high - low, 1e-6) * 255, 0, 255).astype(np.uint8)
+    picture = Image.fromarray(grey).resize(
+        (values.shape[0] * 2, values.shape[1] * 6), Image.Resampling.NEAREST
+    )
+    picture.save(file := BytesIO(), format="PNG")
+    return Rendering(file.getvalue())
+
+
+def build_augment(
+    config: AugmentConfig, signal: SignalConfig
+) -> Callable[[np.ndarray, np.random.Generator], np.ndarray]:
+    """Return what changes the tempo of `values` (T, H) and adds noise to them."""
+
+    def augment(values: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        frames = max(1, round(len(values) * rng.uniform(1 - config.tempo, 1 + config.tempo)))
+        place = np.linspace(0, len(values) - 1, frames)
+        left = np.floor(place).astype(int)
+        right = np.minimum(left + 1, len(values) - 1)
+        share = (place - left)[:, None].astype(np.float32)
+        stretched = values[left] * (1 - share) + values[right] * share
+        noise = rng.normal(0, config.noise, stretched.shape) * values.std(axis=0)
+        return (stretched + noise).astype(np.float32)
+
+    return augment
+
+
+FEATURES = Modality(
+    name="features",
+    item="utterance",
+    unit="s",
+    length_unit="frames",
+    batch_budget=6000.0,
+    signal_config=SignalConfig,
+    corpus_config=CorpusConfig,
+    read=read,
+    expand=lambda source: [source],
+    measure=measure,
+    steps_per_length=lambda config: 1.0,
+    corpora=read_corpus,
+    render=render,
+    training=lambda: Training(AugmentConfig, build_augment, FrontEndConfig, StackedFrames),
+)
+
+if __name__ == "__main__":
+    cli.main(FEATURES)

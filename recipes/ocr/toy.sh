@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# Lines drawn with the fonts of this machine: shows that everything works, from nothing, anywhere.
+# Needs: a few minutes on two cores.  Gives: CER under 5 %; see recipes/README.md.
+set -euo pipefail
+run=${RUN:-runs/ocr-toy}
+python -m ocr.corpora draw "$run.data/train" --count 2000 --seed 1
+python -m ocr.corpora draw "$run.data/dev" --count 200 --seed 2
+ocr train "$run.data/train" "$run.data/dev" --run "$run" \
+    --epochs 8 --hidden-size 96 --batch-budget 60 --learning-rate 4e-3 --warmup-steps 60 --ema 0.99 \
+    --augment.strength 0.5 --seed 1 "$@"
+ocr evaluate "$run/best.safetensors" "$run.data/dev" --report "$run/report.html"
+ocr transcribe "$run.data/dev/00000.png" --model "$run/best.safetensors"

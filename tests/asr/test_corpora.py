@@ -1,0 +1,311 @@
+"""Corpora as others write them become the same examples; what is missing is named, one sentence each."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from asr.corpora import (
+    TONES_LETTERS,
+    CorpusConfig,
+    draw_speaker,
+    read_corpus,
+    say_tones,
+    write_spoken_tones,
+)
+from asr.signal import SignalConfig, measure, read
+
+CONFIG = CorpusConfig()
+
+
+def sound(path: Path, duration_s: float = 1.0) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    samples = np.random.default_rng(0).integers(-999, 999, int(16_000 * duration_s), dtype=np.int16)
+    soundfile.write(path, samples, 16_000)
+    return path
+
+
+def written(path: Path, *lines: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    return path
+
+
+def test_a_nemo_manifest_has_paths_relative_to_it(tmp_path: Path) -> None:
+    sound(tmp_path / "clips" / "a.wav")
+    manifest = written(
+        tmp_path / "train.jsonl",
+        '{"audio_filepath": "clips/a.wav", "duration": 1.0, "text": "a naïve word", "speaker": "anna"}',
+        "",
+        f'{{"audio_filepath": "{tmp_path}/clips/a.wav", "text": ""}}',
+        '{"audio_filepath": "clips/b.wav", "duration": 1.0, "text": "gone"}',
+        '{"audio_filepath": "clips/a.wav", "duration": 1.0}',
+    )
+    corpus = read_corpus(str(manifest), CONFIG)
+    first, second = corpus.examples
+    assert (first.text, first.length, first.speaker) == ("a naïve word", 1.0, "anna")
+    assert first.source == f"{tmp_path}/clips/a.wav"
+    assert (second.text, second.length, second.source) == ("", None, first.source)
+    assert sorted(corpus.problems) == [
+        f"{manifest}:4: {tmp_path}/clips/b.wav is not there; restore it or drop the utterance",
+        f'{manifest}:5: {tmp_path}/clips/a.wav has no "text"; write what is said',
+    ]
+
+
+def test_a_manifest_with_offsets_has_segments(tmp_path: Path) -> None:
+    path = sound(tmp_path / "talk.wav", 3)
+    manifest = written(
+        tmp_path / "dev.json",
+        '{"audio_filepath": "talk.wav", "duration": 0.75, "offset": 1.25, "text": "middle"}',
+        '{"audio_filepath": "talk.wav", "offset": 2, "text": "end"}',
+        '{"audio_filepath": "talk.wav", "offset": 0.0, "duration": 0.1, "text": "start"}',
+        '{"audio_filepath": "talk.wav", "duration": 3.0, "offset": null, "text": "\\"offset\\""}',
+    )
+    corpus = read_corpus(str(manifest), CONFIG)
+    assert not corpus.problems
+    assert [example.source for example in corpus.examples] == [
+        f"{path}[1.25,2]",
+        f"{path}[2,]",
+        f"{path}[0,0.1]",
+        str(path),
+    ]
+    assert [example.length for example in corpus.examples] == [0.75, None, pytest.approx(0.1), 3.0]
+    assert [measure(example.source) for example in corpus.examples] == pytest.approx([0.75, 1, 0.1, 3])
+    middle = read(corpus.examples[0].source, SignalConfig()).values
+    assert np.array_equal(middle, read(path, SignalConfig()).values[20_000:32_000])
+
+
+def test_a_text_key_other_than_text_can_be_named(tmp_path: Path) -> None:
+    sound(tmp_path / "a.wav")
+    manifest = written(tmp_path / "a.jsonl", '{"audio_filepath": "a.wav", "raw": "Hello."}')
+    assert read_corpus(str(manifest), CorpusConfig(text_key="raw")).examples[0].text == "Hello."
+
+
+def test_a_librispeech_tree_is_read(tmp_path: Path) -> None:
+    for name in ("84-121123-0000", "84-121123-0001", "84-121123-0003"):
+        sound(tmp_path / "dev-clean" / "84" / "121123" / f"{name}.flac")
+    sound(tmp_path / "dev-clean" / "174" / "50561" / "174-50561-0000.flac")
+    written(tmp_path / "dev-clean" / "174" / "50561" / "174-50561.trans.txt", "174-50561-0000 FORGOTTEN TOO")
+    transcript = written(
+        tmp_path / "dev-clean" / "84" / "121123" / "84-121123.trans.txt",
+        "84-121123-0000 GO DO YOU HEAR",
+        "84-121123-0001 BUT IN LESS THAN FIVE MINUTES",
+        "84-121123-0002 AT THIS MOMENT",
+    )
+    corpus = read_corpus(str(tmp_path), CONFIG)
+    assert [(example.text, example.speaker) for example in corpus.examples] == [
+        ("FORGOTTEN TOO", "174"),
+        ("GO DO YOU HEAR", "84"),
+        ("BUT IN LESS THAN FIVE MINUTES", "84"),
+    ]
+    assert corpus.examples[1].source == str(transcript.parent / "84-121123-0000.flac")
+    assert corpus.examples[2].origin == f"{transcript}:2"
+    assert len(corpus.problems) == 2
+    assert "84-121123-0002" in corpus.problems[0]
+    assert "84-121123-0003.flac: has no line" in corpus.problems[1]
+
+
+def test_a_kaldi_folder_without_segments_is_read(tmp_path: Path) -> None:
+    path = sound(tmp_path / "sounds" / "a.wav")
+    written(tmp_path / "wav.scp", f"anna-1 {path}", "anna-2   sounds/a.wav", "ben-1 sounds/a.wav")
+    written(tmp_path / "text", "anna-1 good morning", "anna-2 ", "carl-1 unheard")
+    written(tmp_path / "utt2spk", "anna-1 anna", "anna-2 anna")
+    written(tmp_path / "utt2dur", "anna-1 1.0")
+    corpus = read_corpus(str(tmp_path), CONFIG)
+    assert [(e.source, e.text, e.length, e.speaker) for e in corpus.examples] == [
+        (str(path), "good morning", 1.0, "anna"),
+        (str(path), "", None, "anna"),
+    ]
+    assert [problem.split("; ")[0] for problem in corpus.problems] == [
+        f"{tmp_path}/wav.scp:3: ben-1 has no line in {tmp_path}/text",
+        f"{tmp_path}/text:3: carl-1 has no line in {tmp_path}/wav.scp",
+    ]
+
+
+def test_a_kaldi_folder_with_segments_has_parts_of_recordings(tmp_path: Path) -> None:
+    path = sound(tmp_path / "show.wav", 4)
+    written(tmp_path / "wav.scp", "show show.wav")
+    written(tmp_path / "segments", "u1 show 0.5 1.75", "u2\tshow\t2\t-1", "u3 other 0 1")
+    written(tmp_path / "text", "u1 one", "u2 two", "u3 three")
+    corpus = read_corpus(str(tmp_path), CONFIG)
+    assert [(e.source, e.text, e.length) for e in corpus.examples] == [
+        (f"{path}[0.5,1.75]", "one", 1.25),
+        (f"{path}[2,]", "two", None),
+    ]
+    assert measure(corpus.examples[1].source) == 2
+    assert len(corpus.problems) == 1
+    assert "segments:3: other has no line" in corpus.problems[0]
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "reason"),
+    [
+        ("wav.scp", "u1 sph2pipe -f wav a.sph |", r"wav\.scp:1: 'sph2pipe.*is a command"),
+        ("segments", "u1 show 3 2", r"segments:1: goes from 3\.0 to 2\.0 s"),
+        ("segments", "u1 show later -1", r"segments:1: 'later' is not a number"),
+        ("segments", "u1 show", r"segments:1: '' are no times"),
+        ("text", "u1 one\nu1 two", r"text:2: u1 stands there twice"),
+        ("text", "", r"text: has no lines"),
+    ],
+)
+def test_kaldi_tables_that_cannot_be_understood_are_refused(
+    tmp_path: Path, file: str, line: str, reason: str
+) -> None:
+    sound(tmp_path / "show.wav")
+    for name, content in {"wav.scp": "show show.wav", "text": "u1 one", file: line}.items():
+        written(tmp_path / name, content)
+    with pytest.raises(ValueError, match=reason):
+        read_corpus(str(tmp_path), CONFIG)
+
+
+def test_a_csv_table_is_read(tmp_path: Path) -> None:
+    path = sound(tmp_path / "clips" / "a.wav")
+    table = written(
+        tmp_path / "train.csv",
+        "wav_filename,wav_filesize,transcript",
+        'clips/a.wav,32044,"well, yes"',
+        f"{path},32044,no",
+        "clips/a.wav,32044,well, yes",
+        "clips/b.wav,32044,gone",
+    )
+    corpus = read_corpus(str(table), CONFIG)
+    assert [(e.source, e.text, e.length, e.origin) for e in corpus.examples] == [
+        (str(path), "well, yes", None, f"{table}:2"),
+        (str(path), "no", None, f"{table}:3"),
+    ]
+    assert [problem.split(";")[0] for problem in corpus.problems] == [
+        f"{table}:4: has 4 fields, 3 were wanted",
+        f"{table}:5: {tmp_path}/clips/b.wav is not there",
+    ]
+
+
+def test_a_folder_of_recordings_with_their_texts_is_read(tmp_path: Path) -> None:
+    for name in ("b/one.wav", "a/two.opus", "a/two.mp3", "a/three.flac", "four.ogg", "five.wav", "six.a.wav"):
+        kind = {"opus": ("OGG", "OPUS"), "mp3": ("MP3", None), "flac": ("FLAC", None), "ogg": ("OGG", None)}
+        ext = name.rpartition(".")[2]
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        form, subtype = kind.get(ext, ("WAV", None))
+        soundfile.write(tmp_path / name, np.zeros(16_000), 16_000, format=form, subtype=subtype)
+    for name, text in {
+        "b/one": "ein Wort\n",
+        "a/two": "\ufeffzwei",
+        "a/three": "three\nlines\nhere\n",
+        "four": "\n",
+        "six.a": "a point in the name",
+        "seven": "nobody says it",
+    }.items():
+        (tmp_path / f"{name}.txt").write_text(text, encoding="utf-8")
+    (tmp_path / ".hidden.wav").write_bytes(b"")
+    corpus = read_corpus(str(tmp_path), CONFIG)
+    assert [(e.source.removeprefix(f"{tmp_path}/"), e.text) for e in corpus.examples] == [
+        ("a/two.opus", "zwei"),
+        ("b/one.wav", "ein Wort"),
+        ("six.a.wav", "a point in the name"),
+    ]
+    problems = "\n".join(corpus.problems)
+    assert len(corpus.problems) == 5
+    for sentence in (
+        f"two.mp3: has the name of {tmp_path}/a/two.opus",
+        "three.txt: has 3 lines",
+        "four.txt: is empty",
+        "five.wav: there is no five.txt beside it",
+        "seven.txt: there is no recording seven.wav beside it",
+    ):
+        assert sentence in problems
+
+
+def test_what_is_no_corpus_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"has no wav\.scp, no .* and no recordings"):
+        read_corpus(str(tmp_path), CONFIG)
+    with pytest.raises(ValueError, match="gone: cannot be read"):
+        read_corpus(str(tmp_path / "gone"), CONFIG)
+    with pytest.raises(ValueError, match=r"a\.csv:1: the columns are"):
+        read_corpus(str(written(tmp_path / "a.csv", "path,sentence", "a.wav,hello")), CONFIG)
+    with pytest.raises(ValueError, match=r"empty\.csv"):
+        read_corpus(str(written(tmp_path / "empty.csv", "wav_filename,transcript")), CONFIG)
+    with pytest.raises(ValueError, match=r"a\.jsonl:2: not JSON"):
+        read_corpus(
+            str(written(tmp_path / "a.jsonl", '{"audio_filepath": "a.wav", "text": ""}', "{")), CONFIG
+        )
+    with pytest.raises(ValueError, match=r'b\.jsonl:1: "offset" is -1'):
+        line = '{"audio_filepath": "a.wav", "offset": -1, "text": ""}'
+        read_corpus(str(written(tmp_path / "b.jsonl", line)), CONFIG)
+    (tmp_path / "latin.csv").write_bytes("wav_filename,transcript\na.wav,größe\n".encode("latin-1"))
+    with pytest.raises(ValueError, match=r"latin\.csv:2: byte 9 of the line is not UTF-8"):
+        read_corpus(str(tmp_path / "latin.csv"), CONFIG)
+
+
+def test_every_letter_of_the_tones_has_its_own_sound() -> None:
+    heard = {}
+    for letter in TONES_LETTERS:
+        rng = np.random.default_rng(0)
+        speaker = draw_speaker("one", rng)._replace(letter_s=0.5, brightness=1)
+        tones = say_tones(letter, speaker, rng)
+        _, start, end = tones.words[0]
+        middle = tones.samples[int(16_000 * start) + 1000 : int(16_000 * end) - 1000]
+        power = np.abs(np.fft.rfft(middle * np.hanning(len(middle)))) ** 2
+        bins_hz = np.fft.rfftfreq(len(middle), 1 / 16_000) / speaker.pitch
+        low, high = ((bins_hz > 250) & (bins_hz < 1000)), (bins_hz > 1000) & (bins_hz < 2700)
+        strongest_hz = [bins_hz[band][power[band].argmax()] for band in (low, high)]
+        heard[letter] = tuple(strongest_hz)
+    letters = list(heard)
+    for index, first in enumerate(letters):
+        for second in letters[:index]:
+            ratios = [max(a / b, b / a) for a, b in zip(heard[first], heard[second], strict=True)]
+            assert max(ratios) > 1.2, (first, second)
+
+
+def test_words_are_where_the_tones_say_they_are() -> None:
+    rng = np.random.default_rng(1)
+    tones = say_tones("bad  cab", draw_speaker("one", rng), rng)
+    assert [word for word, _, _ in tones.words] == ["bad", "cab"]
+    inside = np.zeros(len(tones.samples), bool)
+    for _, start, end in tones.words:
+        inside[round(16_000 * start) : round(16_000 * end)] = True
+    assert np.std(tones.samples[inside]) > 3 * np.std(tones.samples[~inside])
+    assert np.abs(tones.samples).max() < 1
+
+
+def test_what_has_no_tones_is_refused() -> None:
+    rng = np.random.default_rng(0)
+    with pytest.raises(ValueError, match=r"'bad zoo' has \['z'\]"):
+        say_tones("bad zoo", draw_speaker("one", rng), rng)
+    with pytest.raises(ValueError, match="has no words"):
+        say_tones(" ", draw_speaker("one", rng), rng)
+    with pytest.raises(ValueError, match="count is 0"):
+        write_spoken_tones(Path("nowhere"), 0, 1)
+
+
+def test_the_command_writes_a_corpus_that_is_read_without_a_problem(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "asr.corpora", "tones"]
+    subprocess.run([*command, str(tmp_path / "a"), "--count", "12", "--seed", "3"], check=True)
+    write_spoken_tones(tmp_path / "b", 12, 3)
+    speakers = {}
+    for split, count in (("train", 12), ("dev", 2)):
+        corpus = read_corpus(str(tmp_path / "a" / f"{split}.jsonl"), CONFIG)
+        assert not corpus.problems
+        assert len(corpus.examples) == count
+        for example in corpus.examples:
+            values = read(example.source, SignalConfig()).values
+            assert example.length is not None
+            assert 1 <= example.length <= 2.5
+            assert len(values) == pytest.approx(16_000 * example.length, abs=2)
+            assert set(example.text or "") <= {*TONES_LETTERS, " "}
+            again = Path(example.source.replace(f"{tmp_path}/a/", f"{tmp_path}/b/"))
+            assert again.read_bytes() == Path(example.source).read_bytes()
+        speakers[split] = {example.speaker for example in corpus.examples}
+        first = json.loads((tmp_path / "a" / f"{split}.jsonl").read_text().splitlines()[0])
+        assert " ".join(word for word, _, _ in first["words"]) == first["text"]
+    assert not speakers["train"] & speakers["dev"]
+
+
+def test_the_command_says_what_is_wrong_and_fails(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "asr.corpora", "tones", str(tmp_path), "--count", "0"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode
+    assert "count is 0" in done.stderr
+    assert "Traceback" not in done.stderr

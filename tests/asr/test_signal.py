@@ -1,0 +1,284 @@
+"""Any file becomes samples at the model's rate, whole and finite, or one sentence."""
+
+import io
+import math
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from asr.signal import SignalConfig, expand, measure, read, render, steps_per_length
+
+CONFIG = SignalConfig()
+FORMATS = [
+    ("wav", "WAV", "PCM_16"),
+    ("flac", "FLAC", "PCM_16"),
+    ("ogg", "OGG", "VORBIS"),
+    ("opus", "OGG", "OPUS"),
+    ("mp3", "MP3", "MPEG_LAYER_III"),
+    ("aiff", "AIFF", "PCM_24"),
+    ("w64", "W64", "PCM_16"),
+]
+
+
+def tone(duration_s: float, rate_hz: int = 16_000, pitch_hz: float = 440.0) -> np.ndarray:
+    times = np.arange(round(duration_s * rate_hz)) / rate_hz
+    return (0.5 * np.sin(2 * np.pi * pitch_hz * times)).astype(np.float32)
+
+
+def encoded(samples: np.ndarray, rate_hz: int, kind: str, subtype: str, **options: str) -> bytes:
+    file = io.BytesIO()
+    soundfile.write(file, samples, rate_hz, format=kind, subtype=subtype, **options)
+    return file.getvalue()
+
+
+def noise(duration_s: float, rate_hz: int = 16_000) -> np.ndarray:
+    return (0.1 * np.random.default_rng(1).standard_normal(int(duration_s * rate_hz))).astype(np.float32)
+
+
+@pytest.mark.parametrize(("ext", "kind", "subtype"), FORMATS)
+def test_every_format_gives_the_tone_that_was_written(
+    tmp_path: Path, ext: str, kind: str, subtype: str
+) -> None:
+    path = tmp_path / f"tone.{ext}"
+    path.write_bytes(encoded(tone(1.5), 16_000, kind, subtype))
+    signal = read(str(path), CONFIG)
+    assert signal.unit_per_step == 1 / 16_000
+    assert signal.values.dtype == np.float32
+    assert signal.values.flags.c_contiguous
+    assert abs(len(signal.values) - 24_000) <= 1
+    assert measure(str(path)) == pytest.approx(1.5, abs=1e-3)
+    middle = slice(4000, 20_000)
+    assert np.corrcoef(signal.values[middle], tone(1.5)[middle])[0, 1] > 0.99
+
+
+@pytest.mark.parametrize("rate_hz", [8000, 11_025, 22_050, 44_100, 48_000, 96_000])
+def test_a_tone_keeps_its_pitch_phase_and_level_at_any_rate(rate_hz: int) -> None:
+    content = encoded(tone(2, rate_hz), rate_hz, "WAV", "PCM_16")
+    values = read(io.BytesIO(content), CONFIG).values
+    assert len(values) == 32_000
+    assert np.abs(values - tone(2))[800:-800].max() < 2e-3
+
+
+def test_a_long_file_read_in_blocks_has_no_seams(monkeypatch: pytest.MonkeyPatch) -> None:
+    content = encoded(noise(3, 44_100), 44_100, "WAV", "PCM_16")
+    whole = read(io.BytesIO(content), CONFIG).values
+    monkeypatch.setattr("asr.signal.BLOCK_FRAMES", 1000)
+    assert np.abs(read(io.BytesIO(content), CONFIG).values - whole).max() < 1e-6
+
+
+def test_channels_are_averaged() -> None:
+    channels = np.stack([tone(1), np.zeros(16_000, np.float32), -0.25 * tone(1)], 1)
+    values = read(io.BytesIO(encoded(channels, 16_000, "WAV", "FLOAT")), CONFIG).values
+    assert values == pytest.approx(0.25 * tone(1), abs=1e-6)
+
+
+@given(st.sampled_from(["PCM_S8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE"]), st.floats(0.1, 1))
+@settings(max_examples=20, deadline=None)
+def test_number_formats_have_the_same_scale(subtype: str, level: float) -> None:
+    kind = "AIFF" if subtype == "PCM_S8" else "WAV"
+    values = read(io.BytesIO(encoded(level * tone(0.1), 16_000, kind, subtype)), CONFIG).values
+    assert values == pytest.approx(level * tone(0.1), abs=0.01 if subtype == "PCM_S8" else 1e-4)
+
+
+def test_samples_beyond_one_are_scaled_down_not_clipped() -> None:
+    content = encoded(20_000 * tone(1), 16_000, "WAV", "FLOAT")
+    assert read(io.BytesIO(content), CONFIG).values == pytest.approx(2 * tone(1), abs=1e-6)
+
+
+def test_silence_is_sound() -> None:
+    content = encoded(np.zeros(1600, np.int16), 16_000, "WAV", "PCM_16")
+    assert not read(io.BytesIO(content), CONFIG).values.any()
+
+
+@pytest.mark.parametrize(("ext", "kind", "subtype"), FORMATS[:5])
+def test_a_segment_is_that_part_of_the_recording(tmp_path: Path, ext: str, kind: str, subtype: str) -> None:
+    path = tmp_path / f"talk.{ext}"
+    path.write_bytes(encoded(noise(4), 16_000, kind, subtype))
+    whole = read(str(path), CONFIG).values
+    part = read(f"{path}[1.25,2.5]", CONFIG).values
+    assert len(part) == 20_000
+    assert np.corrcoef(part, whole[20_000:40_000])[0, 1] > 0.99
+    assert measure(f"{path}[1.25,2.5]") == pytest.approx(1.25)
+    assert measure(f"{path}[1.25,]") == pytest.approx(2.75, abs=1e-3)
+    assert len(read(f"{path}[3,4.3]", CONFIG).values) == pytest.approx(16_000, abs=1)  # ends as the file does
+
+
+def test_a_segment_outside_of_the_recording_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "talk.wav"
+    path.write_bytes(encoded(noise(2), 16_000, "WAV", "PCM_16"))
+    for times in ("[2.1,3]", "[1,2.6]", "[1.5,1.2]", "[2,]"):
+        with pytest.raises(ValueError, match=r"talk.wav\[.*the recording has 2.000 s"):
+            read(f"{path}{times}", CONFIG)
+
+
+def test_a_file_that_is_named_like_a_segment_is_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "talk.wav[1,2]"
+    path.write_bytes(encoded(noise(3), 16_000, "WAV", "PCM_16"))
+    assert measure(str(path)) == 3
+
+
+def test_paths_and_streams_are_sources(tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    path.write_bytes(encoded(tone(0.5), 16_000, "WAV", "PCM_16"))
+    for source in (str(path), path, io.BytesIO(path.read_bytes())):
+        assert len(read(source, CONFIG).values) == 8000
+    with path.open("rb") as stream:
+        assert len(read(stream, CONFIG).values) == 8000
+
+
+def test_what_is_no_sound_is_refused_in_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "empty.wav").touch()
+    (tmp_path / "text.wav").write_text("a letter to the editor\n" * 50)
+    (tmp_path / "samples.raw").write_bytes(bytes(10_000))
+    Image.new("L", (50, 50)).save(tmp_path / "picture.mp3", "PNG")
+    for name, reason in {
+        "empty.wav": "is empty",
+        "text.wav": "cannot be read as sound",
+        "samples.raw": "without a header",
+        "picture.mp3": "cannot be read as sound",
+        "gone.wav": "No such file",
+        ".": "is a folder",
+    }.items():
+        for act in (lambda source: read(source, CONFIG), measure):
+            with pytest.raises(ValueError, match=reason) as caught:
+                act(str(tmp_path / name))
+            assert str(caught.value).startswith(str(tmp_path / name))
+            assert "\n" not in str(caught.value)
+    with pytest.raises(ValueError, match="the stream: is empty"):
+        read(io.BytesIO(), CONFIG)
+
+
+@pytest.mark.parametrize(
+    ("ext", "kind", "subtype"), [*FORMATS, ("rf64", "RF64", "PCM_16"), ("au", "AU", "PCM_16")]
+)
+@pytest.mark.parametrize("share", [0.01, 0.3, 0.6, 0.9])
+def test_a_file_cut_short_is_refused(tmp_path: Path, ext: str, kind: str, subtype: str, share: float) -> None:
+    content = encoded(noise(3), 16_000, kind, subtype)
+    path = tmp_path / f"cut.{ext}"
+    path.write_bytes(content[: int(len(content) * share)])
+    with pytest.raises(
+        ValueError, match=r"cut\.\w+: (is cut short|breaks off|seems|cannot be read as sound)"
+    ):
+        read(str(path), CONFIG)
+    with pytest.raises(ValueError, match=r"cut short|breaks off|seems|cannot be read as sound"):
+        read(io.BytesIO(path.read_bytes()), CONFIG)
+
+
+def test_the_sentence_on_a_cut_file_names_what_was_promised_and_what_is_there(tmp_path: Path) -> None:
+    for kind, subtype, numbers in (
+        ("WAV", "PCM_16", "promises 96000 bytes .* 47978 are there"),
+        ("FLAC", "PCM_16", r"promises 3\.00 s and decoding fails after 1\.[2-5]0 s"),
+        ("MP3", "MPEG_LAYER_III", r"to have 3\.00 s and has 1\.\d+ s"),
+    ):
+        content = encoded(noise(3), 16_000, kind, subtype)
+        with pytest.raises(ValueError, match=numbers):
+            read(io.BytesIO(content[: len(content) // 2]), CONFIG)
+
+
+def test_a_wav_written_into_a_pipe_is_read_to_its_end() -> None:
+    content = bytearray(encoded(noise(1), 16_000, "WAV", "PCM_16"))
+    content[4:8] = content[40:44] = struct.pack("<I", 0xFFFF_FFFF)
+    assert len(read(io.BytesIO(bytes(content)), CONFIG).values) == 16_000
+
+
+def test_a_flac_of_unknown_length_is_refused() -> None:
+    content = bytearray(encoded(noise(1), 16_000, "FLAC", "PCM_16"))
+    content[21] &= 0xF0
+    content[22:26] = bytes(4)
+    with pytest.raises(ValueError, match="does not say how long"):
+        read(io.BytesIO(bytes(content)), CONFIG)
+
+
+@pytest.mark.parametrize(("kind", "subtype"), [("OGG", "OPUS"), ("OGG", "VORBIS"), ("MP3", "MPEG_LAYER_III")])
+def test_joined_files_of_which_only_the_first_would_be_heard_are_refused(kind: str, subtype: str) -> None:
+    content = encoded(noise(1), 16_000, kind, subtype) + encoded(noise(2), 16_000, kind, subtype)
+    with pytest.raises(ValueError, match=r"second stream|has 3.* s"):
+        read(io.BytesIO(content), CONFIG)
+
+
+@pytest.mark.parametrize("rate_hz", [8000, 16_000, 22_050, 32_000, 44_100])
+def test_an_mp3_of_which_the_end_would_be_lost_is_refused(rate_hz: int) -> None:
+    quiet_first = np.concatenate([np.zeros(rate_hz, np.float32), noise(3, rate_hz)])
+    content = encoded(quiet_first, rate_hz, "MP3", "MPEG_LAYER_III", bitrate_mode="VARIABLE")
+    assert len(read(io.BytesIO(content), CONFIG).values) == pytest.approx(64_000, abs=1)
+    index = max(content[:200].find(b"Xing"), content[:200].find(b"Info"))
+    assert index > 0
+    first = content.find(content[:2], index)  # the index is the first frame
+    with pytest.raises(ValueError, match="seems by its header to have"):
+        read(io.BytesIO(content[first:]), CONFIG)
+
+
+def test_samples_that_are_no_numbers_are_refused() -> None:
+    for bad in (math.nan, math.inf, -math.inf, 3e38):
+        samples = tone(1)
+        samples[4000] = bad
+        with pytest.raises(ValueError, match=r"the sample at 0\.250 s is not a finite number"):
+            read(io.BytesIO(encoded(samples, 16_000, "WAV", "FLOAT")), CONFIG)
+
+
+def test_too_short_and_too_long_recordings_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"is 0\.0249 s long, at least 0\.025 s"):
+        read(io.BytesIO(encoded(np.zeros(398, np.int16), 16_000, "WAV", "PCM_16")), CONFIG)
+    with pytest.raises(ValueError, match="is 3 s long, at most 2 s"):
+        read(io.BytesIO(encoded(noise(3), 16_000, "WAV", "PCM_16")), SignalConfig(max_duration_s=2))
+
+
+def test_a_configuration_without_sense_is_refused() -> None:
+    for fields in ({"sample_rate_hz": 16}, {"max_duration_s": 0.0}, {"max_duration_s": math.nan}):
+        with pytest.raises(ValueError, match="choose"):
+            SignalConfig(**fields)
+
+
+@given(st.binary(min_size=1, max_size=300), st.sampled_from(FORMATS))
+@settings(max_examples=60, deadline=None)
+def test_damage_anywhere_gives_sound_or_a_value_error(damage: bytes, form: tuple[str, str, str]) -> None:
+    content = bytearray(encoded(noise(0.2), 16_000, form[1], form[2]))
+    place = damage[0] * len(content) // 256
+    content[place : place + len(damage)] = damage
+    try:
+        values = read(io.BytesIO(bytes(content)), CONFIG).values
+    except ValueError:
+        return
+    assert np.isfinite(values).all()
+    assert np.abs(values).max() <= 1
+
+
+def test_a_source_is_one_recording_and_a_second_has_rate_many_steps() -> None:
+    assert expand("talk.wav") == ["talk.wav"]
+    assert steps_per_length(SignalConfig(8000)) == 8000
+
+
+def test_the_picture_shows_low_tones_below_and_time_from_left_to_right() -> None:
+    samples = np.concatenate([tone(1, pitch_hz=300), tone(1, pitch_hz=5000)])
+    rendering = render(samples, CONFIG)
+    picture = np.asarray(Image.open(io.BytesIO(rendering.png)).convert("L"), np.float32)
+    height, width = picture.shape
+    assert width == 200
+    left, right = picture[:, 10:90].mean(1).argmax(), picture[:, 110:190].mean(1).argmax()
+    assert left > 0.7 * height
+    assert right < 0.4 * height
+
+
+@pytest.mark.parametrize("rate_hz", [8000, 16_000, 12_345, 48_000])
+def test_the_mp3_of_a_rendering_is_the_sound(rate_hz: int) -> None:
+    mp3 = render(tone(1, rate_hz), SignalConfig(rate_hz)).mp3
+    assert mp3 is not None
+    values = read(io.BytesIO(mp3), SignalConfig(rate_hz)).values
+    assert len(values) == pytest.approx(rate_hz, abs=2)
+    middle = slice(rate_hz // 4, 3 * rate_hz // 4)
+    assert np.corrcoef(values[middle], tone(1, rate_hz)[middle])[0, 1] > 0.98
+
+
+def test_silence_a_click_and_a_long_recording_can_be_shown() -> None:
+    click = np.zeros(16_000, np.float32)
+    click[8000] = 1
+    for samples in (np.zeros(400, np.float32), click, noise(60)):
+        picture = Image.open(io.BytesIO(render(samples, CONFIG).png))
+        assert picture.width <= 4000
+        assert picture.height == 128

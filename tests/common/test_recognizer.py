@@ -1,0 +1,413 @@
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from io import BytesIO
+from itertools import count, product
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from PIL import Image
+
+import asr.front_end
+import asr.signal
+import ocr.front_end
+import ocr.signal
+from asr.modality import ASR
+from common.alphabet import Alphabet
+from common.modality import Modality, Signal
+from common.model_file import read_model, write_model
+from common.recognizer import EncoderConfig, ModelConfig, Recognizer, build_config
+from common.transcript import Transcript
+from ocr.modality import OCR
+
+ALPHABET = Alphabet(tuple(" abcdefé"))
+ENCODER = EncoderConfig(hidden_size=8, layers=2)
+OCR_FRONT_END = ocr.front_end.FrontEndConfig(channels=(4, 6, 8, 10))
+ASR_FRONT_END = asr.front_end.FrontEndConfig(mels=24, channels=(4, 6, 8))
+HEIGHT_PX, RATE_HZ = 24, 4000
+OCR_SETTINGS = [
+    {"stride": stride, "height": height, "deep": deep}
+    for stride, height, deep in product([4, 8], ["fold", "pool"], [False, True])
+]
+ASR_SETTINGS = [
+    {"subsampling": subsampling, "normalise": normalise, "deep": deep}
+    for subsampling, normalise, deep in product([2, 3, 4], ["utterance", "global"], [False, True])
+]
+
+
+class Kind(NamedTuple):
+    """A modality and a small front end for it."""
+
+    modality: Modality
+    signal: object
+    front_end: object
+
+
+KINDS = {
+    "ocr": Kind(OCR, ocr.signal.SignalConfig(height_px=HEIGHT_PX), OCR_FRONT_END),
+    "asr": Kind(ASR, asr.signal.SignalConfig(sample_rate_hz=RATE_HZ), ASR_FRONT_END),
+}
+BOTH = pytest.mark.parametrize("name", list(KINDS))
+
+
+def recognizer_of(
+    name: str, encoder: EncoderConfig = ENCODER, card: dict | None = None, **front_end
+) -> Recognizer:
+    """Return an untrained recognizer, sure enough of what it reads that it writes something."""
+    torch.manual_seed(0)
+    kind = KINDS[name]
+    config = ModelConfig(kind.signal, replace(kind.front_end, **front_end), encoder)
+    recognizer = Recognizer(kind.modality, config, ALPHABET, card)
+    with torch.no_grad():
+        for parameter in recognizer.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+        if name == "asr":
+            recognizer.front_end.band_mean.fill_(-6)
+            recognizer.front_end.band_deviation.fill_(2.5)
+        recognizer.eval()
+        values = torch.from_numpy(signals_of(name, 2)[1].values)[None]
+        encoded, _, _ = recognizer.encoder(*recognizer.front_end(values, torch.tensor([values.shape[1]])))
+        head = recognizer.head.linear
+        head.weight.mul_(8)
+        head.bias.copy_(-head.weight @ encoded[0].mean(dim=0))  # no class is likely everywhere
+    return recognizer
+
+
+def signals_of(name: str, number: int = 16) -> list[Signal]:
+    rng = np.random.default_rng(2)
+    if name == "ocr":
+        widths = [9, 160, 40, 41, 42, 43, *rng.integers(8, 160, number)][:number]
+        shapes = [rng.random((width, HEIGHT_PX), dtype=np.float32).repeat(8, 0)[:width] for width in widths]
+        return [Signal(values, 1.5) for values in shapes]
+    lengths = [161, 4000, 800, 801, 839, 840, *rng.integers(160, 4000, number)][:number]
+    levels = [0.2 * rng.random(length, dtype=np.float32).repeat(500)[:length] for length in lengths]
+    sounds = [level * rng.standard_normal(len(level), dtype=np.float32) for level in levels]
+    return [Signal(sound, 1 / RATE_HZ) for sound in sounds]
+
+
+def same_place_and_text(left: Transcript, right: Transcript) -> bool:
+    places = [[(one.text, one.start, one.end) for one in side.characters] for side in (left, right)]
+    return left.text == right.text and places[0] == places[1]
+
+
+# --- padding
+
+
+def check_alone_equals_among_others(recognizer: Recognizer, signals: list[Signal]) -> None:
+    together = recognizer.log_probs([signal.values for signal in signals])
+    for signal, among in zip(signals, together, strict=True):
+        (alone,) = recognizer.log_probs([signal.values])
+        assert alone.shape == among.shape
+        assert len(alone) == recognizer.front_end.output_lengths(torch.tensor(len(signal.values)))
+        np.testing.assert_allclose(among, alone, rtol=0, atol=1e-4)
+        np.testing.assert_allclose(np.exp(alone).sum(axis=1), 1, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [("ocr", settings) for settings in OCR_SETTINGS] + [("asr", settings) for settings in ASR_SETTINGS],
+    ids=str,
+)
+def test_an_example_has_the_same_log_probabilities_alone_and_among_fifteen_others(name, settings):
+    check_alone_equals_among_others(recognizer_of(name, **settings), signals_of(name))
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("cell", "bidirectional", "residual"),
+    list(product(["lstm", "gru", "rnn_tanh", "rnn_relu"], [False, True], [False, True])),
+)
+def test_so_has_it_with_every_kind_of_encoder(name, cell, bidirectional, residual):
+    encoder = replace(ENCODER, cell=cell, bidirectional=bidirectional, residual=residual)
+    check_alone_equals_among_others(recognizer_of(name, encoder), signals_of(name)[:6])
+
+
+@BOTH
+def test_log_probabilities_are_float32_under_mixed_precision(name):
+    recognizer = recognizer_of(name)
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = recognizer.log_probs([signals_of(name)[0].values])[0]
+    assert mixed.dtype == np.float32
+    np.testing.assert_allclose(np.exp(mixed).sum(axis=1), 1, atol=1e-5)
+
+
+@BOTH
+def test_a_signal_shorter_than_a_step_is_read_as_if_it_went_on_in_silence(name):
+    recognizer = recognizer_of(name)
+    values = signals_of(name)[1].values[: recognizer.front_end.shortest - 1]
+    longer = np.concatenate([values, np.zeros_like(values[:1])])
+    short, full = recognizer.log_probs([values])[0], recognizer.log_probs([longer])[0]
+    assert len(short) == 1
+    assert np.array_equal(short, full)
+
+
+@BOTH
+def test_the_shortcut_has_a_second_opinion_in_training_only(name):
+    recognizer = recognizer_of(name, replace(ENCODER, shortcut=True))
+    signals = torch.from_numpy(signals_of(name)[0].values)[None]
+    lengths = torch.tensor([signals.shape[1]])
+    assert recognizer(signals, lengths)[2] is None
+    log_probs, _, shortcut = recognizer.train()(signals, lengths)
+    assert shortcut.shape == log_probs.shape
+    torch.testing.assert_close(shortcut.exp().sum(-1), torch.ones(shortcut.shape[:2]))
+
+
+# --- the file
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [("ocr", settings) for settings in OCR_SETTINGS[:3]] + [("asr", s) for s in ASR_SETTINGS[:4]],
+)
+def test_a_saved_recognizer_loads_as_the_same(name, settings, tmp_path):
+    encoder = replace(ENCODER, cell="gru", residual=True, shortcut=True)
+    saved = recognizer_of(name, encoder, {"licence": "CC0", "dev": {"cer": 0.02}}, **settings)
+    saved.save(tmp_path / "m.safetensors")
+    loaded = Recognizer.load(KINDS[name].modality, tmp_path / "m.safetensors")
+    assert (loaded.config, loaded.alphabet, loaded.card) == (saved.config, saved.alphabet, saved.card)
+    assert not loaded.training
+    assert loaded.parameter_count == saved.parameter_count
+    values = [signal.values for signal in signals_of(name)]
+    for one, other in zip(saved.log_probs(values), loaded.log_probs(values), strict=True):
+        assert np.array_equal(one, other)
+    before, after = saved.state_dict(), loaded.state_dict()
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[key], after[key]) for key in before)
+
+
+@BOTH
+def test_a_folder_loads_its_own_models_with_one_line(name, tmp_path):
+    recognizer_of(name).save(tmp_path / "m.safetensors")
+    package = {"ocr": ocr, "asr": asr}[name]
+    assert package.load(str(tmp_path / "m.safetensors")).modality.name == name
+
+
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory) -> dict[str, Path]:
+    """A saved recognizer of each kind."""
+    folder = tmp_path_factory.mktemp("models")
+    for name in KINDS:
+        recognizer_of(name).save(folder / f"{name}.safetensors")
+    return {name: folder / f"{name}.safetensors" for name in KINDS}
+
+
+def refusal(name: str, path: Path) -> str:
+    with pytest.raises(ValueError) as caught:
+        Recognizer.load(KINDS[name].modality, path)
+    sentence = str(caught.value)
+    assert str(path) in sentence
+    assert len(sentence.splitlines()) == 1
+    return sentence
+
+
+@pytest.mark.parametrize(("name", "other"), [("ocr", "asr"), ("asr", "ocr")])
+def test_a_model_of_the_other_modality_is_refused(name, other, stored):
+    sentence = refusal(name, stored[other])
+    assert f"`{other}`" in sentence
+    assert f"`{name}`" in sentence
+
+
+@pytest.mark.parametrize("share", [0.0, 0.001, 0.3, 0.999])
+def test_a_model_cut_short_is_refused(share, stored, tmp_path):
+    raw = stored["ocr"].read_bytes()
+    cut = tmp_path / "cut.safetensors"
+    cut.write_bytes(raw[: int(len(raw) * share)])
+    refusal("ocr", cut)
+
+
+def altered(path: Path, folder: Path, change) -> Path:
+    """Write the model at `path` again, its header and tensors as `change(header, tensors)` leaves them."""
+    file = read_model(path)
+    header, tensors = dict(file.header), dict(file.tensors)
+    change(header, tensors)
+    header.pop("format_version")
+    write_model(folder / "altered.safetensors", tensors, header)
+    return folder / "altered.safetensors"
+
+
+@BOTH
+@pytest.mark.parametrize("section", ["signal", "front_end", "encoder"])
+def test_a_setting_that_is_not_known_is_refused_by_name(name, section, stored, tmp_path):
+    path = altered(stored[name], tmp_path, lambda header, _: header["config"][section].update(wavelets=3))
+    assert "wavelets" in refusal(name, path)
+
+
+def test_a_section_of_settings_that_is_not_known_is_refused_by_name(stored, tmp_path):
+    path = altered(stored["ocr"], tmp_path, lambda header, _: header["config"].update(decoder={"width": 3}))
+    assert "decoder" in refusal("ocr", path)
+
+
+@pytest.mark.parametrize("section", ["signal", "front_end", "encoder"])
+def test_a_section_of_settings_that_is_missing_is_named(section, stored, tmp_path):
+    path = altered(stored["ocr"], tmp_path, lambda header, _: header["config"].pop(section))
+    assert section in refusal("ocr", path)
+
+
+@pytest.mark.parametrize("key", ["config", "alphabet"])
+def test_a_header_without_settings_or_alphabet_is_refused(key, stored, tmp_path):
+    path = altered(stored["ocr"], tmp_path, lambda header, _: header.pop(key))
+    assert key in refusal("ocr", path)
+
+
+@pytest.mark.parametrize(
+    ("section", "settings"),
+    [("encoder", {"cell": "mamba"}), ("signal", {"height_px": 2}), ("front_end", {"channels": [4, 6]})],
+)
+def test_a_setting_that_cannot_be_is_refused_with_the_name_of_the_file(section, settings, stored, tmp_path):
+    refusal(
+        "ocr", altered(stored["ocr"], tmp_path, lambda header, _: header["config"][section].update(settings))
+    )
+
+
+def test_weights_that_are_missing_or_of_another_shape_are_named(stored, tmp_path):
+    path = altered(stored["ocr"], tmp_path, lambda _, tensors: tensors.pop("head.linear.bias"))
+    assert "head.linear.bias" in refusal("ocr", path)
+    path = altered(
+        stored["ocr"], tmp_path, lambda _, tensors: tensors.update({"head.linear.bias": np.zeros(3)})
+    )
+    assert "head.linear.bias" in refusal("ocr", path)
+    path = altered(stored["ocr"], tmp_path, lambda _, tensors: tensors.update(more=np.zeros(3)))
+    assert "more" in refusal("ocr", path)
+
+
+def test_a_setting_that_is_missing_takes_its_default():
+    stored = asdict(replace(ENCODER, hidden_size=77))
+    del stored["shortcut"]
+    assert build_config(EncoderConfig, stored) == replace(ENCODER, hidden_size=77)
+
+
+def test_lists_of_json_become_tuples_again():
+    config = build_config(ocr.front_end.FrontEndConfig, {"channels": [1, 2, 3, 4]})
+    assert config.channels == (1, 2, 3, 4)
+    assert hash(config)
+
+
+# --- transcripts
+
+
+@BOTH
+def test_transcripts_come_in_the_order_of_the_sources_whatever_the_window(name):
+    recognizer, signals = recognizer_of(name), signals_of(name, 12)
+    alone = [next(recognizer.transcribe([signal])) for signal in signals]
+    assert len({transcript.text for transcript in alone}) > 6
+    for window, budget in [(256, None), (5, None), (5, 0.1), (1, None), (12, 7.0)]:
+        among = list(recognizer.transcribe(signals, batch_budget=budget, window=window))
+        assert len(among) == len(alone)
+        for one, other in zip(among, alone, strict=True):
+            assert same_place_and_text(one, other)
+            assert one.confidence == pytest.approx(other.confidence, rel=1e-3, abs=1e-6)
+
+
+@BOTH
+def test_a_recognizer_in_training_transcribes_without_dropout(name):
+    recognizer, signals = recognizer_of(name), signals_of(name, 3)
+    expected = list(recognizer.transcribe(signals))
+    assert list(recognizer.train().transcribe(signals)) == expected
+
+
+def test_sources_are_read_ahead_by_a_window_and_no_more():
+    recognizer, taken = recognizer_of("ocr"), []
+
+    def endless() -> Iterator[Signal]:
+        for number in count():
+            taken.append(number)
+            yield signals_of("ocr", 1)[0]
+
+    transcripts = recognizer.transcribe(endless(), window=4)
+    for _ in range(4):
+        next(transcripts)
+    assert len(taken) == 4
+    next(transcripts)
+    assert len(taken) == 8
+
+
+def test_of_no_sources_there_are_no_transcripts():
+    assert list(recognizer_of("ocr").transcribe([])) == []
+
+
+def image_file(path: Path, height_px: int = HEIGHT_PX * 3) -> Path:
+    pixels = np.random.default_rng(0).integers(0, 256, (height_px, 17), dtype=np.uint8).repeat(20, 1)[:, :331]
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+def sound_file(path: Path, rate_hz: int = 44_100) -> Path:
+    rng = np.random.default_rng(0)
+    level = 0.2 * rng.random(20).repeat(rate_hz // 20)
+    soundfile.write(path, level * rng.standard_normal(len(level)), rate_hz)
+    return path
+
+
+def test_files_are_read_as_the_model_wants_them_and_named(tmp_path):
+    for name, path in [("ocr", image_file(tmp_path / "a.png")), ("asr", sound_file(tmp_path / "a.wav"))]:
+        recognizer = recognizer_of(name)
+        signal = KINDS[name].modality.read(path, KINDS[name].signal)
+        (known,) = recognizer.transcribe([signal])
+        by_path, by_name = recognizer.transcribe([path, str(path)])
+        assert by_path.source == by_name.source == str(path)
+        assert known.source == ""
+        assert known.text
+        assert same_place_and_text(by_path, known)
+        assert same_place_and_text(by_name, known)
+        with path.open("rb") as file:
+            (by_stream,) = recognizer.transcribe([file])
+        assert same_place_and_text(by_stream, known)
+
+
+def test_a_stream_without_a_name_is_not_named_by_its_address(tmp_path):
+    stream = BytesIO(image_file(tmp_path / "a.png").read_bytes())
+    (transcript,) = recognizer_of("ocr").transcribe([stream])
+    assert "0x" not in transcript.source
+
+
+def test_a_source_that_cannot_be_read_is_an_error_with_its_name(tmp_path):
+    torn = tmp_path / "torn.png"
+    torn.write_bytes(b"not an image")
+    with pytest.raises(ValueError, match=r"torn\.png"):
+        list(recognizer_of("ocr").transcribe([image_file(tmp_path / "a.png"), torn]))
+
+
+def path_of(*labels: int) -> np.ndarray:
+    """Return log-probabilities (S, C) of a path that is 0.9 sure of each step."""
+    rest = 0.1 / (ALPHABET.classes - 1)
+    return np.log(np.where(np.eye(ALPHABET.classes)[list(labels)] > 0, 0.9, rest))
+
+
+@pytest.mark.parametrize("stride", [4, 8])
+def test_positions_are_in_pixels_of_the_original(stride):
+    recognizer = recognizer_of("ocr", stride=stride)
+    signal = Signal(np.zeros((6 * stride - 1, HEIGHT_PX), np.float32), 2.5)
+    transcript = recognizer.transcript(path_of(2, 2, 0, 3, 1, 4), signal, "x.png")
+    assert (transcript.text, transcript.unit, transcript.source) == ("ab c", "px", "x.png")
+    px = 2.5 * stride
+    expected = [("a", 0, 2 * px), ("b", 3 * px, 4 * px), (" ", 4 * px, 5 * px), ("c", 5 * px, 6 * px - 2.5)]
+    assert [(one.text, one.start, one.end) for one in transcript.characters] == expected
+    assert [(word.text, word.start, word.end) for word in transcript.words] == [
+        ("ab", 0, 4 * px),
+        ("c", 5 * px, 6 * px - 2.5),
+    ]
+    assert transcript.confidence == pytest.approx(0.9**4)
+
+
+def test_positions_are_in_seconds_of_the_recording():
+    recognizer = recognizer_of("asr", subsampling=3)
+    signal = Signal(np.zeros(RATE_HZ, np.float32), 1 / RATE_HZ)
+    transcript = recognizer.transcript(path_of(0, 2, 2, *[0] * 29, 3, 3), signal)
+    assert transcript.unit == "s"
+    places = [place for one in transcript.characters for place in (one.start, one.end)]
+    assert places == pytest.approx([0.03, 0.09, 0.96, 1.0])  # the last is clipped to the recording
+
+
+def test_positions_of_a_file_lie_within_the_original(tmp_path):
+    sides = [("ocr", image_file(tmp_path / "a.png"), 331), ("asr", sound_file(tmp_path / "a.wav"), 1.0)]
+    for name, path, end in sides:
+        (transcript,) = recognizer_of(name).transcribe([path])
+        characters = transcript.characters
+        assert len(characters) > 3
+        assert all(0 <= one.start < one.end <= end + 1e-6 for one in characters)
+        assert characters[-1].start > 0.5 * end
+        starts = [one.start for one in characters]
+        assert starts == sorted(starts)

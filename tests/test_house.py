@@ -1,0 +1,166 @@
+"""Imports point down, both sides are alike, torch stays in its rooms, and importing does no work."""
+
+import ast
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+ROOMS = ("common", "ocr", "asr")
+FILES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
+MODULES = {str(path.relative_to(ROOT).with_suffix("")).replace("/", "."): path for path in FILES}
+TEXT_ROOMS = ("alphabet", "manifest", "transcript", "metrics", "report", "preparation")
+MODEL_ROOMS = ("model_file", "modality", "cli", "decoding.greedy")
+SIDE_ROOMS = ("signal", "corpora", "modality")
+
+
+def imported(path: Path) -> Iterator[str]:
+    """Yield the name of every module that `path` imports, also within functions."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        if isinstance(node, ast.ImportFrom):
+            yield "." * node.level + (node.module or "")
+
+
+def run(code: str) -> None:
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == ""
+
+
+# --- imports point down
+
+
+def test_the_rooms_are_found():
+    assert {"common.ctc", "common.decoding.greedy", "ocr.signal", "asr.signal"} <= MODULES.keys()
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_imports_point_down_and_are_absolute(module):
+    room = module.split(".")[0]
+    forbidden = {"common": {"ocr", "asr"}, "ocr": {"asr"}, "asr": {"ocr"}}[room] | {"tests", "recipes"}
+    for name in imported(MODULES[module]):
+        assert not name.startswith("."), f"{module} imports {name} by a relative path"
+        assert name.split(".")[0] not in forbidden, f"{module} imports {name}"
+
+
+def test_the_core_names_no_side():
+    """Not in a string either: what common knows of a side, the side's Modality has told it."""
+    for module, path in MODULES.items():
+        if not module.startswith("common"):
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                assert node.value not in ("ocr", "asr"), f"{module}:{node.lineno} names {node.value!r}"
+
+
+def test_both_sides_have_the_same_files():
+    sides = [{path.name for path in (ROOT / side).glob("*.py")} for side in ("ocr", "asr")]
+    assert sides[0] == sides[1]
+    assert {"__init__.py", "__main__.py", "modality.py", "signal.py", "front_end.py"} <= sides[0]
+
+
+def test_no_file_is_called_utils():
+    assert not {path.stem for path in FILES} & {"utils", "util", "helpers", "misc", "base"}
+
+
+def test_every_package_is_installed():
+    packages = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    here = {str(path.parent.relative_to(ROOT)).replace("/", ".") for path in FILES}
+    assert sorted(packages) == sorted(here)
+
+
+def test_tests_are_no_package():
+    assert not list((ROOT / "tests").rglob("__init__.py"))
+
+
+# --- torch
+
+
+def test_rooms_that_do_without_torch_do_not_import_it():
+    names = [f"common.{name}" for name in TEXT_ROOMS + MODEL_ROOMS]
+    names += [f"{side}.{name}" for side in ("ocr", "asr") for name in SIDE_ROOMS] + ["ocr", "asr"]
+    assert set(names) <= MODULES.keys() | {"ocr", "asr"}
+    run(f"""
+import sys
+for name in {names}:
+    __import__(name)
+    heavy = [other for other in ("torch", "torchaudio", "torchvision", "lightning") if other in sys.modules]
+    assert not heavy, f"{{name}} imports {{heavy}}"
+""")
+
+
+# --- importing does no work
+
+PURE = {
+    *("dict", "frozenset", "set", "tuple", "range", "sorted", "str.maketrans", "TypeVar"),
+    *("field", "logging.getLogger", "math.sqrt", "re.compile", "Modality"),
+}
+"""What may be called while a module is imported."""
+
+
+def statements_run_at_import(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+    for statement in body:
+        if isinstance(statement, ast.ClassDef):
+            yield from statements_run_at_import(statement.body)
+        elif not isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.Import | ast.ImportFrom):
+            yield statement
+
+
+def is_method_of_a_constant(function: ast.expr) -> bool:
+    """Return whether it is as in `"a b".split`."""
+    return isinstance(function, ast.Attribute) and isinstance(function.value, ast.Constant)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_only_defines(module):
+    for statement in statements_run_at_import(ast.parse(MODULES[module].read_text(encoding="utf-8")).body):
+        where = f"{module}:{statement.lineno}"
+        if isinstance(statement, ast.If):
+            assert ast.unparse(statement.test) in ("__name__ == '__main__'", "TYPE_CHECKING"), where
+            continue
+        if isinstance(statement, ast.Expr):
+            assert isinstance(statement.value, ast.Constant), f"{where}: {ast.unparse(statement)}"
+            continue
+        assert isinstance(statement, ast.Assign | ast.AnnAssign), f"{where}: {ast.unparse(statement)}"
+        for node in ast.walk(statement):
+            if isinstance(node, ast.Call) and not is_method_of_a_constant(node.func):
+                assert ast.unparse(node.func) in PURE, f"{where} calls {ast.unparse(node.func)}"
+
+
+def test_importing_everything_changes_nothing_in_the_process():
+    ours = [module for module in MODULES if not module.endswith(("__init__", "__main__"))]
+    run(f"""
+import logging, os, random, sys, threading, warnings
+import lightning.fabric, numpy, PIL.Image, rapidfuzz, safetensors, soundfile, soxr, tqdm, tyro
+import torch, torch.utils.data, torch.utils.tensorboard, torchaudio, torchvision.transforms.v2
+
+def state():
+    return (
+        dict(os.environ), os.getcwd(), logging.root.handlers[:], logging.root.level, threading.active_count(),
+        warnings.filters[:], random.getstate(), numpy.random.get_state()[1].tolist(),
+        torch.get_rng_state().tolist(), torch.get_num_threads(), torch.get_default_dtype(),
+        torch.backends.cudnn.benchmark, torch.are_deterministic_algorithms_enabled(),
+        torch.get_float32_matmul_precision(), PIL.Image.MAX_IMAGE_PIXELS, sys.argv[:],
+    )
+
+written = []
+def watch(event, arguments):
+    if event == "open" and isinstance(arguments[1], str) and set(arguments[1]) & set("wax+"):
+        written.append(arguments[:2])
+    if event in ("subprocess.Popen", "os.system", "socket.connect", "socket.getaddrinfo", "os.mkdir"):
+        written.append((event, arguments))
+
+before = state()
+sys.dont_write_bytecode = True
+sys.addaudithook(watch)
+for name in {ours}:
+    __import__(name)
+assert written == [], written
+assert state() == before
+""")
