@@ -15,7 +15,7 @@ from torch.nn import functional
 from torchaudio.transforms import FrequencyMasking, MelSpectrogram
 
 from asr.signal import SignalConfig
-from common.convolution import ConvBlock, zero_padding
+from common.convolution import ConvBlock, ConvBlocks, zero_padding
 
 SILENCE = 1e-6
 """Power added before the logarithm: about -60 dB of a full-scale tone's mel energy."""
@@ -82,7 +82,7 @@ class SpectrogramFrontEnd(nn.Module):
         self.band_deviation: Tensor
         first, second = {2: (2, 1), 3: (3, 1), 4: (2, 2)}[config.subsampling]
         one, two, three = config.channels
-        self.blocks = nn.ModuleList(
+        self.blocks = ConvBlocks(
             [
                 ConvBlock(1, one, kernel=(5, 5), stride=(2, first)),
                 ConvBlock(one, two, pool=(2, second), residual=config.deep),
@@ -94,10 +94,7 @@ class SpectrogramFrontEnd(nn.Module):
 
     def output_lengths(self, lengths: Tensor) -> Tensor:
         """Return the steps (B,) that `lengths` (B,) samples give."""
-        lengths = lengths // self.hop
-        for block in self.blocks:
-            lengths = block.output_lengths(lengths)
-        return lengths
+        return self.blocks.output_lengths(lengths // self.hop)
 
     def log_mel(self, signals: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Return the log-mel spectrogram (B, mels, frames) of samples (B, N), and its lengths (B,)."""
@@ -127,9 +124,7 @@ class SpectrogramFrontEnd(nn.Module):
         maps = self._normalise(bands.unsqueeze(1), lengths)  # (B, 1, mels, frames)
         if self.training:
             maps = self._mask(maps, lengths)
-        maps = zero_padding(maps, lengths).contiguous(memory_format=torch.channels_last)
-        for block in self.blocks:
-            maps, lengths = block(maps, lengths)  # (B, channels, height, S)
+        maps, lengths = self.blocks(maps, lengths)  # (B, channels, height, S)
         return maps.permute(0, 3, 1, 2).flatten(2), lengths  # (B, S, channels x height)
 
     def _normalise(self, maps: Tensor, lengths: Tensor) -> Tensor:

@@ -41,7 +41,7 @@ def random_states(fabric: Fabric) -> dict[str, Tensor]:
     states = {"cpu": torch.get_rng_state()}
     if fabric.device.type == "cuda":
         states["cuda"] = torch.cuda.get_rng_state(fabric.device)
-    gathered = {name: fabric.all_gather(state) for name, state in states.items()}
+    gathered: dict[str, Any] = {name: fabric.all_gather(state) for name, state in states.items()}
     return {name: state.reshape(fabric.world_size, -1).cpu() for name, state in gathered.items()}
 
 

@@ -92,3 +92,21 @@ class ConvBlock(nn.Module):
             maps = functional.max_pool2d(maps, self.pool)
         lengths = self.output_lengths(lengths)
         return zero_padding(self.dropout(maps), lengths), lengths
+
+
+class ConvBlocks(nn.ModuleList):
+    """Blocks one behind the other."""
+
+    def output_lengths(self, lengths: Tensor) -> Tensor:
+        """Return how many steps are real behind the last block."""
+        for block in self:
+            assert isinstance(block, ConvBlock), "these are ConvBlocks"
+            lengths = block.output_lengths(lengths)
+        return lengths
+
+    def forward(self, maps: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Return maps (B, channels, height, S) of `maps` (B, 1, H, T), and their lengths (B,)."""
+        maps = zero_padding(maps, lengths).contiguous(memory_format=torch.channels_last)
+        for block in self:
+            maps, lengths = block(maps, lengths)
+        return maps, lengths

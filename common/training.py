@@ -9,7 +9,7 @@ import json
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -282,18 +282,16 @@ class Trainer:
         loss = total * self.fabric.world_size / max(1, batch.planned)
         self.optimizer.zero_grad()
         self.fabric.backward(loss)
-        norm = float(
-            self.fabric.clip_gradients(
-                self.module, self.optimizer, max_norm=config.clip_norm, error_if_nonfinite=False
-            )
+        clipped: Any = self.fabric.clip_gradients(
+            self.module, self.optimizer, max_norm=config.clip_norm, error_if_nonfinite=False
         )
-        counts = torch.tensor([float(loss.detach()), impossible, len(batch.refused)], dtype=torch.float64)
-        mean_loss, impossible, refused = self.fabric.all_reduce(counts, reduce_op="sum").tolist()
-        mean_loss /= self.fabric.world_size
+        norm = float(clipped)
+        counts = [float(loss.detach()) / self.fabric.world_size, impossible, len(batch.refused)]
+        mean_loss, unspelled, unread = self._over_ranks(counts)
         progress.batch, progress.step = progress.batch + 1, progress.step + 1
         progress.examples += batch.planned
-        progress.impossible += int(impossible)
-        progress.refused += int(refused)
+        progress.impossible += int(unspelled)
+        progress.refused += int(unread)
         if not (math.isfinite(norm) and math.isfinite(mean_loss)):
             progress.skipped += 1
             log.error(
@@ -336,15 +334,9 @@ class Trainer:
         with self._averaged():
             rate = evaluate(self.recognizer, self.data.dev, self.fabric)
             progress = self.progress
-            counts = [
-                rate.characters.errors,
-                rate.characters.reference,
-                rate.words.errors,
-                rate.words.reference,
-            ]
-            summed = self.fabric.all_reduce(
-                torch.tensor(counts, dtype=torch.float64), reduce_op="sum"
-            ).tolist()
+            characters, words = rate.characters, rate.words
+            counts = [characters.errors, characters.reference, words.errors, words.reference]
+            summed = self._over_ranks(counts)
             progress.rates = {"cer": summed[0] / max(1.0, summed[1]), "wer": summed[2] / max(1.0, summed[3])}
             if progress.rates[self.config.select] < progress.best:
                 progress.best, progress.best_epoch = progress.rates[self.config.select], progress.epoch
@@ -353,6 +345,10 @@ class Trainer:
                     self.recognizer.card["epoch"] = progress.epoch + 1
                     self.recognizer.card["updates"] = progress.step
                     self.recognizer.save(self.run / "best.safetensors")
+
+    def _over_ranks(self, values: Sequence[float]) -> list[float]:
+        summed: Any = self.fabric.all_reduce(torch.tensor(values, dtype=torch.float64), reduce_op="sum")
+        return summed.tolist()
 
     def save_checkpoint(self) -> None:
         """Write latest.ckpt: all that is needed to go on exactly from here."""

@@ -7,10 +7,9 @@ columns (B, W, H) -> 5x5, stride 2 -> 3x3, pool 2x2 -> 3x3, pool height -> 3x3, 
 from dataclasses import dataclass
 from typing import Literal
 
-import torch
 from torch import Tensor, nn
 
-from common.convolution import ConvBlock, zero_padding
+from common.convolution import ConvBlock, ConvBlocks
 from ocr.signal import SignalConfig
 
 
@@ -45,7 +44,7 @@ class ImageFrontEnd(nn.Module):
             raise ValueError(f"channels are {config.channels}; one number for each of four blocks is wanted")
         one, two, three, four = config.channels
         third = (2, 2) if config.stride == 8 else (2, 1)
-        self.blocks = nn.ModuleList(
+        self.blocks = ConvBlocks(
             [
                 ConvBlock(1, one, kernel=(5, 5), stride=(2, 2)),
                 ConvBlock(one, two, pool=(2, 2), residual=config.deep),
@@ -63,16 +62,12 @@ class ImageFrontEnd(nn.Module):
 
     def output_lengths(self, lengths: Tensor) -> Tensor:
         """Return the steps (B,) that `lengths` (B,) columns give."""
-        for block in self.blocks:
-            lengths = block.output_lengths(lengths)
-        return lengths
+        return self.blocks.output_lengths(lengths)
 
     def forward(self, signals: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Return features (B, S, D) and lengths (B,) of images `signals` (B, W, H), `lengths` wide."""
         maps = signals.unsqueeze(1).transpose(2, 3)  # (B, 1, H, W)
-        maps = zero_padding(maps, lengths).contiguous(memory_format=torch.channels_last)
-        for block in self.blocks:
-            maps, lengths = block(maps, lengths)  # (B, channels, height, S)
+        maps, lengths = self.blocks(maps, lengths)  # (B, channels, height, S)
         if self.fold:
             return maps.permute(0, 3, 1, 2).flatten(2), lengths  # (B, S, channels x height)
         return maps.amax(dim=2).transpose(1, 2), lengths  # (B, S, channels)

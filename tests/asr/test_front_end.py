@@ -259,7 +259,7 @@ def silenced_shares(front_end: SpectrogramFrontEnd, lengths: list[int]) -> np.nd
 @pytest.mark.parametrize("frames", [30, 200, 600, 3000])
 def test_stripes_in_time_silence_no_more_than_their_share(frames):
     front_end = front_end_of(mask_bands=0, mask_share=0.15, mask_frames=40)
-    shares = silenced_shares(front_end, [frames, frames])
-    assert shares.max() <= 0.15
+    shares = silenced_shares(front_end, [frames, frames, frames * 3])
+    assert shares.max() <= 0.15 + 1e-6
     assert shares.mean() > 0.02
     assert not np.array_equal(shares[:, 0], shares[:, 1])  # each utterance has stripes of its own

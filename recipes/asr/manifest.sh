@@ -1,0 +1,9 @@
+#!/usr/bin/env bash
+# Your own speech, as manifests of JSON lines: audio_filepath, duration (s), text.
+# TRAIN and DEV may each be several manifests with commas between (or LibriSpeech trees, Kaldi folders, CSV files).
+# Needs: 1 GPU, or two cores and patience (see recipes/README.md).  Gives: see recipes/README.md.
+set -euo pipefail
+train=${1:?manifests to train on} dev=${2:?manifest to measure on}; shift 2
+run=${RUN:-runs/asr-manifest}
+asr train "$train" "$dev" --run "$run" --epochs 40 --batch-budget 60 --seed 1 "$@"
+asr evaluate "$run/best.safetensors" "$dev" --report "$run/report.html" --json "$run/report.json"
