@@ -7,7 +7,7 @@ data=${1:?folder with train_single.jsonl, train_string.jsonl and dev_string.json
 run=${RUN:-runs/asr-digits}
 # three voices are few: a wide range of speeds, which change the pitch as well, stands for others
 asr train "$data/train_string.jsonl,$data/train_single.jsonl" "$data/dev_string.jsonl" --run "$run" \
-    --sample-rate-hz 8000 --mels 40 --channels 16 32 48 --hidden-size 96 --dropout 0.4 --batch-budget 60 \
-    --epochs 40 --learning-rate 2e-3 --mask-bands 10 --select wer \
+    --sample-rate-hz 8000 --mels 40 --channels 16 32 48 --hidden-size 128 --dropout 0.25 --batch-budget 24 \
+    --epochs 50 --learning-rate 3e-3 --mask-bands 8 --select wer \
     --augment.speeds 0.75 0.8 0.85 0.9 0.95 1.05 1.1 1.15 1.2 1.3 --augment.speed-probability 0.9 --seed 1 "$@"
 asr evaluate "$run/best.safetensors" "$data/dev_string.jsonl" --report "$run/report.html" --json "$run/report.json"
