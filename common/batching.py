@@ -28,7 +28,7 @@ class Batch(NamedTuple):
 
     signals: (B, T) or (B, T, H) float32, zero behind `lengths` (B,).
     targets: (B, L) int64, zero behind `target_lengths` (B,).
-    sources: the examples' names.
+    sources, indices: the examples' names and places in the data.
     planned: examples of this batch over all ranks; the loss is a mean over them.
     refused: one sentence for each example that could not be read.
     """
@@ -38,6 +38,7 @@ class Batch(NamedTuple):
     targets: Tensor
     target_lengths: Tensor
     sources: list[str]
+    indices: list[int]
     planned: int
     refused: list[str]
 
@@ -105,20 +106,20 @@ class Examples(Dataset):
     def __len__(self) -> int:
         return len(self.examples)
 
-    def __getitem__(self, item: tuple[int, int]) -> tuple[str, np.ndarray, list[int]] | str:
-        """Return source, signal and labels of example `index` in `epoch`, or why there is none."""
+    def __getitem__(self, item: tuple[int, int]) -> tuple[int, np.ndarray, list[int]] | str:
+        """Return index, signal and labels of example `index` in `epoch`, or why there is none."""
         index, epoch = item
         example = self.examples[index]
         try:
             values = self._values(index)
             labels = self.alphabet.encode(example.text or "") if self.alphabet else []
         except (ValueError, OSError) as error:
-            return f"{example.origin or example.source}: {error}"
+            return f"{example.origin}: {error}" if example.origin else str(error)
         if self.augment is not None:
             values = self.augment(values, np.random.default_rng((self.seed, epoch, index)))
         if len(values) < self.shortest:
             values = np.pad(values, [(0, self.shortest - len(values)), *[(0, 0)] * (values.ndim - 1)])
-        return example.source, values, labels
+        return index, values, labels
 
     def _values(self, index: int) -> np.ndarray:
         if index in self._kept:
@@ -156,6 +157,7 @@ class BatchLoader:
         self.rank, self.ranks, self.workers = rank, ranks, workers
         unknown = [example.source for example in examples.examples if example.length is None]
         assert not unknown, f"lengths must be known before batching, as of {unknown[:1]}"
+        self._reported: set[str] = set()
         self.lengths = np.array([example.length for example in examples.examples], dtype=np.float64)
 
     def plan(self, epoch: int) -> list[np.ndarray]:
@@ -180,19 +182,23 @@ class BatchLoader:
         )
         for batch, planned in zip(loader, plan, strict=True):
             for sentence in batch.refused:
-                log.warning("left out: %s", sentence)
-            yield batch._replace(planned=len(planned))
+                if sentence not in self._reported:
+                    self._reported.add(sentence)
+                    log.warning("left out: %s", sentence)
+            sources = [self.examples.examples[index].source for index in batch.indices]
+            yield batch._replace(planned=len(planned), sources=sources)
 
 
-def _collate(items: list[tuple[str, np.ndarray, list[int]] | str]) -> Batch:
+def _collate(items: list[tuple[int, np.ndarray, list[int]] | str]) -> Batch:
     good = [item for item in items if not isinstance(item, str)]
     refused = [item for item in items if isinstance(item, str)]
     if not good:
         empty = torch.zeros(0, dtype=torch.int64)
-        return Batch(torch.zeros(0, 0), empty, empty.reshape(0, 0), empty, [], 0, refused)
+        return Batch(torch.zeros(0, 0), empty, empty.reshape(0, 0), empty, [], [], 0, refused)
     signals, lengths = pad([values for _, values, _ in good])
     target_lengths = torch.tensor([len(labels) for _, _, labels in good])
     targets = torch.zeros(len(good), max(1, int(target_lengths.max())), dtype=torch.int64)
     for row, (_, _, labels) in zip(targets, good, strict=True):
         row[: len(labels)] = torch.tensor(labels)
-    return Batch(signals, lengths, targets, target_lengths, [source for source, _, _ in good], 0, refused)
+    indices = [index for index, _, _ in good]
+    return Batch(signals, lengths, targets, target_lengths, [], indices, 0, refused)

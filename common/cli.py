@@ -46,7 +46,7 @@ def main(modality: Modality, arguments: Sequence[str] | None = None) -> None:
     verbs = {
         "train": lambda: (_train_arguments(modality), _train),
         "evaluate": lambda: (_evaluate_arguments(modality), _evaluate),
-        "transcribe": lambda: (_transcribe_arguments(), _transcribe),
+        "transcribe": lambda: (_transcribe_arguments(modality), _transcribe),
     }
     if not arguments or arguments[0] in ("-h", "--help"):
         print(_overview(modality))
@@ -86,6 +86,10 @@ def _sentence(error: Exception) -> str:
         return f"not enough memory ({_first_line(error)}); lower --batch-budget"
     if isinstance(error, OSError) and error.filename is not None:
         return f"{os.fsdecode(error.filename)}: {error.strerror}"
+    if "Original Traceback" in str(
+        error
+    ):  # of a DataLoader's worker; its last line is "ValueError: sentence"
+        return str(error).strip().splitlines()[-1].partition(": ")[2]
     return str(error)
 
 
@@ -106,6 +110,12 @@ def _overview(modality: Modality) -> str:
 
 def _flat(kind: Any) -> Any:
     return Annotated[kind, tyro.conf.arg(name="")]
+
+
+def _budget(modality: Modality) -> Any:
+    what = f"Padded length of one batch, in {modality.length_unit}: lower it if memory is short."
+    hint = f"(default: {modality.batch_budget:g})"
+    return Annotated[float | None, tyro.conf.arg(help=what, help_behavior_hint=hint)]
 
 
 def _train_arguments(modality: Modality) -> type:
@@ -169,8 +179,7 @@ def _evaluate_arguments(modality: Modality) -> type:
         """Write a page that shows each example with its reference and hypothesis, worst first."""
         json: Path | None = None
         """Write all figures as JSON."""
-        batch_budget: float | None = None
-        """Padded length of one batch: seconds (asr), line heights (ocr)."""
+        batch_budget: _budget(modality) = None  # type: ignore[valid-type]
         device: Device = "auto"
         """Where to compute."""
         corpus: _flat(modality.corpus_config) = field(  # type: ignore[valid-type,name-defined]
@@ -196,7 +205,8 @@ def _evaluate(modality: Modality, arguments: Any) -> None:
     items = Examples(
         examples, None, lambda source: modality.read(source, config), shortest=recognizer.front_end.shortest
     )
-    loader = BatchLoader(items, arguments.batch_budget or modality.batch_budget)
+    budget = modality.batch_budget if arguments.batch_budget is None else arguments.batch_budget
+    loader = BatchLoader(items, budget)
     unread: list[str] = []
     rate = evaluate(recognizer, loader, progress=True, refused=unread)
     report_problems(problems)
@@ -264,12 +274,12 @@ def _writing(path: Path | str) -> Iterator[None]:
         raise OSError(f"{path}: cannot be written ({error.strerror or error})") from error
 
 
-def _transcribe_arguments() -> type:
+def _transcribe_arguments(modality: Modality) -> type:
     @dataclass(frozen=True)
     class Transcribe:
         """The text of files, in the order they are named."""
 
-        files: Positional[tuple[str, ...]]
+        files: Annotated[Positional[tuple[str, ...]], tyro.conf.arg(help_behavior_hint="")]
         """What to transcribe; - is standard input."""
         model: Annotated[Path, tyro.conf.arg(aliases=["-m"])]
         """Model file."""
@@ -277,8 +287,7 @@ def _transcribe_arguments() -> type:
         """txt: the text; json: words and characters with positions and confidences; tsv: a word a row."""
         output_dir: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
         """Write STEM.FORMAT there, one file for each input, instead of to standard output."""
-        batch_budget: float | None = None
-        """Padded length of one batch: seconds (asr), line heights (ocr)."""
+        batch_budget: _budget(modality) = None  # type: ignore[valid-type]
         device: Device = "auto"
         """Where to compute."""
 

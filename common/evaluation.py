@@ -21,21 +21,21 @@ def hypotheses(
     loader: BatchLoader,
     fabric: "Fabric | None" = None,
     refused: list[str] | None = None,
-) -> Iterator[tuple[str, str]]:
-    """Yield (source, greedy text) of each readable example of this rank; the others go to `refused`."""
+) -> Iterator[tuple[int, str]]:
+    """Yield (index, greedy text) of each readable example of this rank; the others go to `refused`."""
     recognizer.eval()
     for batch in loader.batches():
         if refused is not None:
             refused += batch.refused
-        if not batch.sources:
+        if not batch.indices:
             continue
         with torch.inference_mode():
             device = recognizer.head.linear.weight.device
             with fabric.autocast() if fabric is not None else nullcontext():
                 log_probs, steps, _ = recognizer(batch.signals.to(device), batch.lengths.to(device))
         rows = log_probs.cpu().numpy()
-        for source, row, length in zip(batch.sources, rows, steps.tolist(), strict=True):
-            yield source, recognizer.alphabet.decode(hit.label for hit in greedy(row[:length]))
+        for index, row, length in zip(batch.indices, rows, steps.tolist(), strict=True):
+            yield index, recognizer.alphabet.decode(hit.label for hit in greedy(row[:length]))
 
 
 def evaluate(
@@ -54,11 +54,9 @@ def evaluate(
         progress: whether to show a bar.
         refused: is given a sentence for each example that cannot be read.
     """
-    references = {example.source: example.text or "" for example in loader.examples.examples}
+    examples = loader.examples.examples
     rate = ErrorRate(recognizer.alphabet.normalise)
     pairs = hypotheses(recognizer, loader, fabric, refused)
-    for source, text in tqdm(
-        pairs, total=len(references), unit="example", disable=None if progress else True
-    ):
-        rate.add(references[source], text, source)
+    for index, text in tqdm(pairs, total=len(examples), unit="example", disable=None if progress else True):
+        rate.add(examples[index].text or "", text, examples[index].source)
     return rate

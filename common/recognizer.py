@@ -134,9 +134,9 @@ class Recognizer(nn.Module):
         if not named:
             return
         steps = np.array([len(signal.values) for _, signal in named], dtype=np.float64)
-        budget = (batch_budget or self.modality.batch_budget) * self.modality.steps_per_length(
-            self.config.signal
-        )
+        budget = (
+            self.modality.batch_budget if batch_budget is None else batch_budget
+        ) * self.modality.steps_per_length(self.config.signal)
         done: dict[int, Transcript] = {}
         for batch in plan_batches(steps, budget):
             log_probs = self.log_probs([named[index][1].values for index in batch])
@@ -150,12 +150,17 @@ class Recognizer(nn.Module):
         """Return the greedy transcript of `log_probs` (S, C), positions in units of the original signal."""
         step = self.front_end.stride * signal.unit_per_step
         end = len(signal.values) * signal.unit_per_step
-        characters = [
-            Character(
-                self.alphabet.decode([hit.label]), hit.start * step, min(hit.end * step, end), hit.confidence
-            )
-            for hit in greedy(log_probs)
-        ]
+        collapse = (
+            self.alphabet.whitespace == "collapse"
+        )  # one space between words, as in the texts it learnt
+        characters: list[Character] = []
+        for hit in greedy(log_probs):
+            text = self.alphabet.decode([hit.label])
+            if collapse and text.isspace() and (not characters or characters[-1].text.isspace()):
+                continue
+            characters.append(Character(text, hit.start * step, min(hit.end * step, end), hit.confidence))
+        if collapse and characters and characters[-1].text.isspace():
+            characters.pop()
         return Transcript.from_characters(characters, source, self.modality.unit)
 
     def save(self, path: Path) -> None:

@@ -5,6 +5,7 @@ import json
 import logging
 import platform
 import subprocess
+from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,9 @@ from PIL import Image
 from common.alphabet import Alphabet
 from common.batching import BatchLoader, Examples
 from common.manifest import Example
-from common.modality import Modality
+from common.modality import Modality, Signal
 from common.preparation import (
+    corpus_paths,
     fingerprint,
     fitting,
     load_examples,
@@ -76,30 +78,16 @@ def train(modality: Modality, arguments: Any) -> Trainer:
         _start_from(recognizer, Recognizer.load(modality, arguments.start_from))
 
     data = _data(modality, arguments, fabric, training, development, recognizer)
-    if hasattr(front_end, "fit") and getattr(arguments.front_end, "normalise", "") == "global":
+    if getattr(arguments.front_end, "normalise", "") == "global":
         sample = np.random.default_rng(arguments.training.seed).permutation(len(training))[:500]
-        front_end.fit(
-            torch.from_numpy(data.dev.examples.read(training[index].source).values) for index in sample
-        )
+        front_end.fit(_readable(data.dev.examples.read, [training[index].source for index in sample]))
     recognizer.card = _card(modality, training, arguments)
+    trainer = Trainer(fabric, recognizer, data, arguments.training, run, _show(modality, development))
     if fabric.is_global_zero:
         run.mkdir(parents=True, exist_ok=True)
         write_config(run, config)
         (run / "refused.txt").write_text("".join(f"{sentence}\n" for sentence in problems), encoding="utf-8")
-        log.info(
-            "%d %ss to train on (%.0f %s), %d to measure on; %d symbols; %s parameters; %s, %s, torch %s",
-            len(training),
-            modality.item,
-            sum(example.length or 0 for example in training),
-            modality.length_unit,
-            len(development),
-            len(alphabet.symbols),
-            f"{recognizer.parameter_count:,}",
-            fabric.device,
-            fabric._precision.precision,
-            torch.__version__,
-        )
-    trainer = Trainer(fabric, recognizer, data, arguments.training, run, _show(modality, development))
+        _announce(trainer, training, development)
     if arguments.resume:
         trainer.resume()
     progress = trainer.fit()
@@ -113,6 +101,32 @@ def train(modality: Modality, arguments: Any) -> Trainer:
     return trainer
 
 
+def _announce(trainer: Trainer, training: list[Example], development: list[Example]) -> None:
+    recognizer = trainer.recognizer
+    log.info(
+        "%d %ss to train on (%.0f %s), %d to measure on; %d symbols; %s parameters; %s, %s, torch %s",
+        len(training),
+        recognizer.modality.item,
+        sum(example.length or 0 for example in training),
+        recognizer.modality.length_unit,
+        len(development),
+        len(recognizer.alphabet.symbols),
+        f"{recognizer.parameter_count:,}",
+        trainer.fabric.device,
+        trainer.fabric._precision.precision,
+        torch.__version__,
+    )
+
+
+def _readable(read: Callable[[str], Signal], sources: list[str]) -> Iterator[torch.Tensor]:
+    """Yield the signals that can be read; training names the others when it comes to them."""
+    for source in sources:
+        try:
+            yield torch.from_numpy(read(source).values)
+        except (ValueError, OSError):
+            continue
+
+
 def _check_run(run: Path, resume: bool, config: dict[str, Any]) -> None:
     """Refuse to write over a run, and to resume one under other settings."""
     kept = run / "config.json"
@@ -124,7 +138,10 @@ def _check_run(run: Path, resume: bool, config: dict[str, Any]) -> None:
         return
     if not kept.exists():
         raise ValueError(f"{run}: holds no run to resume (no config.json); leave --resume out")
-    before = json.loads(kept.read_text(encoding="utf-8"))
+    try:
+        before = json.loads(kept.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{kept}: is damaged ({error}); start anew in another run folder") from error
     changed = sorted(
         name for name in _flatten(before) | _flatten(config)
         if _flatten(before).get(name) != _flatten(config).get(name)
@@ -156,7 +173,7 @@ def _data(
 ) -> Data:  # fmt: skip
     config: TrainingConfig = arguments.training
     signal, shortest = arguments.signal, recognizer.front_end.shortest
-    budget = config.batch_budget or modality.batch_budget
+    budget = modality.batch_budget if config.batch_budget is None else config.batch_budget
     cache = int(config.cache_gb * 2**30 / max(1, config.workers) / config.devices)
     reader = _Reader(modality, signal)
     augment = modality.training().augment(arguments.augment, signal)
@@ -182,17 +199,15 @@ class _Reader:
 
 def _start_from(recognizer: Recognizer, other: Recognizer) -> None:
     """Copy the weights of `other`; of the head, the rows of the symbols that both alphabets have."""
-    if (
-        other.config.front_end != recognizer.config.front_end
-        or other.config.encoder != recognizer.config.encoder
-    ):
-        raise ValueError(
-            f"--start-from: that model was built with {other.config.front_end} and {other.config.encoder};"
-            " give the same settings here"
-        )
-    theirs = {symbol: row for row, symbol in enumerate(other.alphabet.symbols, 1)}
+    theirs, ours = (_flatten(dataclasses.asdict(one.config)) for one in (other, recognizer))
+    differing = [
+        f"{name} {theirs[name]} (here {ours[name]})" for name in ours if theirs.get(name) != ours[name]
+    ]
+    if differing:
+        raise ValueError(f"--start-from: that model has {', '.join(differing)}; give the same settings here")
+    known = {symbol: row for row, symbol in enumerate(other.alphabet.symbols, 1)}
     pairs = [
-        (row, theirs[symbol]) for row, symbol in enumerate(recognizer.alphabet.symbols, 1) if symbol in theirs
+        (row, known[symbol]) for row, symbol in enumerate(recognizer.alphabet.symbols, 1) if symbol in known
     ]
     rows = torch.tensor([(0, 0), *pairs])
     state = other.state_dict()
@@ -212,7 +227,7 @@ def _card(modality: Modality, training: list[Example], arguments: Any) -> dict[s
         "torch": torch.__version__,
         "machine": platform.machine(),
         "commit": _commit(),
-        "training_data": [Path(path).as_posix() for path in arguments.train.split(",")],
+        "training_data": [Path(path).as_posix() for path in corpus_paths(arguments.train)],
         "training_data_hash": fingerprint(training),
         "examples": len(training),
         "length": round(sum(example.length or 0 for example in training), 1),

@@ -73,6 +73,30 @@ class TrainingConfig:
     checkpoint_minutes: float = 5.0
     """How often, beside each epoch's end, latest.ckpt is written."""
 
+    def __post_init__(self) -> None:
+        least = {
+            "epochs": 1,
+            "devices": 1,
+            "nodes": 1,
+            "warmup_steps": 0,
+            "workers": 0,
+            "seed": 0,
+            "patience": 0,
+        }
+        for name, bound in least.items():
+            if getattr(self, name) < bound:
+                raise ValueError(f"{name} is {getattr(self, name)}; {bound} or more is wanted")
+        for name in ("learning_rate", "clip_norm", "batch_budget"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < math.inf:
+                raise ValueError(f"{name} is {value}; a number above 0 is wanted")
+        least_of = min(self.weight_decay, self.cache_gb, self.checkpoint_minutes)
+        if not (0 <= self.ema < 1 and least_of >= 0):
+            raise ValueError(
+                f"ema {self.ema}, weight_decay {self.weight_decay}, cache_gb {self.cache_gb},"
+                f" checkpoint_minutes {self.checkpoint_minutes}: ema in [0, 1) and nothing below 0 is wanted"
+            )
+
 
 RESUMABLE = {"epochs", "device", "devices", "nodes", "workers", "cache_gb", "patience", "checkpoint_minutes"}
 """Settings that may differ when a run is resumed."""
@@ -289,7 +313,7 @@ class Trainer:
         counts = [float(loss.detach()) / self.fabric.world_size, impossible, len(batch.refused)]
         mean_loss, unspelled, unread = self._over_ranks(counts)
         progress.batch, progress.step = progress.batch + 1, progress.step + 1
-        progress.examples += batch.planned
+        progress.examples += batch.planned - int(unread)
         progress.impossible += int(unspelled)
         progress.refused += int(unread)
         if not (math.isfinite(norm) and math.isfinite(mean_loss)):
@@ -306,7 +330,7 @@ class Trainer:
         self._update_average()
 
     def _loss(self, batch: Batch) -> tuple[Tensor, int]:
-        if not batch.sources:
+        if not batch.indices:
             return self.module(None)
         signals, lengths, targets, target_lengths = self.fabric.to_device(
             (batch.signals, batch.lengths, batch.targets, batch.target_lengths)
@@ -335,8 +359,10 @@ class Trainer:
             rate = evaluate(self.recognizer, self.data.dev, self.fabric)
             progress = self.progress
             characters, words = rate.characters, rate.words
-            counts = [characters.errors, characters.reference, words.errors, words.reference]
+            counts = [characters.errors, characters.reference, words.errors, words.reference, rate.count]
             summed = self._over_ranks(counts)
+            if summed[4] == 0:
+                raise ValueError("none of the examples to measure on could be read; each is named above")
             progress.rates = {"cer": summed[0] / max(1.0, summed[1]), "wer": summed[2] / max(1.0, summed[3])}
             if progress.rates[self.config.select] < progress.best:
                 progress.best, progress.best_epoch = progress.rates[self.config.select], progress.epoch
@@ -380,7 +406,7 @@ class Trainer:
         restore_random_states(self.fabric, checkpoint["random"])
 
     def _report(self, run_log: RunLog) -> None:
-        progress, updates = self.progress, max(1, self.progress.updates)
+        progress, updates = self.progress, self.progress.updates or math.nan
         row: dict[str, Any] = {
             "epoch": progress.epoch + 1,
             "step": progress.step,
