@@ -119,8 +119,8 @@ def _budget(modality: Modality) -> Any:
 
 
 def _train_arguments(modality: Modality) -> type:
+    from common.optimisation import TrainingConfig
     from common.recognizer import EncoderConfig
-    from common.training import TrainingConfig
 
     parts = modality.training()
 

@@ -19,6 +19,7 @@ from common.alphabet import Alphabet
 from common.batching import BatchLoader, Examples
 from common.manifest import Example
 from common.modality import Modality, Signal
+from common.optimisation import RESUMABLE, TrainingConfig, build_fabric, seed_everything
 from common.preparation import (
     corpus_paths,
     fingerprint,
@@ -29,15 +30,7 @@ from common.preparation import (
     untranscribed,
 )
 from common.recognizer import ModelConfig, Recognizer
-from common.training import (
-    RESUMABLE,
-    Data,
-    Trainer,
-    TrainingConfig,
-    build_fabric,
-    seed_everything,
-    write_config,
-)
+from common.training import Data, Trainer
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +78,7 @@ def train(modality: Modality, arguments: Any) -> Trainer:
     trainer = Trainer(fabric, recognizer, data, arguments.training, run, _show(modality, development))
     if fabric.is_global_zero:
         run.mkdir(parents=True, exist_ok=True)
-        write_config(run, config)
+        _write_config(run, config)
         (run / "refused.txt").write_text("".join(f"{sentence}\n" for sentence in problems), encoding="utf-8")
         _announce(trainer, training, development)
     if arguments.resume:
@@ -99,6 +92,13 @@ def train(modality: Modality, arguments: Any) -> Trainer:
         run / "best.safetensors",
     )
     return trainer
+
+
+def _write_config(run: Path, config: dict[str, Any]) -> None:
+    """Keep the run's configuration in config.json."""
+    (run / "config.json").write_text(
+        json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
+    )
 
 
 def _announce(trainer: Trainer, training: list[Example], development: list[Example]) -> None:

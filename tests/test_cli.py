@@ -20,14 +20,14 @@ import soundfile
 from PIL import Image
 from rapidfuzz.distance import Levenshtein
 
-from asr.corpora import write_spoken_tones
 from asr.modality import ASR
+from asr.synthesis import write_spoken_tones
 from common import cli
 from common.manifest import Corpus
 from common.modality import Modality, Signal
 from common.model_file import read_model, write_model
-from ocr.corpora import write_drawn_lines
 from ocr.modality import OCR
+from ocr.synthesis import write_drawn_lines
 
 RATE_HZ = 16_000
 TEXTS = ("abba ca", "bad cab", "ac dab", "a bad cad", "dad a cab", "cab bad", "add a", "dab cad ab")

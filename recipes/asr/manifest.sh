@@ -5,5 +5,6 @@
 set -euo pipefail
 train=${1:?manifests to train on} dev=${2:?manifest to measure on}; shift 2
 run=${RUN:-runs/asr-manifest}
-asr train "$train" "$dev" --run "$run" --epochs 40 --batch-budget 60 --seed 1 "$@"
+asr train "$train" "$dev" --run "$run" --epochs 15 --batch-budget 80 --channels 24 48 64 --shortcut \
+    --learning-rate 1.5e-3 --seed 1 "$@"
 asr evaluate "$run/best.safetensors" "$dev" --report "$run/report.html" --json "$run/report.json"

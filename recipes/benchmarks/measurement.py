@@ -132,7 +132,7 @@ def draw_lines(folder: Path, count: int, seed: int = 1) -> Path:
     import numpy as np
     from PIL import Image
 
-    from ocr.corpora import COMMON_WORDS, draw_line
+    from ocr.synthesis import COMMON_WORDS, draw_line
 
     rng, words = np.random.default_rng(seed), COMMON_WORDS.split()
     folder.mkdir(parents=True)

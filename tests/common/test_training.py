@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw
 
 from common import training
 from common.cli import main
-from common.training import TrainingConfig, learning_rate
+from common.optimisation import TrainingConfig, learning_rate
 from ocr.modality import OCR
 
 TINY = ("--hidden-size", "16", "--layers", "1", "--channels", "4", "4", "8", "8", "--height-px", "16")

@@ -1,0 +1,243 @@
+"""Lines drawn with the fonts of the machine, aged like paper: a corpus that can be made anywhere.
+
+python -m ocr.synthesis lines FOLDER --count 2000 --seed 1
+"""
+
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFilter, ImageFont
+from tqdm import tqdm
+
+FONT_FOLDERS = (
+    "/usr/share/fonts",
+    "/usr/local/share/fonts",
+    "~/.local/share/fonts",
+    "~/.fonts",
+    "/System/Library/Fonts",
+    "/Library/Fonts",
+    "~/Library/Fonts",
+    "C:/Windows/Fonts",
+)
+FONTS = 24
+"""as many of the fonts of a machine are drawn with"""
+NO_GLYPH = "\U0010ffff"  # never a character, so that a font shows what it shows for those it lacks
+
+COMMON_WORDS = """
+a about after again air all always an and answer any are around as ask at away back be because been
+before began below best between big book both boy but by call came can change city close cold come could
+country cross day did different do does down each earth eat end even every example eye face far father
+feet few find first five fly follow food for form found four from gave get girl give go good great group
+grow had half hand hard has have head hear help her here high him his home horse house how hundred idea
+if important in into it its joke journey judge just keep kind king knew know land large last late lazy
+learn leave left less letter life light like line list little live long look low made make man many map
+mark me mean men might mile more morning most mother mountain move much music must name near need never
+new next night no north note nothing now number of off often old on once one only open or order other our
+out over own page paper part people piece place plain plant play point problem pull put quality queen
+question quick quiet quite rain ran reach read real red rest right river rock room rule run said same saw
+say sea second see seem sentence set several she ship short should show side simple six size sleep slow
+small snow so some song soon sound south spell stand star start state stay step still stop story street
+strong study such sun sure table take talk tax tell ten than that the their them then there these they
+thing think this those thought three through time to today together too took top toward town travel tree
+true try turn two under unit until up upon us use usual very voice vowel walk want war warm was watch
+water way we week well went were west what wheel when where which while white who why wind wish with
+without wonder wood word work world would write year yellow yes yet you young zebra zero zone
+"""
+
+
+def find_fonts() -> list[Path]:
+    """Return at most FONTS of the font files in the usual folders of the machine, sorted."""
+    found: set[Path] = set()
+    for folder in FONT_FOLDERS:
+        files = Path(folder).expanduser().rglob("*")
+        found.update(file for file in files if file.suffix.lower() in (".ttf", ".otf", ".ttc"))
+    fonts = sorted(found)
+    return fonts[:: -(-len(fonts) // FONTS)] if fonts else []
+
+
+def draw_line(
+    text: str, font_path: Path | None, rng: np.random.Generator, height_px: int = 64
+) -> Image.Image:
+    """Return `text` as a line of a page: grey paper with grain and stains, paling ink, slightly askew.
+
+    Args:
+        text: one line.
+        font_path: font file, or None for the font that comes with Pillow.
+        rng: draws everything else.
+        height_px: of the image.
+
+    Raises:
+        ValueError: the text is empty or the font shows nothing of it.
+    """
+    font = _font(font_path, round(height_px * rng.uniform(0.5, 0.66)))
+    left, top, right, bottom = font.getbbox(text)
+    if right <= left or bottom <= top:
+        raise ValueError(
+            f"{text!r}: nothing to be seen of it in {font_path or 'the built-in font'}; write letters"
+        )
+    margins = rng.uniform(0.1, 0.5, 2) * height_px
+    width_px = round(right - left + margins.sum())
+    mask = Image.new("L", (width_px, height_px))
+    ascent, descent = font.getmetrics() if isinstance(font, ImageFont.FreeTypeFont) else (bottom, 0)
+    down = (height_px - ascent - descent) * rng.uniform(0.3, 0.7)
+    ImageDraw.Draw(mask).text((margins[0] - left, down), text, fill=255, font=font)
+    ink = np.asarray(_askew(mask, rng), dtype=np.float32) / 255  # (H, W)
+    return _aged(ink, rng)
+
+
+def _askew(mask: Image.Image, rng: np.random.Generator) -> Image.Image:
+    """Return `mask` with its baseline rising or falling by a pixel or two, its letters leaning a little."""
+    width, height = mask.size
+    rise, slant = rng.uniform(-0.03, 0.03) * height / width, rng.normal(0, 0.04)
+    matrix = (1, slant, -slant * height / 2, rise, 1, -rise * width / 2)
+    mask = mask.transform(mask.size, Image.Transform.AFFINE, matrix, Image.Resampling.BICUBIC)
+    return mask.filter(ImageFilter.GaussianBlur(rng.uniform(0.2, 0.9) * height / 64))
+
+
+def _aged(ink: np.ndarray, rng: np.random.Generator) -> Image.Image:
+    """Return the grey image of `ink` (H, W) in [0, 1] on old paper."""
+    height, width = ink.shape
+    paper = rng.uniform(0.72, 1) + 0.03 * _surface(rng, height, width, cell=2 * height)
+    stains = np.clip(_surface(rng, height, width, cell=height / 2) - 1.2, 0, 1) * rng.uniform(0, 0.15)
+    strength = rng.uniform(0.6, 1) + 0.08 * _surface(rng, height, width, cell=height)
+    grey = (paper - stains) * (1 - np.clip(strength, 0.3, 1) * ink)
+    grey += rng.normal(0, rng.uniform(0.005, 0.04), ink.shape)
+    return Image.fromarray(np.round(255 * np.clip(grey, 0, 1)).astype(np.uint8))
+
+
+def _surface(rng: np.random.Generator, height: int, width: int, cell: float) -> np.ndarray:
+    """Return smooth noise (H, W) of about unit variance that changes over `cell` px."""
+    knots = rng.standard_normal((round(height / cell) + 2, round(width / cell) + 2)).astype(np.float32)
+    return np.asarray(Image.fromarray(knots).resize((width, height), Image.Resampling.BICUBIC))
+
+
+@lru_cache(maxsize=256)
+def _font(path: Path | None, size_px: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(size_px) if path is None else ImageFont.truetype(str(path), size_px)
+
+
+@lru_cache(maxsize=100_000)
+def _shows(path: Path | None, character: str) -> bool:
+    """Return whether the font has a picture of its own for `character`."""
+    if character.isspace():
+        return True
+    try:
+        font = _font(path, 24)
+        return bytes(font.getmask(character)) != bytes(font.getmask(NO_GLYPH))
+    except (OSError, UnicodeEncodeError):  # of one size only; Pillow's own without FreeType is Latin-1
+        return False
+
+
+def _texts(words: Sequence[str], count: int, rng: np.random.Generator) -> Iterator[str]:
+    """Yield `count` texts of one to four neighbouring `words`, of 10 characters or more if they have them."""
+    for _ in range(count):
+        start, wanted = int(rng.integers(len(words))), int(rng.integers(10, 20))
+        text = words[start]
+        for word in words[start + 1 : start + 4]:
+            if len(text) >= wanted:
+                break
+            text += f" {word}"
+        yield text
+
+
+def write_drawn_lines(folder: Path, texts: Sequence[str], count: int, seed: int) -> None:
+    """Write `count` drawn lines into `folder`: 00000.png and 00000.gt.txt and so on, the texts in turn.
+
+    Raises:
+        ValueError: there are no texts, `folder` holds files that are not among those to be written, or no
+            font shows all characters of a text.
+    """
+    if not texts or count < 1:
+        raise ValueError(
+            f"{folder}: {len(texts)} texts and {count} lines were asked for; one or more of both are wanted"
+        )
+    names = [f"{number:05d}" for number in range(count)]
+    wanted = {name + end for name in names for end in (".png", ".gt.txt")}
+    folder.mkdir(parents=True, exist_ok=True)
+    others = sorted(file.name for file in folder.iterdir() if file.name not in wanted)
+    if others:
+        raise ValueError(
+            f"{folder}: already holds {others[0]}, which would stand among the drawn lines; name a new folder"
+        )
+    rng, found = np.random.default_rng(seed), find_fonts()
+    fonts = [_fonts_for(text, found) for text in texts[:count]]
+    for number, name in enumerate(tqdm(names, desc="drawing", unit=" lines", disable=None)):
+        text, able = texts[number % len(texts)], fonts[number % len(texts)]
+        draw_line(text, able[rng.integers(len(able))], rng).save(folder / f"{name}.png")
+        (folder / f"{name}.gt.txt").write_text(f"{text}\n", encoding="utf-8")
+
+
+def _fonts_for(text: str, fonts: Sequence[Path]) -> list[Path | None]:
+    """Return those of `fonts` that show all of `text`; the built-in one, None, where there are none."""
+    able = [font for font in fonts if all(_shows(font, character) for character in text)]
+    if not able and not all(_shows(None, character) for character in text):
+        raise ValueError(
+            f"{text!r}: no font here shows all of it; install one that does or leave the text out"
+        )
+    return [*able] or [None]
+
+
+@dataclass(frozen=True)
+class Draw:
+    """Draw short lines of text: FOLDER/00000.png, FOLDER/00000.gt.txt and so on."""
+
+    folder: Path
+    """folder to write into, made where it is missing"""
+    count: int = 2000
+    """how many lines"""
+    seed: int = 1
+    """of everything random: texts, fonts, paper"""
+    text: Path | None = None
+    """UTF-8 file to take one to four neighbouring words from; without it, common English words"""
+    letters: str = ""
+    """make words of these letters instead"""
+
+
+def draw(command: Draw) -> None:
+    """Write the corpus that `command` describes.
+
+    Raises:
+        ValueError: as `write_drawn_lines` does, and for a text that cannot be read or has no words.
+    """
+    rng = np.random.default_rng((command.seed, 1))
+    if command.text and command.letters:
+        raise ValueError(f"{command.text}: text and letters were both given; one of them is wanted")
+    if command.text:
+        words = _read_words(command.text)
+    elif command.letters:
+        letters = sorted(set(command.letters) - {" "})
+        words = ["".join(rng.choice(letters, size)) for size in rng.integers(2, 8, 4 * command.count)]
+    else:
+        words = [str(word) for word in rng.choice(COMMON_WORDS.split(), 4 * command.count)]
+    write_drawn_lines(command.folder, list(_texts(words, command.count, rng)), command.count, command.seed)
+
+
+def _read_words(path: Path) -> list[str]:
+    try:
+        words = path.read_text(encoding="utf-8-sig").split()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: cannot be read ({error}); a text in UTF-8 was wanted") from error
+    if not words:
+        raise ValueError(f"{path}: has no words; a text of some was wanted")
+    return words
+
+
+def main() -> None:
+    """Run the command line: `lines FOLDER` with its flags."""
+    import tyro
+
+    command = tyro.extras.subcommand_cli_from_dict(
+        {"lines": Draw}, prog="python -m ocr.synthesis", config=(tyro.conf.PositionalRequiredArgs,)
+    )
+    try:
+        draw(command)
+    except (ValueError, OSError) as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    main()

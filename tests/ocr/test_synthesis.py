@@ -1,0 +1,123 @@
+"""Drawn lines look like lines, are a corpus, and are the same for the same seed."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ocr.corpora import CorpusConfig, read_corpus
+from ocr.signal import SignalConfig, read
+from ocr.synthesis import COMMON_WORDS, Draw, draw, draw_line, find_fonts, write_drawn_lines
+
+CONFIG = CorpusConfig()
+
+
+@pytest.mark.parametrize("height", [32, 64])
+def test_a_drawn_line_shows_its_text_on_paper(height):
+    rng = np.random.default_rng(0)
+    for font in [None, *find_fonts()[:4]]:
+        image = draw_line("Zwei Wörter", font, rng, height)
+        assert image.mode == "L"
+        assert image.height == height
+        grey = np.asarray(image, dtype=float)
+        middle, paper = grey[height // 4 : -height // 4], np.median(grey)
+        assert middle.min() < paper - 60
+        assert (middle < paper - 40).mean() < 0.5
+        assert grey[:, -2:].mean() == pytest.approx(paper, abs=25)  # a margin: no letter is cut off
+
+
+def test_more_text_is_a_longer_line():
+    short, long = (draw_line(text, None, np.random.default_rng(1)) for text in ("word", "word word word"))
+    assert long.width > 1.8 * short.width
+
+
+def test_an_invisible_text_is_refused():
+    for text in ("", " "):
+        with pytest.raises(ValueError, match="write letters"):
+            draw_line(text, None, np.random.default_rng(0))
+
+
+def test_drawn_lines_are_a_corpus_that_is_read(tmp_path):
+    texts = ["one two", "drei", "quatre œufs"]
+    write_drawn_lines(tmp_path / "lines", texts, count=7, seed=1)
+    corpus = read_corpus(str(tmp_path / "lines"), CONFIG)
+    assert corpus.problems == []
+    assert [example.text for example in corpus.examples] == [texts[i % 3] for i in range(7)]
+    for example in corpus.examples:
+        values = read(example.source, SignalConfig(detect_inverted=True)).values
+        assert np.median(values) < 0.15
+        assert values.max() == 1
+
+
+def test_the_seed_decides_every_pixel(tmp_path):
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        draw(Draw(tmp_path / name, count=5, seed=seed))
+    a, b, c = ([path.read_bytes() for path in sorted((tmp_path / name).iterdir())] for name in "abc")
+    assert a == b
+    assert all(one != other for one, other in zip(a, c, strict=True))
+
+
+def test_drawn_words_come_from_the_list_the_file_or_the_letters(tmp_path):
+    (tmp_path / "words.txt").write_text("Ein Text\nmit Zeilen", encoding="utf-8")
+    cases = {
+        "list": (Draw(tmp_path / "list", 20), set(COMMON_WORDS.split())),
+        "file": (Draw(tmp_path / "file", 20, text=tmp_path / "words.txt"), {"Ein", "Text", "mit", "Zeilen"}),
+    }
+    for command, words in cases.values():
+        draw(command)
+        texts = [example.text or "" for example in read_corpus(str(command.folder), CONFIG).examples]
+        assert len(texts) == 20
+        assert all(1 <= len(text.split()) <= 4 and set(text.split()) <= words for text in texts)
+    draw(Draw(tmp_path / "letters", 20, letters="abc"))
+    texts = [example.text or "" for example in read_corpus(str(tmp_path / "letters"), CONFIG).examples]
+    assert set("".join(texts)) == set("abc ")
+
+
+def test_the_common_words_have_every_letter():
+    assert set(COMMON_WORDS) == set("abcdefghijklmnopqrstuvwxyz \n")
+
+
+def test_lines_that_cannot_be_drawn_are_refused_before_any_is(tmp_path):
+    with pytest.raises(ValueError, match="no font here shows all of it"):
+        write_drawn_lines(tmp_path / "lines", ["fine", "\U000f0001"], count=2, seed=1)
+    assert list((tmp_path / "lines").iterdir()) == []
+
+
+def test_other_files_are_not_mixed_with_drawn_lines(tmp_path):
+    write_drawn_lines(tmp_path, ["x"], count=3, seed=1)
+    write_drawn_lines(tmp_path, ["y"], count=3, seed=1)  # the same names: written anew
+    with pytest.raises(ValueError, match=r"00002\.gt\.txt"):
+        write_drawn_lines(tmp_path, ["x"], count=2, seed=1)
+
+
+@pytest.mark.parametrize(
+    "command", [{"text": "missing.txt"}, {"text": "empty.txt"}, {"count": 0}, {"text": "a", "letters": "b"}]
+)
+def test_commands_that_make_no_sense_are_refused(tmp_path, command):
+    (tmp_path / "empty.txt").write_text(" \n")
+    if "text" in command:
+        command = {**command, "text": tmp_path / command["text"]}
+    with pytest.raises(ValueError, match=r"wanted"):
+        draw(Draw(tmp_path / "lines", **command))
+
+
+def test_the_module_is_a_command(tmp_path):
+    root = Path(__file__).parents[2]
+    words = [
+        sys.executable,
+        "-m",
+        "ocr.synthesis",
+        "lines",
+        str(tmp_path / "lines"),
+        "--count",
+        "2",
+        "--seed",
+        "7",
+    ]
+    subprocess.run(words, check=True, cwd=root, capture_output=True)
+    assert len(list((tmp_path / "lines").glob("*.png"))) == 2
+    again = subprocess.run([*words[:-3], "1"], check=False, cwd=root, capture_output=True, text=True)
+    assert again.returncode == 1
+    assert again.stderr.startswith(f"error: {tmp_path / 'lines'}: already holds 00001.gt.txt")
