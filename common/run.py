@@ -198,13 +198,15 @@ class _Reader:
 
 
 def _start_from(recognizer: Recognizer, other: Recognizer) -> None:
-    """Copy the weights of `other`; of the head, the rows of the symbols that both alphabets have."""
+    """Copy the weights of `other`; of the heads, the rows of the symbols that both alphabets have.
+
+    Raises:
+        ValueError: a weight of another shape, beside the heads.
+    """
     theirs, ours = (_flatten(dataclasses.asdict(one.config)) for one in (other, recognizer))
-    differing = [
-        f"{name} {theirs[name]} (here {ours[name]})" for name in ours if theirs.get(name) != ours[name]
-    ]
-    if differing:
-        raise ValueError(f"--start-from: that model has {', '.join(differing)}; give the same settings here")
+    differing = ", ".join(
+        f"{name} {theirs.get(name)} (here {ours[name]})" for name in ours if theirs.get(name) != ours[name]
+    )
     known = {symbol: row for row, symbol in enumerate(other.alphabet.symbols, 1)}
     pairs = [
         (row, known[symbol]) for row, symbol in enumerate(recognizer.alphabet.symbols, 1) if symbol in known
@@ -212,13 +214,19 @@ def _start_from(recognizer: Recognizer, other: Recognizer) -> None:
     rows = torch.tensor([(0, 0), *pairs])
     state = other.state_dict()
     for name, value in recognizer.state_dict().items():
-        if value.shape == state[name].shape and not name.startswith(("head.", "shortcut.")):
+        if name not in state and name.startswith("shortcut."):
+            continue
+        if name.startswith(("head.", "shortcut.")) and value.shape[1:] == state[name].shape[1:]:
+            value[rows[:, 0]] = state[name][rows[:, 1]]
+        elif name in state and value.shape == state[name].shape:
             value.copy_(state[name])
         else:
-            value[rows[:, 0]] = state[name][rows[:, 1]]
+            raise ValueError(f"--start-from: that model has {differing}; give the same settings here")
     log.info(
         "starting from a model that knows %d of %d symbols", len(pairs), len(recognizer.alphabet.symbols)
     )
+    if differing:
+        log.info("its settings were others, but its weights fit: %s", differing)
 
 
 def _card(modality: Modality, training: list[Example], arguments: Any) -> dict[str, Any]:

@@ -65,16 +65,18 @@ def main() -> None:
     """Measure and print a table."""
     options = tyro.cli(Manifest)
     use_cores(options.cores)
-    head = ["ratio", "s to first update", "peak GB", "others", "start of training (ratio to the first)"]
+    head = ["ratio", "s to first batch", "to first update", "processor s", "peak GB", "others"]
+    head.append("start of training (ratio of processor s, to the first)")
     print_row(head, head)
     first = 0.0
     with tempfile.TemporaryDirectory() as folder:
         os.environ["XDG_CACHE_HOME"] = f"{folder}/cache"
         for name, run in measure(options.sizes, Path(folder)):
-            seconds = run.updates[-1].seconds
-            first = first or seconds
-            figures = [f"{seconds / first:.2f}", f"{seconds:.1f}", f"{run.peak_bytes / 1e9:.2f}"]
-            print_row(head, [*figures, f"{run.others:.0%}", name])
+            first = first or run.processor_s
+            seconds = [f"{seen.seconds:.1f}" for seen in (run.updates[0], run.updates[-1])]
+            seconds.append(f"{run.processor_s:.1f}")
+            peak = f"{run.peak_bytes / 1e9:.2f}"
+            print_row(head, [f"{run.processor_s / first:.2f}", *seconds, peak, f"{run.others:.0%}", name])
 
 
 if __name__ == "__main__":

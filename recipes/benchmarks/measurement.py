@@ -38,11 +38,13 @@ class Run(NamedTuple):
 
     updates: in their order, with the starts of epochs between them.
     peak_bytes: most resident memory, its workers' included.
+    processor_s: what it took of the cores, its workers included; waiting for a core does not count.
     others: share of the cores that other programs took meanwhile; it should be near 0.
     """
 
     updates: list[Update]
     peak_bytes: int
+    processor_s: float
     others: float
 
     def rate(self, epoch: int = 0) -> float:
@@ -84,15 +86,15 @@ def run_traced(
         finally:
             process.kill()
             process.wait()
-        others_s = _busy_s() - busy_s - (_own_s() - own_s)
-        others = max(0.0, others_s) / (time.monotonic() - began) / len(os.sched_getaffinity(0))
+        processor_s = _own_s() - own_s
+        cores_s = (time.monotonic() - began) * len(os.sched_getaffinity(0))
+        others = max(0.0, _busy_s() - busy_s - processor_s) / cores_s
         if process.returncode:
             said.seek(0)
             raise SystemExit(f"{' '.join(command)}: ended with {process.returncode}:\n{said.read()[-4000:]}")
         noted = [line.split() for line in trace]
-        return Run(
-            [Update(float(at) - began, int(epoch), int(n)) for at, epoch, n in noted], peak_bytes, others
-        )
+    seen = [Update(float(at) - began, int(epoch), int(examples)) for at, epoch, examples in noted]
+    return Run(seen, peak_bytes, processor_s, others)
 
 
 def _busy_s() -> float:
