@@ -235,7 +235,7 @@ def _card(modality: Modality, training: list[Example], arguments: Any) -> dict[s
         "torch": torch.__version__,
         "machine": platform.machine(),
         "commit": _commit(),
-        "training_data": [Path(path).as_posix() for path in corpus_paths(arguments.train)],
+        "training_data": ["/".join(Path(path).parts[-2:]) for path in corpus_paths(arguments.train)],
         "training_data_hash": fingerprint(training),
         "examples": len(training),
         "length": round(sum(example.length or 0 for example in training), 1),
