@@ -1,0 +1,225 @@
+"""What else than the network scores a text while it is searched for: language models, lexicon, hot words.
+
+Each scorer is an automaton over labels: a state, a gain for each label that may be appended, the state
+that follows. `Fusion` adds the gains of several and keeps what it has seen of their common automaton as a
+table, so that the search looks gains and following states up for all prefixes of all utterances at once.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from common.decoding.arrays import Array, from_numpy, namespace, to_numpy
+
+TABLE_BYTES = 300_000_000
+"""a table that has grown beyond this is not used for another search"""
+UNSEEN = -1
+MULTIPLIER = 0x9E3779B97F4A7C15
+"""2 ** 64 over the golden ratio: spreads keys (Knuth, The Art of Computer Programming 3, 6.4)"""
+
+
+class Scorer(Protocol):
+    """An automaton over labels. States are int64; all methods take and return one of each for N texts."""
+
+    start: int
+    """the state of the empty text"""
+
+    def rows(self, states: np.ndarray) -> np.ndarray:
+        """Return (N, C) natural logarithms, what each label gains when it is appended; -inf forbids it."""
+
+    def advance(self, states: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """Return the states (N,) that follow."""
+
+    def final(self, states: np.ndarray) -> np.ndarray:
+        """Return what texts gain (N,) by ending there."""
+
+
+class Fusion:
+    """The sum of several scorers.
+
+    Args:
+        scorers: one or more.
+        classes: C.
+    """
+
+    def __init__(self, scorers: Sequence[Scorer], classes: int) -> None:
+        self.scorers, self.classes = tuple(scorers), classes
+        self._table = Table(self.scorers, classes)
+
+    def table(self) -> "Table":
+        """Return the table to search with: the one known so far, or if that has grown too large a new one."""
+        if self._table.size > TABLE_BYTES:
+            self._table = Table(self.scorers, self.classes)
+        return self._table
+
+
+class Table:
+    """Gains and following states of those states of a `Fusion` that were met so far; number 0 is the start.
+
+    The methods take and return arrays of NumPy or torch. The table itself is kept on the CPU, with a copy of
+    the gains where the search runs.
+    """
+
+    def __init__(self, scorers: tuple[Scorer, ...], classes: int) -> None:
+        self.scorers, self.classes = scorers, classes
+        self.count = 0
+        self._states = np.empty((1024, len(scorers)), np.int64)
+        self._gains = np.empty((1024, classes), np.float32)
+        self._best = np.empty(1024, np.float32)
+        self._following = np.empty((1024, classes), np.int32)
+        self._index = _Index()
+        self._copies: dict[Any, list[Any]] = {}
+        self._numbers(np.array([[scorer.start for scorer in scorers]], np.int64))
+
+    @property
+    def size(self) -> int:
+        """Bytes in use."""
+        return self.count * (8 * self.classes + 8 * len(self.scorers) + 16)
+
+    def gains(self, states: Array, labels: Array) -> Array:
+        """Return what `labels` gain in `states`, float64; the two shapes broadcast."""
+        xp = namespace(states)
+        places = states * self.classes + labels
+        if xp is np:
+            return self._gains.reshape(-1).take(places).astype(np.float64)
+        return xp.take(self._copy("_gains", states), places).double()
+
+    def best(self, states: Array) -> Array:
+        """Return the most that any label gains in `states`, in their shape, float32."""
+        if isinstance(states, np.ndarray):
+            return self._best.take(states)
+        return namespace(states).take(self._copy("_best", states), states)
+
+    def advance(self, states: Array, labels: Array) -> Array:
+        """Return the states (N,) that follow when `labels` (N,) are appended in `states` (N,)."""
+        places = to_numpy(states) * self.classes + to_numpy(labels)
+        following = self._following.reshape(-1).take(places)
+        unseen = following == UNSEEN
+        if unseen.any():
+            self._explore(np.unique(places[unseen]))
+            following = self._following.reshape(-1).take(places)
+        return from_numpy(states, following.astype(np.int64))
+
+    def final(self, states: Array) -> Array:
+        """Return what is gained by ending in `states` (..., any shape), float64."""
+        known, place = np.unique(to_numpy(states), return_inverse=True)
+        gains = np.zeros(len(known))
+        for scorer, column in zip(self.scorers, self._states[known].T, strict=True):
+            gains += scorer.final(column)
+        return from_numpy(states, gains[place.reshape(states.shape)])
+
+    def _explore(self, places: np.ndarray) -> None:
+        """Find the states that follow at `places` (N,), which are state * classes + label."""
+        states, labels = np.divmod(places, self.classes)
+        following = np.stack(
+            [
+                scorer.advance(column, labels)
+                for scorer, column in zip(self.scorers, self._states[states].T, strict=True)
+            ],
+            axis=1,
+        )  # (N, scorers)
+        numbers = self._numbers(following)
+        self._following.reshape(-1)[places] = numbers
+
+    def _numbers(self, states: np.ndarray) -> np.ndarray:
+        """Return the numbers (N,) of these states (N, scorers); those not met before are given the next."""
+        keys = states[:, 0]
+        for column in states[:, 1:].T:
+            keys = _mixed(keys) ^ column  # two of n agree with probability n ** 2 / 2 ** 65
+        numbers, fresh = self._index.add(keys)
+        if len(fresh):
+            new = states[fresh]
+            end = self.count + len(new)
+            self._reserve(end)
+            gains = np.zeros((len(new), self.classes))
+            for scorer, column in zip(self.scorers, new.T, strict=True):
+                gains += scorer.rows(column)
+            self._states[self.count : end] = new
+            self._gains[self.count : end] = gains
+            self._best[self.count : end] = gains.max(1, initial=-np.inf)
+            self._following[self.count : end] = UNSEEN
+            self.count = end
+        return numbers
+
+    def _reserve(self, count: int) -> None:
+        capacity = len(self._gains)
+        if count <= capacity:
+            return
+        capacity = max(2 * capacity, count)
+        for name in ("_states", "_gains", "_best", "_following"):
+            old = getattr(self, name)
+            new = np.empty((capacity, *old.shape[1:]), old.dtype)
+            new[: self.count] = old[: self.count]
+            setattr(self, name, new)
+
+    def _copy(self, name: str, like: Array) -> Array:
+        """Return the array `name` as a flat tensor where `like` lives, brought up to date."""
+        torch = namespace(like)
+        ours = getattr(self, name)
+        copy, count = self._copies.get((name, like.device), (None, 0))
+        if copy is None or len(copy) < len(ours):
+            copy, count = torch.from_numpy(ours).to(like.device, copy=True), self.count
+        elif count < self.count:
+            copy[count : self.count] = torch.from_numpy(ours[count : self.count]).to(like.device)
+        self._copies[name, like.device] = [copy, self.count]
+        return copy
+
+
+class _Index:
+    """Numbers for keys in the order of their arrival: a hash table with linear probing, in batches."""
+
+    def __init__(self) -> None:
+        self.keys = np.empty(1024, np.int64)
+        self.count = 0
+        self._slots = np.full(4096, UNSEEN, np.int32)
+
+    def add(self, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the numbers (N,) of `keys`, and where among them the keys that are new stand first."""
+        distinct, first, place = np.unique(keys, return_index=True, return_inverse=True)
+        numbers = self._find(distinct)
+        (missing,) = np.nonzero(numbers == UNSEEN)
+        if len(missing):
+            end = self.count + len(missing)
+            if end > len(self.keys):
+                self.keys = np.concatenate([self.keys, np.empty(max(end, len(self.keys)), np.int64)])
+            self.keys[self.count : end] = distinct[missing]
+            numbers[missing] = np.arange(self.count, end)
+            self.count = end
+            if 2 * end > len(self._slots):
+                size = 1 << (4 * end).bit_length()  # a power of 2, of which _places takes the last bits
+                self._slots = np.full(size, UNSEEN, np.int32)
+                self._insert(np.arange(end))
+            else:
+                self._insert(numbers[missing])
+        return numbers[place], first[missing]
+
+    def _places(self, keys: np.ndarray) -> np.ndarray:
+        return (_mixed(keys) & (len(self._slots) - 1)).astype(np.int64)
+
+    def _find(self, keys: np.ndarray) -> np.ndarray:
+        numbers = np.full(len(keys), UNSEEN, np.int32)
+        places = self._places(keys)
+        pending = np.arange(len(keys))
+        while len(pending):
+            held = self._slots[places[pending]]
+            taken = held != UNSEEN
+            pending, held = pending[taken], held[taken]
+            same = self.keys[held] == keys[pending]
+            numbers[pending[same]] = held[same]
+            pending = pending[~same]
+            places[pending] = (places[pending] + 1) & (len(self._slots) - 1)
+        return numbers
+
+    def _insert(self, numbers: np.ndarray) -> None:
+        places = self._places(self.keys[numbers])
+        while len(numbers):
+            free = self._slots[places] == UNSEEN
+            self._slots[places[free]] = numbers[free]  # of two at one place the later stays
+            placed = self._slots[places] == numbers
+            numbers, places = numbers[~placed], (places[~placed] + 1) & (len(self._slots) - 1)
+
+
+def _mixed(keys: np.ndarray) -> np.ndarray:
+    mixed = keys.astype(np.uint64) * np.uint64(MULTIPLIER)
+    return (mixed ^ (mixed >> np.uint64(29))).astype(np.int64)
