@@ -5,6 +5,7 @@
 The spectrogram is part of the model: what was trained is what is evaluated, exported and served.
 """
 
+import copy
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
@@ -49,11 +50,41 @@ class FrontEndConfig:
     """SpecAugment: the largest share of windows that the stripes in time may silence together."""
 
 
+class ConvolvedSpectrogram(nn.Module):
+    """A mel spectrogram as one convolution with windowed cosines and sines; equal to `like` but for rounding.
+
+    It takes more arithmetic than the fast Fourier transform, all of it of the kind that is fast everywhere.
+    """
+
+    def __init__(self, like: MelSpectrogram) -> None:
+        super().__init__()
+        spectrogram, self.hop = like.spectrogram, like.spectrogram.hop_length
+        fft, window = spectrogram.n_fft, spectrogram.win_length
+        self.before = (fft - window) // 2  # the window is in the middle of the transform; the rest are zeros
+        self.behind = fft - window - self.before
+        self.bins = fft // 2 + 1
+        time = torch.arange(self.before, self.before + window, dtype=torch.float64)
+        angles = torch.arange(self.bins).unsqueeze(1) * time * (2 * torch.pi / fft)  # (bins, window)
+        waves = torch.cat([angles.cos(), angles.sin()]) * spectrogram.window.double().cpu()
+        self.register_buffer("waves", waves.float().unsqueeze(1))  # (2 bins, 1, window)
+        self.register_buffer("bands", like.mel_scale.fb.t().cpu().clone())  # (mels, bins)
+        self.waves: Tensor
+        self.bands: Tensor
+
+    def forward(self, samples: Tensor) -> Tensor:
+        """Return energies (B, mels, frames) of `samples` (B, N)."""
+        samples = samples[:, self.before : samples.shape[1] - self.behind].unsqueeze(1)  # (B, 1, N')
+        parts = functional.conv1d(samples, self.waves, stride=self.hop).square()  # (B, 2 bins, frames)
+        return self.bands @ (parts[:, : self.bins] + parts[:, self.bins :])  # (B, mels, frames)
+
+
 class SpectrogramFrontEnd(nn.Module):
     """The spectrogram and the CNN over it.
 
     Attributes:
-        stride: samples to one step, exactly: step s is centred on samples [s x stride, (s + 1) x stride).
+        stride: samples to one step, exactly: step s stands for [s x stride, (s + 1) x stride) + offset.
+        offset: samples; half a hop before 0, or a whole one where three windows make a step: the first
+            convolution looks around the first of its windows.
         feature_size: D.
         shortest: shorter recordings are padded to this many samples, which give a step.
     """
@@ -70,7 +101,7 @@ class SpectrogramFrontEnd(nn.Module):
         self.hop = round(rate * config.hop_ms / 1000)
         window = round(rate * config.window_ms / 1000)
         self.fft = 1 << (window - 1).bit_length()
-        self.spectrogram = MelSpectrogram(
+        self.spectrogram: nn.Module = MelSpectrogram(
             rate, n_fft=self.fft, win_length=window, hop_length=self.hop, n_mels=config.mels, center=False
         )
         for buffer in ("spectrogram.window", "mel_scale.fb"):  # rebuilt from the configuration, not stored
@@ -90,6 +121,7 @@ class SpectrogramFrontEnd(nn.Module):
             ]
         )
         self.stride = self.shortest = self.hop * config.subsampling
+        self.offset = -self.hop * (first - 1) / 2
         self.feature_size = three * ((config.mels + 1) // 2 // 4)
 
     def output_lengths(self, lengths: Tensor) -> Tensor:
@@ -117,6 +149,12 @@ class SpectrogramFrontEnd(nn.Module):
             raise ValueError("global normalisation needs at least one training example with a full window")
         self.band_mean.copy_(total / count)
         self.band_deviation.copy_((square / count - self.band_mean.square()).clamp_min(1e-4).sqrt())
+
+    def exportable(self) -> "SpectrogramFrontEnd":
+        """Return an equal front end whose graph other formats can hold: they know no STFT, or a slow one."""
+        twin = copy.deepcopy(self)
+        twin.spectrogram = ConvolvedSpectrogram(self.spectrogram)
+        return twin
 
     def forward(self, signals: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Return features (B, S, D) and their lengths (B,) of `signals` (B, N), `lengths` samples long."""

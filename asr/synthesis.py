@@ -38,10 +38,11 @@ class Speaker(NamedTuple):
 
 
 class Tones(NamedTuple):
-    """Samples (N,) at `TONES_RATE_HZ`, and where in them each word starts and ends, in seconds."""
+    """Samples (N,) at `TONES_RATE_HZ`, and where in them each word and letter starts and ends, in seconds."""
 
     samples: np.ndarray
     words: list[tuple[str, float, float]]
+    characters: list[tuple[str, float, float]]
 
 
 def draw_speaker(name: str, rng: np.random.Generator) -> Speaker:
@@ -68,20 +69,24 @@ def say_tones(text: str, speaker: Speaker, rng: np.random.Generator) -> Tones:
     if not text.split():
         raise ValueError(f"{text!r} has no words; write one at least")
     pieces = [np.zeros(int(rng.uniform(0.06, 0.15) * TONES_RATE_HZ))]
-    words = []
+    words, characters = [], []
     for word in text.split():
         start = sum(map(len, pieces))
-        pieces.append(_say_word(word, speaker, rng))
-        words.append((word, start / TONES_RATE_HZ, (start + len(pieces[-1])) / TONES_RATE_HZ))
+        sound, ends = _say_word(word, speaker, rng)
+        pieces.append(sound)
+        edges = [(start + end) / TONES_RATE_HZ for end in (0, *ends.tolist())]
+        characters += list(zip(word, edges, edges[1:], strict=False))
+        words.append((word, edges[0], edges[-1]))
         pieces.append(np.zeros(int(rng.uniform(0.08, 0.16) * TONES_RATE_HZ)))
     samples = np.concatenate(pieces)
     noise = rng.standard_normal(len(samples)) * samples.std() * 10 ** (-rng.uniform(12, 35) / 20)
     samples += noise
     samples *= 10 ** (rng.uniform(-20, -2) / 20) / np.abs(samples).max()
-    return Tones(samples.astype(np.float32), words)
+    return Tones(samples.astype(np.float32), words, characters)
 
 
-def _say_word(word: str, speaker: Speaker, rng: np.random.Generator) -> np.ndarray:
+def _say_word(word: str, speaker: Speaker, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Return samples (N,), and in which of them each letter ends."""
     durations = speaker.letter_s * rng.uniform(0.8, 1.25, len(word))
     ends = np.round(np.cumsum(durations) * TONES_RATE_HZ).astype(int)
     letter = np.searchsorted(ends, np.arange(ends[-1]), side="right")  # which one sounds, sample by sample
@@ -106,7 +111,7 @@ def _say_word(word: str, speaker: Speaker, rng: np.random.Generator) -> np.ndarr
         dip = np.arange(max(end - len(glide), 0), min(end + len(glide), ends[-1]))
         level[dip] *= 1 - 0.8 * np.cos((dip - end) / len(glide) * np.pi / 2) ** 2
     fade = np.minimum(1, np.minimum(times, times[::-1]) / 0.01)
-    return sound * level * fade
+    return sound * level * fade, ends
 
 
 def write_spoken_tones(folder: Path, count: int, seed: int) -> None:
@@ -139,9 +144,14 @@ def write_spoken_tones(folder: Path, count: int, seed: int) -> None:
                     "duration": round(len(tones.samples) / TONES_RATE_HZ, 4),
                     "text": " ".join(word for word, _, _ in tones.words),
                     "speaker": voice.name,
-                    "words": [(word, round(start, 4), round(end, 4)) for word, start, end in tones.words],
+                    "words": _rounded(tones.words),
+                    "characters": _rounded(tones.characters),
                 }
                 manifest.write(json.dumps(fields).encode() + b"\n")
+
+
+def _rounded(places: list[tuple[str, float, float]]) -> list[tuple[str, float, float]]:
+    return [(text, round(start, 4), round(end, 4)) for text, start, end in places]
 
 
 def _say_something(speaker: Speaker, vocabulary: list[str], rng: np.random.Generator) -> Tones:

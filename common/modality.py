@@ -39,7 +39,10 @@ class Training(NamedTuple):
         `(values, rng: np.random.Generator) -> values`.
     front_end: `(front_end_config, signal_config) -> nn.Module` as DESIGN has it: called with signals (B, T)
         or (B, T, H) and lengths (B,), it returns features (B, S, D) and lengths (B,); it has the
-        integers `stride` and `feature_size`, and `output_lengths(lengths)`.
+        integers `stride` and `feature_size`, and `output_lengths(lengths)`. Step s stands for signal steps
+        from s x stride to (s + 1) x stride, plus `offset` if it has that. For export it has the shape of one
+        signal step, (H,), as `step_shape` unless that is (), and, if not all of its own graph can be held by
+        ONNX, `exportable()`, which returns an equal module of which it can.
     """
 
     augment_config: type

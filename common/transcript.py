@@ -4,7 +4,10 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
+from pathlib import Path
 from typing import Any, Self, TypeVar
+
+from common.manifest import source_file
 
 Part = TypeVar("Part")
 
@@ -164,7 +167,34 @@ def to_tsv(transcript: Transcript) -> str:
     return "".join(rows)
 
 
+def to_ctm(transcript: Transcript) -> str:
+    """Return NIST's format: a row "source channel start duration word confidence" for each word.
+
+    The source is the name of the file without folder and ending, "_" for white space in it; the channel is
+    always 1. Start and duration are in seconds, or, of an image, in pixels of the original.
+    """
+    name = "_".join(stem(transcript.source).split()) or "-"
+    return "".join(
+        f"{name} 1 {word.start:.3f} {word.end - word.start:.3f} {word.text} {word.confidence:.4f}\n"
+        for word in transcript.words
+    )
+
+
+def stem(source: str) -> str:
+    """Return the name for what is made of a source: "scan-2" for "folder/scan.tif[2]", "stdin" for "-"."""
+    if source == "-":
+        return "stdin"
+    file = source_file(source)
+    part = source[len(file) :].strip("[]:").replace("/", "_")
+    return f"{Path(file).stem}-{part}" if part else Path(file).stem
+
+
 ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
 
-FORMATS: dict[str, Callable[[Transcript], str]] = {"txt": to_txt, "json": to_json, "tsv": to_tsv}
+FORMATS: dict[str, Callable[[Transcript], str]] = {
+    "txt": to_txt,
+    "json": to_json,
+    "tsv": to_tsv,
+    "ctm": to_ctm,
+}
 """the formats that need nothing but the transcript, by the ending of their files"""

@@ -33,8 +33,10 @@ class ImageFrontEnd(nn.Module):
     """The CNN over line images.
 
     Attributes:
-        stride: columns to one step, exactly: step s looks at columns around [s x stride, (s + 1) x stride).
+        stride: columns to one step, exactly: step s stands for [s x stride, (s + 1) x stride) + offset.
+        offset: columns; half of one before 0: the first convolution looks around the first of its two.
         feature_size: D.
+        step_shape: of one column.
         shortest: narrower images are padded to this many columns, which give a step.
     """
 
@@ -58,6 +60,8 @@ class ImageFrontEnd(nn.Module):
             )
         self.fold = config.height == "fold"
         self.stride = self.shortest = config.stride
+        self.offset = -0.5
+        self.step_shape = (signal.height_px,)
         self.feature_size = four * ((signal.height_px + 1) // 2 // 8 if self.fold else 1)
 
     def output_lengths(self, lengths: Tensor) -> Tensor:

@@ -3,15 +3,20 @@
 python -m ocr.synthesis lines FOLDER --count 2000 --seed 1
 """
 
+import json
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 from tqdm import tqdm
+
+from common.manifest import written_aside
+from common.plain_text import read_lines
 
 FONT_FOLDERS = (
     "/usr/share/fonts",
@@ -24,7 +29,10 @@ FONT_FOLDERS = (
     "C:/Windows/Fonts",
 )
 FONTS = 24
-"""as many of the fonts of a machine are drawn with"""
+"""as many of the fonts of a machine are drawn with, if no folder of fonts is named"""
+SCREEN_HEIGHTS_PX = 20, 65
+"""of lines as on a screen, the second excluded"""
+PLACES = "places.jsonl"
 NO_GLYPH = "\U0010ffff"  # never a character, so that a font shows what it shows for those it lacks
 
 COMMON_WORDS = """
@@ -49,19 +57,45 @@ without wonder wood word work world would write year yellow yes yet you young ze
 """
 
 
-def find_fonts() -> list[Path]:
-    """Return at most FONTS of the font files in the usual folders of the machine, sorted."""
+def find_fonts(folder: Path | None = None) -> list[Path]:
+    """Return the font files in `folder`, sorted, or at most FONTS of those in the machine's usual folders.
+
+    Raises:
+        ValueError: there is none in `folder`.
+    """
     found: set[Path] = set()
-    for folder in FONT_FOLDERS:
-        files = Path(folder).expanduser().rglob("*")
+    for place in FONT_FOLDERS if folder is None else (folder,):
+        files = Path(place).expanduser().rglob("*")
         found.update(file for file in files if file.suffix.lower() in (".ttf", ".otf", ".ttc"))
     fonts = sorted(found)
+    if folder is not None:
+        if not fonts:
+            raise ValueError(f"{folder}: no font in it (.ttf, .otf, .ttc); name a folder of fonts")
+        return fonts
     return fonts[:: -(-len(fonts) // FONTS)] if fonts else []
+
+
+class PlacedLine(NamedTuple):
+    """The image of a line, and where in it the ink of each character starts and ends, in pixels.
+
+    Spaces have no ink and are not among the characters. Letters lean by a pixel or two about these places,
+    which hold for writing that goes from left to right.
+    """
+
+    image: Image.Image
+    characters: list[tuple[str, float, float]]
 
 
 def draw_line(
     text: str, font_path: Path | None, rng: np.random.Generator, height_px: int = 64
 ) -> Image.Image:
+    """Return the image of `draw_placed_line`, which see."""
+    return draw_placed_line(text, font_path, rng, height_px).image
+
+
+def draw_placed_line(
+    text: str, font_path: Path | None, rng: np.random.Generator, height_px: int = 64, clean: bool = False
+) -> PlacedLine:
     """Return `text` as a line of a page: grey paper with grain and stains, paling ink, slightly askew.
 
     Args:
@@ -69,6 +103,7 @@ def draw_line(
         font_path: font file, or None for the font that comes with Pillow.
         rng: draws everything else.
         height_px: of the image.
+        clean: as on a screen instead, even and straight.
 
     Raises:
         ValueError: the text is empty or the font shows nothing of it.
@@ -84,9 +119,33 @@ def draw_line(
     mask = Image.new("L", (width_px, height_px))
     ascent, descent = font.getmetrics() if isinstance(font, ImageFont.FreeTypeFont) else (bottom, 0)
     down = (height_px - ascent - descent) * rng.uniform(0.3, 0.7)
-    ImageDraw.Draw(mask).text((margins[0] - left, down), text, fill=255, font=font)
-    ink = np.asarray(_askew(mask, rng), dtype=np.float32) / 255  # (H, W)
-    return _aged(ink, rng)
+    start = margins[0] - left
+    ImageDraw.Draw(mask).text((start, down), text, fill=255, font=font)
+    ink = np.asarray(mask if clean else _askew(mask, rng), dtype=np.float32) / 255  # (H, W)
+    return PlacedLine(_shown(ink, rng) if clean else _aged(ink, rng), _inked(text, font, start))
+
+
+def _inked(
+    text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, start: float
+) -> list[tuple[str, float, float]]:
+    """Return each character that is seen and where its ink starts and ends, if the pen begins at `start`."""
+    places = []
+    for place, character in enumerate(text):
+        if not character.isspace():
+            pen = start + font.getlength(text[: place + 1]) - font.getlength(character)  # kerning and all
+            left, right = _edges(character, font)
+            places.append((character, pen + left, pen + right))
+    return places
+
+
+def _edges(character: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> tuple[float, float]:
+    """Return where the ink of `character` starts and ends, if the pen begins at 0 (if it has any)."""
+    right, bottom = font.getbbox(character)[2:]  # of what the pen covers, ink or not
+    width, height = 2 * round(right) + 2, 2 * round(bottom) + 2
+    mask = Image.new("L", (2 * width, height))
+    ImageDraw.Draw(mask).text((width / 2, 0), character, fill=255, font=font)
+    ink = mask.getbbox()
+    return (ink[0] - width / 2, ink[2] - width / 2) if ink else (0.0, font.getlength(character))
 
 
 def _askew(mask: Image.Image, rng: np.random.Generator) -> Image.Image:
@@ -107,6 +166,12 @@ def _aged(ink: np.ndarray, rng: np.random.Generator) -> Image.Image:
     grey = (paper - stains) * (1 - np.clip(strength, 0.3, 1) * ink)
     grey += rng.normal(0, rng.uniform(0.005, 0.04), ink.shape)
     return Image.fromarray(np.round(255 * np.clip(grey, 0, 1)).astype(np.uint8))
+
+
+def _shown(ink: np.ndarray, rng: np.random.Generator) -> Image.Image:
+    """Return the grey image of `ink` (H, W) in [0, 1] on a screen."""
+    ground, strength = 1 - 0.3 * rng.random() ** 4, 1 - 0.6 * rng.random() ** 3
+    return Image.fromarray(np.round(255 * ground * (1 - strength * ink)).astype(np.uint8))
 
 
 def _surface(rng: np.random.Generator, height: int, width: int, cell: float) -> np.ndarray:
@@ -132,20 +197,53 @@ def _shows(path: Path | None, character: str) -> bool:
         return False
 
 
-def _texts(words: Sequence[str], count: int, rng: np.random.Generator) -> Iterator[str]:
-    """Yield `count` texts of one to four neighbouring `words`, of 10 characters or more if they have them."""
+def _texts(
+    words: Sequence[str], count: int, rng: np.random.Generator, letters: tuple[int, int], figures: float
+) -> Iterator[str]:
+    """Yield `count` texts of neighbouring `words`, about as many `letters` as drawn between the two.
+
+    Of the words, the share `figures` is a number, date, price or the like instead.
+    """
     for _ in range(count):
-        start, wanted = int(rng.integers(len(words))), int(rng.integers(10, 20))
-        text = words[start]
-        for word in words[start + 1 : start + 4]:
+        start, wanted = int(rng.integers(len(words))), int(rng.integers(*letters))
+        text = ""
+        for word in words[start : start + max(4, wanted // 4)]:
             if len(text) >= wanted:
                 break
-            text += f" {word}"
-        yield text
+            text += f" {_figure(rng) if figures and rng.random() < figures else word}"
+        yield text.strip()
 
 
-def write_drawn_lines(folder: Path, texts: Sequence[str], count: int, seed: int) -> None:
+def _figure(rng: np.random.Generator) -> str:
+    """Return something with figures as letters, bills and catalogues have it."""
+    number, part, year = int(10 ** rng.uniform(0, 5)), int(rng.integers(100)), int(rng.integers(1600, 2030))
+    day, month = int(rng.integers(1, 29)), int(rng.integers(1, 13))
+    forms = [
+        str(number), str(year), f"({number})", f"[{number}]", f"{number}.", f"{number},", f"{number};",
+        f"{day}.{month}.{year}", f"{year}-{month:02d}-{day:02d}", f"{day}/{month}/{year}",
+        f"{day}:{part % 60:02d}", f"{number},{part:02d}", f"{number}.{part:02d}",
+        f"{number // 100:,}.{part:02d}", f"{part}%", f"{part} %", f"${number}.{part:02d}", f"£{number}",
+        f"{number},{part:02d} €", f"№ {number}", f"No. {number}", f"Nr. {number}", f"§ {part}",
+        f"S. {number}", f"p. {number}-{number + part}", f"+{number} {part}{year}", f"#{number}", f"{part}°",
+        f"{number} x {part}", f"{number}/{part}", f"{part}a", f"{part}th", f"*{number}",
+        f"{year}–{year % 100}", f"& {number}", f"info{part}@example.org", f"www.example.com/{part}",
+        f"{part} = {number}", f"“{number}”", f"„{part}“", f"'{part}", f"~{number}", f"<{part}>",
+        f"a_{part}", f"{part}+{number}",
+    ]  # fmt: skip
+    return forms[rng.integers(len(forms))]
+
+
+def write_drawn_lines(
+    folder: Path,
+    texts: Sequence[str],
+    count: int,
+    seed: int,
+    font_folder: Path | None = None,
+    clean: float = 0.0,
+) -> None:
     """Write `count` drawn lines into `folder`: 00000.png and 00000.gt.txt and so on, the texts in turn.
+
+    A manifest, places.jsonl, says where the ink of their words and characters starts and ends, in pixels.
 
     Raises:
         ValueError: there are no texts, `folder` holds files that are not among those to be written, or no
@@ -156,19 +254,35 @@ def write_drawn_lines(folder: Path, texts: Sequence[str], count: int, seed: int)
             f"{folder}: {len(texts)} texts and {count} lines were asked for; one or more of both are wanted"
         )
     names = [f"{number:05d}" for number in range(count)]
-    wanted = {name + end for name in names for end in (".png", ".gt.txt")}
+    wanted = {name + end for name in names for end in (".png", ".gt.txt")} | {PLACES}
     folder.mkdir(parents=True, exist_ok=True)
     others = sorted(file.name for file in folder.iterdir() if file.name not in wanted)
     if others:
         raise ValueError(
             f"{folder}: already holds {others[0]}, which would stand among the drawn lines; name a new folder"
         )
-    rng, found = np.random.default_rng(seed), find_fonts()
+    rng, found = np.random.default_rng(seed), find_fonts(font_folder)
     fonts = [_fonts_for(text, found) for text in texts[:count]]
-    for number, name in enumerate(tqdm(names, desc="drawing", unit=" lines", disable=None)):
-        text, able = texts[number % len(texts)], fonts[number % len(texts)]
-        draw_line(text, able[rng.integers(len(able))], rng).save(folder / f"{name}.png")
-        (folder / f"{name}.gt.txt").write_text(f"{text}\n", encoding="utf-8")
+    with written_aside(folder / PLACES) as manifest:
+        for number, name in enumerate(tqdm(names, desc="drawing", unit=" lines", disable=None)):
+            text, able = texts[number % len(texts)], fonts[number % len(texts)]
+            on_screen = rng.random() < clean
+            height_px = int(rng.integers(*SCREEN_HEIGHTS_PX)) if on_screen else 64
+            line = draw_placed_line(text, able[rng.integers(len(able))], rng, height_px, on_screen)
+            line.image.save(folder / f"{name}.png")
+            (folder / f"{name}.gt.txt").write_text(f"{text}\n", encoding="utf-8")
+            manifest.write(_described(f"{name}.png", text, line.characters))
+
+
+def _described(image: str, text: str, characters: Sequence[tuple[str, float, float]]) -> bytes:
+    """Return a line of a manifest; the words are where their characters are."""
+    placed = [(character, round(start, 2), round(end, 2)) for character, start, end in characters]
+    words, remaining = [], iter(placed)
+    for word in text.split():
+        of_word = [next(remaining) for _ in word]
+        words.append((word, min(start for _, start, _ in of_word), max(end for _, _, end in of_word)))
+    fields = {"image": image, "text": text, "words": words, "characters": placed}
+    return json.dumps(fields, ensure_ascii=False).encode() + b"\n"
 
 
 def _fonts_for(text: str, fonts: Sequence[Path]) -> list[Path | None]:
@@ -192,9 +306,17 @@ class Draw:
     seed: int = 1
     """of everything random: texts, fonts, paper"""
     text: Path | None = None
-    """UTF-8 file to take one to four neighbouring words from; without it, common English words"""
+    """UTF-8 file (plain, .gz, .xz, .bz2) to take neighbouring words from; without it, common English words"""
     letters: str = ""
     """make words of these letters instead"""
+    length: tuple[int, int] = (10, 20)
+    """shortest and longest text, in characters, about"""
+    figures: float = 0.0
+    """share of the words that numbers, dates, prices and the like stand for"""
+    font_folder: Path | None = None
+    """fonts to draw with; without it, at most 24 of the machine's"""
+    clean: float = 0.0
+    """share of the lines that are drawn as on a screen: straight, even, 20 to 64 px high"""
 
 
 def draw(command: Draw) -> None:
@@ -213,14 +335,14 @@ def draw(command: Draw) -> None:
         words = ["".join(rng.choice(letters, size)) for size in rng.integers(2, 8, 4 * command.count)]
     else:
         words = [str(word) for word in rng.choice(COMMON_WORDS.split(), 4 * command.count)]
-    write_drawn_lines(command.folder, list(_texts(words, command.count, rng)), command.count, command.seed)
+    if not 0 < command.length[0] < command.length[1]:
+        raise ValueError(f"length {command.length}: a shortest and a longest text were wanted, as in 10 20")
+    texts = list(_texts(words, command.count, rng, command.length, command.figures))
+    write_drawn_lines(command.folder, texts, command.count, command.seed, command.font_folder, command.clean)
 
 
 def _read_words(path: Path) -> list[str]:
-    try:
-        words = path.read_text(encoding="utf-8-sig").split()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: cannot be read ({error}); a text in UTF-8 was wanted") from error
+    words = " ".join(read_lines(path)).split()
     if not words:
         raise ValueError(f"{path}: has no words; a text of some was wanted")
     return words

@@ -8,12 +8,17 @@ from common.alphabet import BLANK
 
 
 class Hit(NamedTuple):
-    """A label, the steps [start, end) where it was the likeliest, and its highest probability there."""
+    """A label, the steps [start, end) where it was the likeliest, and its highest probability there.
+
+    confidence: that probability, or what a decoder makes of it.
+    peak: the step where it was reached.
+    """
 
     label: int
     start: int
     end: int
     confidence: float
+    peak: int
 
 
 def greedy(log_probs: np.ndarray) -> list[Hit]:
@@ -26,9 +31,10 @@ def greedy(log_probs: np.ndarray) -> list[Hit]:
     best = log_probs.argmax(axis=1)  # (S,)
     starts = np.flatnonzero(np.concatenate([[True], best[1:] != best[:-1]]))  # runs of equal classes
     ends = np.append(starts[1:], len(best))
-    peaks = np.maximum.reduceat(log_probs[np.arange(len(best)), best], starts)
+    sure = log_probs[np.arange(len(best)), best]  # (S,)
     return [
-        Hit(int(best[start]), int(start), int(end), float(np.exp(peak)))
-        for start, end, peak in zip(starts, ends, peaks, strict=True)
+        Hit(int(best[start]), int(start), int(end), float(np.exp(sure[peak])), int(peak))
+        for start, end in zip(starts, ends, strict=True)
         if best[start] != BLANK
+        for peak in [start + sure[start:end].argmax()]
     ]

@@ -169,8 +169,10 @@ def test_a_step_is_centred_on_samples_of_its_own(subsampling, deep):
     features, _ = front_end(sounds, torch.full((12,), length))
     features[:, 20].square().sum().backward()
     seen = sounds.grad.abs().sum(0).nonzero()[:, 0]
-    middle = (seen.min() + seen.max()).item() / 2
+    middle = (seen.min() + seen.max() + 1).item() / 2  # sample n goes from n to n + 1
     assert 20 * front_end.stride <= middle < 21 * front_end.stride
+    assert middle == pytest.approx(20.5 * front_end.stride + front_end.offset, abs=1.5)
+    assert front_end.offset == {2: -HOP / 2, 3: -HOP, 4: -HOP / 2}[subsampling]
 
 
 @pytest.mark.parametrize("subsampling", [2, 3, 4])

@@ -46,6 +46,23 @@ def test_words_are_where_the_tones_say_they_are() -> None:
     assert np.abs(tones.samples).max() < 1
 
 
+def test_letters_are_where_the_tones_say_they_are() -> None:
+    """In the middle of each its low tone is heard, and the letters of a word make up the word."""
+    rng = np.random.default_rng(1)
+    speaker = draw_speaker("one", rng)._replace(letter_s=0.2, brightness=0.5)
+    tones = say_tones("at  tab", speaker, rng)
+    assert "".join(letter for letter, _, _ in tones.characters) == "attab"
+    for letter, start, end in tones.characters:
+        middle = tones.samples[round(16_000 * (start + 0.04)) :][:1600]
+        assert end - start > 0.14
+        heard_hz = 10 * np.abs(np.fft.rfft(middle * np.hanning(1600))).argmax() / speaker.pitch
+        assert heard_hz == pytest.approx({"a": 300, "b": 390, "t": 860}[letter], rel=0.06)
+    places = [place for _, start, end in tones.characters for place in (start, end)]
+    assert places == sorted(places)
+    edges = [(tones.characters[first][1], tones.characters[last][2]) for first, last in ((0, 1), (2, 4))]
+    assert edges == [(start, end) for _, start, end in tones.words]
+
+
 def test_what_has_no_tones_is_refused() -> None:
     rng = np.random.default_rng(0)
     with pytest.raises(ValueError, match=r"'bad zoo' has \['z'\]"):

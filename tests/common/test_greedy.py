@@ -53,8 +53,10 @@ def test_the_labels_are_the_collapsed_best_path(scores):
     for label, run in groupby(best):
         steps = len(list(run))
         if label != 0:
-            peak = max(np.exp(log_probs[step, label]) for step in range(position, position + steps))
-            expected.append((label, position, position + steps, pytest.approx(peak)))
+            run_steps = range(position, position + steps)
+            peak = max(run_steps, key=lambda step: log_probs[step, label])
+            sure = pytest.approx(np.exp(log_probs[peak, label]))
+            expected.append((label, position, position + steps, sure, peak))
         position += steps
     assert [tuple(hit) for hit in greedy(log_probs)] == expected
 
@@ -64,8 +66,8 @@ def test_hits_are_plain_numbers_in_order_and_do_not_overlap(scores):
     hits = greedy(log_softmax(scores).astype(np.float32))
     end = 0
     for hit in hits:
-        assert [type(value) for value in hit] == [int, int, int, float]
+        assert [type(value) for value in hit] == [int, int, int, float, int]
         assert isinstance(hit, Hit)
-        assert end <= hit.start < hit.end <= len(scores)
+        assert end <= hit.start <= hit.peak < hit.end <= len(scores)
         assert 0 < hit.confidence <= 1 + 1e-6
         end = hit.end

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.transcript import FORMATS, Alternative, Character, Transcript, Word
+from common.transcript import FORMATS, Alternative, Character, Transcript, Word, stem
 
 
 def spelled(text: str, confidence: float = 0.5) -> list[Character]:
@@ -72,6 +72,27 @@ def test_tsv_has_one_word_a_row():
 def test_tsv_escapes_what_would_break_its_rows():
     transcript = Transcript("", 1.0, (Word("a\tb\nc\rd\\e", 0, 1, 1),), ())
     assert FORMATS["tsv"](transcript).splitlines()[1] == r"0.000	1.000	1.0000	a\tb\nc\rd\\e"
+
+
+def test_ctm_has_nist_rows_of_words():
+    transcript = Transcript.from_characters(spelled("ab c"), source="talks/my talk.wav")
+    assert FORMATS["ctm"](transcript) == "my_talk 1 0.000 2.000 ab 0.2500\nmy_talk 1 3.000 1.000 c 0.5000\n"
+    assert FORMATS["ctm"](Transcript.from_characters(spelled("a"))) == "- 1 0.000 1.000 a 0.5000\n"
+    assert FORMATS["ctm"](Transcript.from_characters([])) == ""
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        ("a/scan.tif[2]", "scan-2"),
+        ("talk.tar.gz", "talk.tar"),
+        ("talk.wav[1.5,2]", "talk-1.5,2"),
+        ("x.npz::a/b", "x-a_b"),
+        ("-", "stdin"),
+    ],
+)
+def test_what_is_made_of_a_source_has_its_name(source, name):
+    assert stem(source) == name
 
 
 @pytest.mark.parametrize(

@@ -1,15 +1,17 @@
 """Drawn lines look like lines, are a corpus, and are the same for the same seed."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from ocr.corpora import CorpusConfig, read_corpus
 from ocr.signal import SignalConfig, read
-from ocr.synthesis import COMMON_WORDS, Draw, draw, draw_line, find_fonts, write_drawn_lines
+from ocr.synthesis import COMMON_WORDS, Draw, draw, draw_line, draw_placed_line, find_fonts, write_drawn_lines
 
 CONFIG = CorpusConfig()
 
@@ -51,6 +53,38 @@ def test_drawn_lines_are_a_corpus_that_is_read(tmp_path):
         assert values.max() == 1
 
 
+@pytest.mark.parametrize("height", [32, 64])
+def test_the_ink_is_where_it_is_said_to_be(height):
+    for seed, font in enumerate([None, *find_fonts()[:4]]):
+        line = draw_placed_line("lo it", font, np.random.default_rng(seed), height)
+        grey = np.asarray(line.image, dtype=float)
+        paper = np.median(grey)
+        dark = (grey < paper - 0.45 * (paper - grey.min())).sum(axis=0) > 1
+        said = np.zeros(len(dark), bool)
+        for _, start, end in line.characters:
+            said[round(start) : round(end)] = True
+        lean = 0.12 * height + 1
+        assert [character for character, _, _ in line.characters] == list("loit")
+        assert np.flatnonzero(dark)[[0, -1]] == pytest.approx(np.flatnonzero(said)[[0, -1]], abs=lean)
+        first, last = line.characters[1][2], line.characters[2][1]
+        assert not dark[round(first + lean) : round(last - lean)].any()
+
+
+def test_a_manifest_says_where_words_and_characters_are(tmp_path):
+    write_drawn_lines(tmp_path, ["ab c"], count=2, seed=1)
+    corpus = read_corpus(str(tmp_path / "places.jsonl"), CONFIG)
+    assert [(Path(example.source).name, example.text) for example in corpus.examples] == [
+        ("00000.png", "ab c"),
+        ("00001.png", "ab c"),
+    ]
+    for line in (tmp_path / "places.jsonl").read_text().splitlines():
+        fields = json.loads(line)
+        (a, b, c), words = fields["characters"], fields["words"]
+        assert [a[0], b[0], c[0]] == ["a", "b", "c"]
+        assert words == [["ab", a[1], b[2]], ["c", c[1], c[2]]]
+        assert 0 < a[1] < a[2] < b[2] < c[1] < c[2]
+
+
 def test_the_seed_decides_every_pixel(tmp_path):
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
         draw(Draw(tmp_path / name, count=5, seed=seed))
@@ -75,13 +109,39 @@ def test_drawn_words_come_from_the_list_the_file_or_the_letters(tmp_path):
     assert set("".join(texts)) == set("abc ")
 
 
+def test_figures_stand_for_their_share_of_the_words(tmp_path):
+    draw(Draw(tmp_path / "lines", 20, length=(40, 60), figures=0.5))
+    texts = [example.text or "" for example in read_corpus(str(tmp_path / "lines"), CONFIG).examples]
+    words = [word for text in texts for word in text.split()]
+    share = sum(word not in COMMON_WORDS.split() for word in words) / len(words)
+    assert 0.3 < share < 0.75
+    assert 30 < np.mean([len(text) for text in texts]) < 70
+
+
+def test_clean_lines_are_even_and_of_many_heights(tmp_path):
+    draw(Draw(tmp_path / "lines", 12, clean=1.0))
+    images = [Image.open(path).convert("L") for path in sorted((tmp_path / "lines").glob("*.png"))]
+    assert len({image.height for image in images}) > 4
+    assert all(20 <= image.height <= 64 for image in images)
+    for image in images:
+        corner = np.asarray(image)[:2, :2]
+        assert corner.min() == corner.max() == np.asarray(image).max()  # no grain on the ground
+
+
+def test_fonts_are_those_of_the_folder_that_is_named(tmp_path):
+    with pytest.raises(ValueError, match="no font in it"):
+        find_fonts(tmp_path)
+    (tmp_path / "a.ttf").touch()
+    assert find_fonts(tmp_path) == [tmp_path / "a.ttf"]
+
+
 def test_the_common_words_have_every_letter():
     assert set(COMMON_WORDS) == set("abcdefghijklmnopqrstuvwxyz \n")
 
 
 def test_lines_that_cannot_be_drawn_are_refused_before_any_is(tmp_path):
     with pytest.raises(ValueError, match="no font here shows all of it"):
-        write_drawn_lines(tmp_path / "lines", ["fine", "\U000f0001"], count=2, seed=1)
+        write_drawn_lines(tmp_path / "lines", ["fine", "\u0378"], count=2, seed=1)
     assert list((tmp_path / "lines").iterdir()) == []
 
 
@@ -99,7 +159,7 @@ def test_commands_that_make_no_sense_are_refused(tmp_path, command):
     (tmp_path / "empty.txt").write_text(" \n")
     if "text" in command:
         command = {**command, "text": tmp_path / command["text"]}
-    with pytest.raises(ValueError, match=r"wanted"):
+    with pytest.raises(ValueError, match=r"wanted|name a text file"):
         draw(Draw(tmp_path / "lines", **command))
 
 
