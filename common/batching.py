@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from common.alphabet import Alphabet
+from common.batch_plan import padded, plan_batches
 from common.manifest import Example
 from common.modality import Signal
 
@@ -45,41 +46,8 @@ class Batch(NamedTuple):
 
 def pad(arrays: Sequence[np.ndarray]) -> tuple[Tensor, Tensor]:
     """Return arrays (T, ...) as one zero-padded float32 tensor (B, longest T, ...), and lengths (B,)."""
-    lengths = [len(array) for array in arrays]
-    padded = np.zeros((len(arrays), max(lengths), *arrays[0].shape[1:]), dtype=np.float32)
-    for row, array in zip(padded, arrays, strict=True):
-        row[: len(array)] = array
-    return torch.from_numpy(padded), torch.tensor(lengths)
-
-
-def plan_batches(
-    lengths: np.ndarray, budget: float, rng: np.random.Generator | None = None
-) -> list[np.ndarray]:
-    """Return batches of indices into `lengths` (n,), each of padded length (longest x count) within `budget`.
-
-    An example longer than the budget makes a batch of its own.
-
-    Args:
-        lengths: of the examples, in any unit.
-        budget: in the same unit.
-        rng: if given, lengths are jittered by up to 5 % before sorting and batches come in random order, so
-            that epochs differ; if not, batches go from long to short, so that a lack of memory shows at once.
-    """
-    if not budget > 0:
-        raise ValueError(f"the batch budget is {budget}; it must be above 0")
-    jittered = lengths if rng is None else lengths * rng.uniform(0.95, 1.05, len(lengths))
-    order = np.argsort(-jittered, kind="stable")
-    batches, start, longest = [], 0, 0.0
-    for position, length in enumerate(lengths[order].tolist()):
-        longest = max(longest, length)
-        if position > start and longest * (position + 1 - start) > budget:
-            batches.append(order[start:position])
-            start, longest = position, length
-    if start < len(order):
-        batches.append(order[start:])
-    if rng is not None:
-        batches = [batches[index] for index in rng.permutation(len(batches))]
-    return batches
+    array, lengths = padded(arrays)
+    return torch.from_numpy(array), torch.from_numpy(lengths)
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""The commands: train, evaluate and transcribe, for any modality."""
+"""The commands: train, evaluate, transcribe, align and lm, for any modality."""
 
 import logging
 import os
@@ -10,7 +10,7 @@ from typing import Any
 import tyro
 
 from common.modality import Modality
-from common.verbs import evaluate, train, transcribe
+from common.verbs import align, evaluate, lm, train, transcribe
 from common.verbs.files import ItemsFailedError
 
 log = logging.getLogger(__name__)
@@ -22,7 +22,13 @@ HELP = (
 )
 """how a verb's fields become flags"""
 
-VERBS: dict[str, Any] = {"train": train, "evaluate": evaluate, "transcribe": transcribe}
+VERBS: dict[str, Any] = {
+    "train": train,
+    "evaluate": evaluate,
+    "transcribe": transcribe,
+    "align": align,
+    "lm": lm,
+}
 
 
 def main(modality: Modality, arguments: Sequence[str] | None = None) -> None:
@@ -85,6 +91,8 @@ def _overview(modality: Modality) -> str:
         f"usage: {name} VERB ...\n\n"
         f"  train TRAIN DEV --run DIR         learn from transcribed {item}s; resumes with --resume\n"
         f"  evaluate MODEL DATA               error rates on transcribed {item}s; --report out.html\n"
-        f"  transcribe FILE... --model MODEL  the text of {item}s, to stdout or to files\n\n"
+        f"  transcribe FILE... --model MODEL  the text of {item}s, to stdout or to files\n"
+        f"  align MODEL DATA                  where the words of transcribed {item}s are\n"
+        f"  lm train TEXT... -o LM            a language model of n-grams from text\n\n"
         f"`{name} VERB --help` lists a verb's options. Text goes to stdout, everything else to stderr."
     )

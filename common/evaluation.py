@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from tqdm import tqdm
 
 from common.batching import BatchLoader
-from common.decoding.greedy import greedy
 from common.metrics import ErrorRate
 from common.recognizer import Recognizer
 
@@ -16,13 +16,20 @@ if TYPE_CHECKING:
     from lightning.fabric import Fabric  # takes seconds to import
 
 
-def hypotheses(
+def log_probabilities(
     recognizer: Recognizer,
     loader: BatchLoader,
     fabric: "Fabric | None" = None,
     refused: list[str] | None = None,
-) -> Iterator[tuple[int, str]]:
-    """Yield (index, greedy text) of each readable example of this rank; the others go to `refused`."""
+) -> Iterator[tuple[list[int], np.ndarray, np.ndarray]]:
+    """Yield indices (B,), log-probabilities (B, S, C) and steps (B,) of this rank's readable examples.
+
+    Args:
+        recognizer: the model.
+        loader: of the examples.
+        fabric: under which to compute, if any.
+        refused: is given a sentence for each example that cannot be read.
+    """
     recognizer.eval()
     for batch in loader.batches():
         if refused is not None:
@@ -33,9 +40,7 @@ def hypotheses(
             device = recognizer.head.linear.weight.device
             with fabric.autocast() if fabric is not None else nullcontext():
                 log_probs, steps, _ = recognizer(batch.signals.to(device), batch.lengths.to(device))
-        rows = log_probs.cpu().numpy()
-        for index, row, length in zip(batch.indices, rows, steps.tolist(), strict=True):
-            yield index, recognizer.alphabet.decode(hit.label for hit in greedy(row[:length]))
+        yield batch.indices, log_probs.cpu().numpy(), steps.cpu().numpy()
 
 
 def evaluate(
@@ -45,7 +50,7 @@ def evaluate(
     progress: bool = False,
     refused: list[str] | None = None,
 ) -> ErrorRate:
-    """Return the error rate of greedy decoding over this rank's share of `loader`.
+    """Return the error rate of `recognizer` with its decoder over this rank's share of `loader`.
 
     Args:
         recognizer: the model.
@@ -56,7 +61,9 @@ def evaluate(
     """
     examples = loader.examples.examples
     rate = ErrorRate(recognizer.alphabet.normalise)
-    pairs = hypotheses(recognizer, loader, fabric, refused)
-    for index, text in tqdm(pairs, total=len(examples), unit="example", disable=None if progress else True):
-        rate.add(examples[index].text or "", text, examples[index].source)
+    with tqdm(total=len(examples), unit="example", disable=None if progress else True) as bar:
+        for indices, log_probs, steps in log_probabilities(recognizer, loader, fabric, refused):
+            for index, text in zip(indices, recognizer.decoder.texts(log_probs, steps), strict=True):
+                rate.add(examples[index].text or "", text, examples[index].source)
+            bar.update(len(indices))
     return rate

@@ -1,6 +1,6 @@
 """A recognizer: front end, encoder, CTC head and alphabet in one, that transcribes, and lives in one file."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
@@ -10,13 +10,15 @@ import torch
 from torch import Tensor, nn
 
 from common.alphabet import Alphabet
-from common.batching import pad, plan_batches
-from common.decoding.greedy import greedy
+from common.batch_plan import padded
+from common.decoding.arrays import Array
+from common.decoding.decoder import Decoder
+from common.decoding.storage import decoder_from, decoder_tensors
 from common.heads import CTCHead
-from common.modality import Modality, Signal, Source
+from common.modality import Modality
 from common.model_file import read_model, write_model
 from common.recurrent import RecurrentEncoder
-from common.transcript import Character, Transcript
+from common.transcriber import Transcriber
 
 
 @dataclass(frozen=True)
@@ -48,12 +50,13 @@ class ModelConfig:
     encoder: EncoderConfig
 
 
-class Recognizer(nn.Module):
+class Recognizer(nn.Module, Transcriber):
     """Signals in, log-probabilities or transcripts out.
 
     Attributes:
         modality, config, alphabet: what it was built from.
         card: facts about the model (training data, metrics, licence ...), kept in its file.
+        decoder: what makes text of its log-probabilities, kept in its file with its language models.
     """
 
     def __init__(
@@ -76,6 +79,7 @@ class Recognizer(nn.Module):
         )
         self.head = CTCHead(self.encoder.output_size, alphabet.classes, encoder.dropout)
         self.shortcut = CTCHead(D, alphabet.classes) if encoder.shortcut else None
+        self.decoder = Decoder(alphabet)
 
     @property
     def parameter_count(self) -> int:
@@ -94,85 +98,49 @@ class Recognizer(nn.Module):
         encoded, lengths, _ = self.encoder(features, lengths)  # (B, S, E)
         return self.head(encoded), lengths, shortcut
 
+    @property
+    def signal_config(self) -> Any:
+        """How signals are read for it."""
+        return self.config.signal
+
+    @property
+    def stride(self) -> int:
+        """Signal steps to one step of the log-probabilities."""
+        return self.front_end.stride
+
+    @property
+    def offset(self) -> float:
+        """Where the first step starts, in signal steps."""
+        return getattr(self.front_end, "offset", 0)  # not every front end looks around the middle
+
     @torch.inference_mode()
-    def log_probs(self, signals: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """Return the log-probabilities (S, C) of each of `signals` (T, ...), computed as one batch."""
-        device = self.head.linear.weight.device
-        shortest = self.front_end.shortest
-        padded, lengths = pad([_at_least(signal, shortest) for signal in signals])
-        log_probs, steps, _ = self(padded.to(device), lengths.to(device))
-        return [one[:length].cpu().numpy() for one, length in zip(log_probs, steps.tolist(), strict=True)]
+    def batch_log_probs(self, signals: Sequence[np.ndarray]) -> tuple[Array, np.ndarray]:
+        """Return log-probabilities (B, S, C) of `signals` (T, ...) and their lengths (B,), as one batch.
 
-    def transcribe(
-        self, sources: Iterable[Source | Signal], batch_budget: float | None = None, window: int = 256
-    ) -> Iterator[Transcript]:
-        """Yield the transcript of each source, in their order.
-
-        Args:
-            sources: paths, open binary files, or signals already read under `config.signal`.
-            batch_budget: padded length of one batch in the modality's length unit; None for its default.
-            window: how many signals are read ahead to be sorted by length; bounds the memory.
-
-        Raises:
-            ValueError: for the first source that cannot be read.
+        They are a tensor where the model is on CUDA: the search then runs there. On the CPU it is faster
+        without torch, and mps has no float64.
         """
         self.eval()
-        pending: list[tuple[str, Signal]] = []
-        for source in sources:
-            known = isinstance(source, Signal)
-            signal = source if known else self.modality.read(source, self.config.signal)  # type: ignore[arg-type]
-            name = source if isinstance(source, str | Path) else getattr(source, "name", "")
-            pending.append((str(name), signal))  # type: ignore[arg-type]
-            if len(pending) == window:
-                yield from self._transcribe(pending, batch_budget)
-                pending = []
-        yield from self._transcribe(pending, batch_budget)
-
-    def _transcribe(
-        self, named: list[tuple[str, Signal]], batch_budget: float | None
-    ) -> Iterator[Transcript]:
-        if not named:
-            return
-        steps = np.array([len(signal.values) for _, signal in named], dtype=np.float64)
-        budget = (
-            self.modality.batch_budget if batch_budget is None else batch_budget
-        ) * self.modality.steps_per_length(self.config.signal)
-        done: dict[int, Transcript] = {}
-        for batch in plan_batches(steps, budget):
-            log_probs = self.log_probs([named[index][1].values for index in batch])
-            for index, one in zip(batch.tolist(), log_probs, strict=True):
-                source, signal = named[index]
-                done[index] = self.transcript(one, signal, source)
-        for index in range(len(named)):
-            yield done[index]
-
-    def transcript(self, log_probs: np.ndarray, signal: Signal, source: str = "") -> Transcript:
-        """Return the greedy transcript of `log_probs` (S, C), positions in units of the original signal."""
-        step = self.front_end.stride * signal.unit_per_step
-        end = len(signal.values) * signal.unit_per_step
-        collapse = (
-            self.alphabet.whitespace == "collapse"
-        )  # one space between words, as in the texts it learnt
-        characters: list[Character] = []
-        for hit in greedy(log_probs):
-            text = self.alphabet.decode([hit.label])
-            if collapse and text.isspace() and (not characters or characters[-1].text.isspace()):
-                continue
-            characters.append(Character(text, hit.start * step, min(hit.end * step, end), hit.confidence))
-        if collapse and characters and characters[-1].text.isspace():
-            characters.pop()
-        return Transcript.from_characters(characters, source, self.modality.unit)
+        device = self.head.linear.weight.device
+        together, lengths = padded(signals, self.front_end.shortest)
+        log_probs, steps, _ = self(
+            torch.from_numpy(together).to(device), torch.from_numpy(lengths).to(device)
+        )
+        log_probs = log_probs.float()
+        return log_probs if device.type == "cuda" else log_probs.cpu().numpy(), steps.cpu().numpy()
 
     def save(self, path: Path) -> None:
         """Write the model file: weights, and all that is needed to rebuild and describe the model."""
         tensors = {name: tensor.detach().cpu().numpy() for name, tensor in self.state_dict().items()}
+        decoding, models = decoder_tensors(self.decoder)
         header = {
             "modality": self.modality.name,
             "config": asdict(self.config),
             "alphabet": self.alphabet.to_dict(),
             "card": self.card,
+            "decoding": decoding,
         }
-        write_model(path, tensors, header)
+        write_model(path, tensors | models, header)
 
     @classmethod
     def load(cls, modality: Modality, path: Path) -> "Recognizer":
@@ -191,8 +159,9 @@ class Recognizer(nn.Module):
             config = _config(modality, file.header["config"])
             alphabet = Alphabet.from_dict(file.header["alphabet"])
             recognizer = cls(modality, config, alphabet, file.header.get("card"))
-            tensors = {name: torch.from_numpy(tensor) for name, tensor in file.tensors.items()}
-            recognizer.load_state_dict(tensors)
+            decoder, weights = decoder_from(alphabet, file.header.get("decoding"), file.tensors)
+            recognizer.load_state_dict({name: torch.from_numpy(one) for name, one in weights.items()})
+            recognizer.decoder = decoder
         except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
             reason = " ".join(str(error).split())  # torch names the weights that differ in later lines
             raise ValueError(
@@ -217,9 +186,3 @@ def build_config(kind: type, stored: dict[str, Any]) -> Any:
     if unknown:
         raise TypeError(f"unknown setting {', '.join(unknown)} of {kind.__name__}")
     return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in stored.items()})
-
-
-def _at_least(signal: np.ndarray, steps: int) -> np.ndarray:
-    if len(signal) >= steps:
-        return signal
-    return np.pad(signal, [(0, steps - len(signal)), *[(0, 0)] * (signal.ndim - 1)])

@@ -3,13 +3,10 @@
 import contextlib
 import csv
 import dataclasses
-import io
 import json
-import logging
 import re
 import subprocess
 import sys
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,12 +14,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 import soundfile
+from command import Outcome, call
 from PIL import Image
 from rapidfuzz.distance import Levenshtein
 
 from asr.modality import ASR
 from asr.synthesis import write_spoken_tones
-from common import cli
 from common.manifest import Corpus
 from common.modality import Modality, Signal
 from common.model_file import read_model, write_model
@@ -36,43 +33,6 @@ OPTIONS = {
     "ocr": (*SMALL, "--channels", "4", "4", "4", "4"),
     "asr": (*SMALL, "--channels", "4", "4", "4", "--mels", "16"),
 }
-
-
-class Outcome(NamedTuple):
-    """What a call of the command leaves behind: exit status, standard output and standard error."""
-
-    status: int
-    out: str
-    err: str
-
-    def about(self, name: str) -> str:
-        """The one line of standard error that names `name`."""
-        (line,) = [line for line in self.err.splitlines() if name in line]
-        return line
-
-
-def call(modality: Modality, *arguments: object, stdin: bytes = b"") -> Outcome:
-    """Run the command in this process, as a user would: logging starts anew and nothing is caught."""
-    out, err, status = io.StringIO(), io.StringIO(), 0
-    root = logging.getLogger()
-    handlers, level, root.handlers = root.handlers, root.level, []
-    with (
-        pytest.MonkeyPatch.context() as patch,
-        contextlib.redirect_stdout(out),
-        contextlib.redirect_stderr(err),
-    ):
-        patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
-        patch.setattr(warnings, "formatwarning", warnings.formatwarning)
-        try:
-            cli.main(modality, [str(argument) for argument in arguments])
-        except SystemExit as ended:
-            assert isinstance(ended.code, int)
-            status = ended.code
-        finally:
-            root.handlers = handlers
-            root.setLevel(level)
-    assert "Traceback" not in err.getvalue()
-    return Outcome(status, out.getvalue(), err.getvalue())
 
 
 class Case(NamedTuple):
@@ -228,7 +188,9 @@ def test_files_are_written_into_a_new_folder_one_for_each_input_and_format(case,
     outcome = case.transcribe("-f", "all", "-o", tmp_path / "new" / "texts", *case.files)
     assert (outcome.status, outcome.out) == (0, "")
     written = sorted(file.name for file in (tmp_path / "new" / "texts").iterdir())
-    assert written == sorted(f"{file.stem}.{form}" for file in case.files for form in ("json", "tsv", "txt"))
+    assert written == sorted(
+        f"{file.stem}.{form}" for file in case.files for form in ("ctm", "json", "tsv", "txt")
+    )
     for file in case.files:
         assert (tmp_path / "new" / "texts" / f"{file.stem}.txt").read_text() == case.transcribe(file).out
 

@@ -14,7 +14,15 @@ ROOMS = ("common", "ocr", "asr")
 FILES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
 MODULES = {str(path.relative_to(ROOT).with_suffix("")).replace("/", "."): path for path in FILES}
 TEXT_ROOMS = ("alphabet", "manifest", "transcript", "metrics", "report", "preparation")
-MODEL_ROOMS = ("model_file", "modality", "cli", "decoding.greedy")
+MODEL_ROOMS = (
+    *("model_file", "modality", "cli", "decoding.greedy", "decoding.alignment", "verbs.align"),
+    *("decoding.ngram", "decoding.arpa", "decoding.kneser_ney", "verbs.lm"),
+    *("decoding.arrays", "decoding.beam", "decoding.extension", "decoding.prefixes", "decoding.fusion"),
+    *("decoding.lexicon", "decoding.scorers"),
+    *("decoding.decoder", "decoding.calibration", "decoding.tuning", "decoding.storage"),
+    *("verbs.decoding", "verbs.tuning", "verbs.evaluate", "verbs.transcribe", "verbs.train"),
+    *("verbs.options", "verbs.files"),
+)
 SIDE_ROOMS = ("signal", "corpora", "modality")
 
 
@@ -99,7 +107,7 @@ for name in {names}:
 
 PURE = {
     *("dict", "frozenset", "set", "tuple", "range", "sorted", "str.maketrans", "TypeVar"),
-    *("field", "logging.getLogger", "math.sqrt", "re.compile", "Modality"),
+    *("field", "logging.getLogger", "tyro.conf.arg", "math.sqrt", "re.compile", "Modality"),
 }
 """What may be called while a module is imported."""
 

@@ -3,13 +3,14 @@
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from tyro.conf import Positional
 
 from common.metrics import ErrorRate
 from common.modality import Modality
 from common.preparation import load_examples, report_problems, report_unknown, untranscribed
+from common.verbs.decoding import DecodingFlags, build_decoder
 from common.verbs.files import ItemsFailedError, make_place, writing
 from common.verbs.options import Device, budget, check_budget, flat, load_recognizer
 
@@ -29,6 +30,13 @@ def arguments(modality: Modality) -> type:
         """Write a page that shows each example with its reference and hypothesis, worst first."""
         json: Path | None = None
         """Write all figures as JSON."""
+        tune: int | None = None
+        """Try so many settings of the decoder on every other example, and measure on the others."""
+        tune_metric: Literal["cer", "wer"] = "cer"
+        """What tuning makes small."""
+        save_tuned: Path | None = None
+        """Write the model there with the tuned settings, the language model and the lexicon inside."""
+        decoding: flat(DecodingFlags) = field(default_factory=DecodingFlags)  # type: ignore[valid-type]
         batch_budget: budget(modality) = None  # type: ignore[valid-type]
         device: Device = "auto"
         """Where to compute."""
@@ -44,10 +52,9 @@ def run(modality: Modality, arguments: Any) -> None:
     from common.batching import BatchLoader, Examples
     from common.evaluation import evaluate
 
-    check_budget(arguments.batch_budget)
-    for path in filter(None, (arguments.json, arguments.report)):
-        make_place(path)
+    _check(arguments)
     recognizer = load_recognizer(modality, arguments.model, arguments.device)
+    recognizer.decoder = build_decoder(recognizer.decoder, arguments.decoding)
     found, problems = load_examples(modality, arguments.data, arguments.corpus)
     examples, textless = untranscribed(found, modality.item)
     problems += textless
@@ -59,7 +66,10 @@ def run(modality: Modality, arguments: Any) -> None:
     budget = modality.batch_budget if arguments.batch_budget is None else arguments.batch_budget
     loader = BatchLoader(items, budget)
     unread: list[str] = []
-    rate = evaluate(recognizer, loader, progress=True, refused=unread)
+    if arguments.tune is None:
+        rate = evaluate(recognizer, loader, progress=True, refused=unread)
+    else:
+        rate = _tune(recognizer, loader, arguments, unread)
     report_problems(problems)
     problems += unread
     if not rate.count:
@@ -87,6 +97,34 @@ def run(modality: Modality, arguments: Any) -> None:
     if problems:
         total = rate.count + len(problems)
         raise ItemsFailedError(f"{len(problems)} of {total} {modality.item}s could not be evaluated")
+
+
+def _check(arguments: Any) -> None:
+    check_budget(arguments.batch_budget)
+    if arguments.tune is not None and arguments.tune < 1:
+        raise ValueError(f"--tune is {arguments.tune}; give 1 trial or more")
+    if arguments.save_tuned is not None and arguments.tune is None:
+        raise ValueError("--save-tuned without --tune: nothing was tuned; say how many settings to try")
+    for path in filter(None, (arguments.json, arguments.report, arguments.save_tuned)):
+        make_place(path)
+
+
+def _tune(recognizer: Any, loader: Any, arguments: Any, refused: list[str]) -> ErrorRate:
+    """Return the error rate of the tuned decoder on the examples that it was not tuned on."""
+    from common.evaluation import log_probabilities
+    from common.verbs.tuning import save_tuned, tuned
+
+    known = {}
+    for indices, log_probs, steps in log_probabilities(recognizer, loader, refused=refused):
+        for index, one, length in zip(indices, log_probs, steps, strict=True):
+            known[index] = (one[:length], loader.examples.examples[index])
+    decoder, rate = tuned(
+        recognizer.decoder, [known[index] for index in sorted(known)], arguments.tune, arguments.tune_metric
+    )
+    if arguments.save_tuned is not None:
+        with writing(arguments.save_tuned):
+            save_tuned(recognizer, decoder, arguments.save_tuned)
+    return rate
 
 
 def _print_rate(rate: ErrorRate, item: str) -> None:

@@ -17,6 +17,9 @@ import ocr.front_end
 import ocr.signal
 from asr.modality import ASR
 from common.alphabet import Alphabet
+from common.decoding.decoder import Decoder, DecodingConfig, Hypothesis
+from common.decoding.greedy import greedy
+from common.decoding.kneser_ney import estimate
 from common.modality import Modality, Signal
 from common.model_file import read_model, write_model
 from common.recognizer import EncoderConfig, ModelConfig, Recognizer, build_config
@@ -308,7 +311,7 @@ def test_a_recognizer_in_training_transcribes_without_dropout(name):
     assert list(recognizer.train().transcribe(signals)) == expected
 
 
-def test_sources_are_read_ahead_by_a_window_and_no_more():
+def test_sources_are_read_ahead_by_two_windows_and_no_more():
     recognizer, taken = recognizer_of("ocr"), []
 
     def endless() -> Iterator[Signal]:
@@ -319,9 +322,9 @@ def test_sources_are_read_ahead_by_a_window_and_no_more():
     transcripts = recognizer.transcribe(endless(), window=4)
     for _ in range(4):
         next(transcripts)
-    assert len(taken) == 4
+    assert 4 <= len(taken) <= 8
     next(transcripts)
-    assert len(taken) == 8
+    assert 8 <= len(taken) <= 12
 
 
 def test_of_no_sources_there_are_no_transcripts():
@@ -376,18 +379,25 @@ def path_of(*labels: int) -> np.ndarray:
     return np.log(np.where(np.eye(ALPHABET.classes)[list(labels)] > 0, 0.9, rest))
 
 
+def read_from(recognizer: Recognizer, path: np.ndarray, signal: Signal, source: str = "") -> Transcript:
+    """Return the transcript of the best path through `path` (S, C)."""
+    return recognizer.transcript([Hypothesis(greedy(path), 0.0)], len(path), signal, source)
+
+
 @pytest.mark.parametrize("stride", [4, 8])
 def test_positions_are_in_pixels_of_the_original(stride):
     recognizer = recognizer_of("ocr", stride=stride)
     signal = Signal(np.zeros((6 * stride - 1, HEIGHT_PX), np.float32), 2.5)
-    transcript = recognizer.transcript(path_of(2, 2, 0, 3, 1, 4), signal, "x.png")
+    transcript = read_from(recognizer, path_of(2, 2, 0, 3, 1, 4), signal, "x.png")
     assert (transcript.text, transcript.unit, transcript.source) == ("ab c", "px", "x.png")
-    px = 2.5 * stride
-    expected = [("a", 0, 2 * px), ("b", 3 * px, 4 * px), (" ", 4 * px, 5 * px), ("c", 5 * px, 6 * px - 2.5)]
+    # a step stands half a column before its stride; "a" and "b" share the blank between them
+    middle, b, space = (2.5 * stride * step - 1.25 for step in (2.5, 4, 5))
+    last = 2.5 * (6 * stride - 1)
+    expected = [("a", 0, middle), ("b", middle, b), (" ", b, space), ("c", space, last)]
     assert [(one.text, one.start, one.end) for one in transcript.characters] == expected
     assert [(word.text, word.start, word.end) for word in transcript.words] == [
-        ("ab", 0, 4 * px),
-        ("c", 5 * px, 6 * px - 2.5),
+        ("ab", 0, b),
+        ("c", space, last),
     ]
     assert transcript.confidence == pytest.approx(0.9**4)
 
@@ -395,10 +405,98 @@ def test_positions_are_in_pixels_of_the_original(stride):
 def test_positions_are_in_seconds_of_the_recording():
     recognizer = recognizer_of("asr", subsampling=3)
     signal = Signal(np.zeros(RATE_HZ, np.float32), 1 / RATE_HZ)
-    transcript = recognizer.transcript(path_of(0, 2, 2, *[0] * 29, 3, 3), signal)
+    transcript = read_from(recognizer, path_of(0, 0, 2, 2, 0, 3, *[0] * 24, 1, 0, 0, 4), signal)
     assert transcript.unit == "s"
     places = [place for one in transcript.characters for place in (one.start, one.end)]
-    assert places == pytest.approx([0.03, 0.09, 0.96, 1.0])  # the last is clipped to the recording
+    # a step of 30 ms stands a hop of 10 ms before its stride; the last is clipped to the recording; half a
+    # step is the most that a character goes on into blanks, as between "a" and "b"
+    assert places == pytest.approx([0.035, 0.125, 0.125, 0.185, 0.875, 0.935, 0.965, 1.0])
+
+
+@pytest.mark.parametrize(
+    ("labels", "text"),
+    [
+        ((2, 1, 0, 1, 3), "a b"),
+        ((1, 2, 0, 1), "a"),
+        ((0, 1, 0, 1, 0), ""),
+        ((1, 0, 1, 2, 1, 0, 1, 0, 1, 3, 0, 1), "a b"),
+        ((), ""),
+    ],
+)
+def test_there_is_one_space_between_words_and_none_at_the_ends(labels, text):
+    recognizer, signal = recognizer_of("ocr"), signals_of("ocr")[1]
+    path = path_of(*labels) if labels else np.zeros((0, ALPHABET.classes))
+    transcript = read_from(recognizer, path, signal)
+    assert transcript.text == text
+    assert [word.text for word in transcript.words] == text.split()
+    assert transcript.confidence == pytest.approx(0.9 ** len(text))
+    recognizer.alphabet = replace(ALPHABET, whitespace="keep")
+    as_it_stands = read_from(recognizer, path, signal)
+    assert as_it_stands.text == ALPHABET.decode(hit.label for hit in greedy(path))
+
+
+def test_alternatives_are_other_texts_than_the_best_and_each_stands_once():
+    recognizer, signal = recognizer_of("ocr"), signals_of("ocr")[1]
+
+    def reading(score: float, *labels: int) -> Hypothesis:
+        return Hypothesis(greedy(path_of(*labels)), score)
+
+    transcript = recognizer.transcript(
+        [
+            reading(-1.0, 2, 1, 3),
+            reading(-2.0, 2, 1, 3, 1),  # the best one again, with a space at its end
+            reading(-3.0, 2, 1, 4),
+            reading(-4.0, 1, 2, 1, 4),  # the one before again
+            reading(-5.0, 0),
+            reading(-6.0, 2, 3),
+        ],
+        5,
+        signal,
+    )
+    assert transcript.text == "a b"
+    assert [(one.text, one.score) for one in transcript.alternatives] == [("a c", -3), ("", -5), ("ab", -6)]
+    alone = read_from(recognizer, path_of(2, 1, 3), signal)
+    assert alone.alternatives == ()
+
+
+BEAM = DecodingConfig("beam", beam_width=12, lm_weight=0.4)
+
+
+@BOTH
+def test_transcribing_with_a_beam_is_decoding_the_log_probabilities(name):
+    recognizer, signals = recognizer_of(name), signals_of(name, 6)
+    recognizer.decoder = Decoder(ALPHABET, BEAM, [estimate(["bad cafe fed", "a bed"], 3)])
+    lengths = [len(log_probs) for log_probs in recognizer.log_probs([one.values for one in signals])]
+    transcripts = list(recognizer.transcribe(signals, alternatives=3))
+    assert len({transcript.text for transcript in transcripts}) > 3
+    for signal, length, transcript in zip(signals, lengths, transcripts, strict=True):
+        (log_probs,) = recognizer.log_probs([signal.values])
+        (found,) = recognizer.decoder.decode(log_probs[None], np.array([length]), count=4)
+        texts = [" ".join(ALPHABET.decode(hit.label for hit in one.hits).split()) for one in found]
+        assert transcript.text == texts[0]
+        others = [one.text for one in transcript.alternatives]
+        assert others == [text for text in dict.fromkeys(texts) if text != texts[0]]
+        scores = [one.score for one in transcript.alternatives]
+        assert scores == sorted(scores, reverse=True)
+        if len(found[0].hits) == len(transcript.text):  # no space was left out
+            sure = [hit.confidence for hit in found[0].hits]
+            assert [one.confidence for one in transcript.characters] == pytest.approx(sure, rel=1e-3)
+        assert all(0 <= one.confidence <= 1 for one in transcript.characters)
+
+
+@BOTH
+def test_so_it_is_whatever_the_window(name):
+    recognizer, signals = recognizer_of(name), signals_of(name, 8)
+    recognizer.decoder = Decoder(ALPHABET, BEAM, hot_words=["bad"])
+    alone = [next(recognizer.transcribe([signal], alternatives=1)) for signal in signals]
+    for window, budget in [(256, None), (3, 0.1)]:
+        among = list(recognizer.transcribe(signals, budget, window, alternatives=1))
+        assert all(same_place_and_text(one, other) for one, other in zip(among, alone, strict=True))
+
+
+def test_greedy_decoding_has_no_alternatives():
+    (transcript,) = recognizer_of("ocr").transcribe(signals_of("ocr")[1:2], alternatives=5)
+    assert transcript.alternatives == ()
 
 
 def test_positions_of_a_file_lie_within_the_original(tmp_path):
@@ -411,3 +509,76 @@ def test_positions_of_a_file_lie_within_the_original(tmp_path):
         assert characters[-1].start > 0.5 * end
         starts = [one.start for one in characters]
         assert starts == sorted(starts)
+
+
+# --- alignment
+
+
+def texts_for(signals: list[Signal], recognizer: Recognizer) -> list[str]:
+    """Return a text for each signal, of as many letters as fit into half of its steps."""
+    rng = np.random.default_rng(1)
+    steps = [len(log_probs) for log_probs in (recognizer.log_probs([one.values])[0] for one in signals)]
+    return ["".join(rng.choice(list("abcdef"), count // 2)) for count in steps]
+
+
+@BOTH
+def test_alignments_have_the_texts_in_order_whatever_the_window(name):
+    recognizer, signals = recognizer_of(name), signals_of(name, 12)
+    texts = texts_for(signals, recognizer)
+    alone = [next(recognizer.align([one], [text])) for one, text in zip(signals, texts, strict=True)]
+    assert [transcript.text for transcript in alone] == texts
+    for window, budget in [(256, None), (5, 0.1), (1, None)]:
+        among = list(recognizer.align(signals, texts, batch_budget=budget, window=window))
+        assert len(among) == len(alone)
+        assert all(same_place_and_text(one, other) for one, other in zip(among, alone, strict=True))
+
+
+@BOTH
+def test_aligning_what_was_read_has_the_confidences_of_reading(name):
+    recognizer, signal = recognizer_of(name), signals_of(name)[1]
+    read = next(recognizer.transcribe([signal]))
+    (aligned,) = recognizer.align([signal], [f"  {read.text} "])
+    assert (aligned.text, aligned.unit) == (read.text, read.unit)
+    assert len(aligned.characters) > 3
+    end = len(signal.values) * signal.unit_per_step
+    places = [place for one in aligned.characters for place in (one.start, one.end)]
+    assert places == sorted(places)
+    assert all(0 <= place <= end + 1e-9 for place in places)
+    if len(read.characters) == len(greedy(recognizer.log_probs([signal.values])[0])):  # no space merged
+        expected = [one.confidence for one in read.characters]
+        assert [one.confidence for one in aligned.characters] == pytest.approx(expected, rel=1e-5)
+
+
+def test_characters_that_are_aligned_share_what_is_between_them():
+    recognizer = recognizer_of("ocr")
+    path = path_of(0, 2, 0, 0, 3, 0, 1, 4, 0, 0, 0, 0)
+    recognizer.batch_log_probs = lambda _: (path[None], np.array([len(path)]))
+    signal = Signal(np.zeros((48, HEIGHT_PX), np.float32), 2.0)
+    (transcript,) = recognizer.align([signal], ["ab c"])
+    places = [place for one in transcript.characters for place in (one.start, one.end)]
+    assert places == [8 * step - 1 if step else 0 for step in (0, 3, 3, 5.5, 5.5, 7, 7, 9)]
+    assert [word.text for word in transcript.words] == ["ab", "c"]
+    assert transcript.confidence == pytest.approx(0.9**4)
+
+
+@BOTH
+def test_what_cannot_be_aligned_is_an_error_or_refused_and_the_rest_is_done(name, tmp_path):
+    recognizer, signals = recognizer_of(name), signals_of(name, 3)
+    torn = tmp_path / "torn.png"
+    torn.write_bytes(b"neither image nor sound")
+    sources = [signals[1], torn, signals[0], signals[2], signals[1]]
+    texts = ["ab", "ab", "ab" * 99, "xyz", ""]
+    refused: list[str] = []
+    done = list(recognizer.align(sources, texts, refuse=refused.append))
+    assert [transcript.text for transcript in done] == ["ab", ""]
+    assert str(torn) in refused[0]
+    assert "'x', 'y', 'z', not in the alphabet of 8 symbols" in refused[1]
+    assert "the text needs 198 steps" in refused[2]
+    for source, text in zip(sources[1:4], texts[1:4], strict=True):
+        with pytest.raises(ValueError, match=r"torn\.png|alphabet|needs 198 steps"):
+            list(recognizer.align([source], [text]))
+
+
+def test_sources_and_texts_are_as_many():
+    with pytest.raises(ValueError, match="shorter"):
+        list(recognizer_of("ocr").align(signals_of("ocr", 2), ["a"]))

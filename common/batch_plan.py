@@ -1,0 +1,49 @@
+"""Which signals are computed together, and how they become one array."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+
+def padded(arrays: Sequence[np.ndarray], shortest: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Return arrays (T, ...) as one zero-padded float32 array (B, longest T, ...), and lengths (B,) int64.
+
+    Args:
+        arrays: one or more.
+        shortest: shorter ones count as so long, with zeros behind their end.
+    """
+    lengths = np.array([max(len(array), shortest) for array in arrays])
+    together = np.zeros((len(arrays), lengths.max(), *arrays[0].shape[1:]), dtype=np.float32)
+    for row, array in zip(together, arrays, strict=True):
+        row[: len(array)] = array
+    return together, lengths
+
+
+def plan_batches(
+    lengths: np.ndarray, budget: float, rng: np.random.Generator | None = None
+) -> list[np.ndarray]:
+    """Return batches of indices into `lengths` (n,), each of padded length (longest x count) within `budget`.
+
+    An example longer than the budget makes a batch of its own.
+
+    Args:
+        lengths: of the examples, in any unit.
+        budget: in the same unit.
+        rng: if given, lengths are jittered by up to 5 % before sorting and batches come in random order, so
+            that epochs differ; if not, batches go from long to short, so that a lack of memory shows at once.
+    """
+    if not budget > 0:
+        raise ValueError(f"the batch budget is {budget}; it must be above 0")
+    jittered = lengths if rng is None else lengths * rng.uniform(0.95, 1.05, len(lengths))
+    order = np.argsort(-jittered, kind="stable")
+    batches, start, longest = [], 0, 0.0
+    for position, length in enumerate(lengths[order].tolist()):
+        longest = max(longest, length)
+        if position > start and longest * (position + 1 - start) > budget:
+            batches.append(order[start:position])
+            start, longest = position, length
+    if start < len(order):
+        batches.append(order[start:])
+    if rng is not None:
+        batches = [batches[index] for index in rng.permutation(len(batches))]
+    return batches

@@ -1,0 +1,273 @@
+"""From log-probabilities to text: greedy or beam search, with what a user gives beside the model."""
+
+import logging
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from common.alphabet import Alphabet
+from common.decoding.arrays import Array, namespace, to_numpy
+from common.decoding.beam import BeamSearch
+from common.decoding.fusion import Fusion, Scorer
+from common.decoding.greedy import Hit, greedy
+from common.decoding.lexicon import Lexicon
+from common.decoding.ngram import SPECIAL, NGram
+from common.decoding.prefixes import Hypotheses
+from common.decoding.scorers import CharacterScorer, HotWordScorer, WordScorer
+
+log = logging.getLogger(__name__)
+
+PIECE = 512
+"""steps that are searched at a time, which bounds the memory for long recordings"""
+WITNESSES = 20
+"""hypotheses that are asked how sure a label is"""
+NEAR = 2
+"""steps by which a label may be elsewhere in another hypothesis and still be the same"""
+
+
+@dataclass(frozen=True)
+class DecodingConfig:
+    """How text is searched for; what a model file keeps."""
+
+    decoder: Literal["greedy", "beam"] = "greedy"
+    """greedy: the likeliest class of each step; beam: the likeliest text, with a language model if any."""
+    beam_width: int = 50
+    """Texts that are followed at a time: more finds likelier ones, and takes longer."""
+    lm_weight: float = 0.6
+    """Weight of the language model's natural log-probabilities."""
+    label_bonus: float = 0.8
+    """Added for each character, where a model over characters is used."""
+    word_lm_weight: float | None = None
+    """Weight of the model over words where one over characters is used, too; None: as lm_weight."""
+    word_bonus: float = 1.0
+    """Added for each word, where a model over words or a lexicon is used."""
+    unknown_word_penalty: float | None = None
+    """Subtracted for each word that is not in the lexicon; None: only its words are written."""
+    hot_word_boost: float = 1.0
+    """Added for each letter of a hot word."""
+    temperature: float = 1.0
+    """By which log-probabilities are divided for confidences; above 1 makes them lower."""
+
+    def __post_init__(self) -> None:
+        if self.decoder not in ("greedy", "beam"):
+            raise ValueError(f"decoder is {self.decoder!r}; choose greedy or beam")
+        if self.beam_width < 1:
+            raise ValueError(f"beam_width is {self.beam_width}; give 1 or more")
+        for name, value in vars(self).items():
+            if name != "decoder" and value is not None and not math.isfinite(value):
+                raise ValueError(f"{name} is {value:g}; give a finite number")
+        if not self.temperature > 0:
+            raise ValueError(f"temperature is {self.temperature:g}; give a number above 0")
+
+
+class Hypothesis(NamedTuple):
+    """A reading of a signal.
+
+    hits: its labels with their steps.
+    score: natural logarithm, more is better, comparable within one signal. Greedy: of the best path.
+    """
+
+    hits: list[Hit]
+    score: float
+
+
+class Decoder:
+    """What turns the log-probabilities of a recognizer into hypotheses.
+
+    Args:
+        alphabet: of the recognizer.
+        config: how to search.
+        models: language models, at most one over characters and one over words.
+        words: the lexicon; None for the words of the model over words, if there is one.
+        hot_words: words or phrases to be expected.
+        quiet: whether what the models lack and what cannot be spelled is not logged, having been before.
+
+    Attributes:
+        Those arguments but the last.
+
+    Raises:
+        ValueError: what cannot work together, or with this alphabet.
+    """
+
+    def __init__(
+        self,
+        alphabet: Alphabet,
+        config: DecodingConfig | None = None,
+        models: Sequence[NGram] = (),
+        words: Sequence[str] | None = None,
+        hot_words: Sequence[str] = (),
+        quiet: bool = False,
+    ) -> None:
+        self.alphabet, self.config = alphabet, config or DecodingConfig()
+        self.models, self.words, self.hot_words = tuple(models), words, tuple(hot_words)
+        self._level = logging.DEBUG if quiet else logging.WARNING
+        symbols = ("", *alphabet.symbols)
+        scorers = self._scorers(symbols) if self.config.decoder == "beam" else []
+        fusion = Fusion(scorers, len(symbols)) if scorers else None
+        self._search = BeamSearch(self.config.beam_width, fusion=fusion)
+
+    def _scorers(self, symbols: Sequence[str]) -> list[Scorer]:
+        config, scorers = self.config, list[Scorer]()
+        by_unit = {model.unit: model for model in self.models}
+        if len(by_unit) < len(self.models):
+            raise ValueError(
+                "two language models over the same unit; give one over characters, one over words"
+            )
+        if "character" in by_unit:
+            model = by_unit["character"]
+            _check_known(model, self.alphabet, self._level)
+            scorers.append(CharacterScorer(model, symbols, config.lm_weight, config.label_bonus))
+        word_model = by_unit.get("word")
+        words, name = self.words, "lexicon"
+        if words is None and word_model is not None:
+            words, name = word_model.tokens[len(SPECIAL) :], "language model over words"
+        if words is not None:
+            if several := next((word for word in words if " " in word), None):
+                raise ValueError(
+                    f"lexicon: {several!r} is more than one word; write one a line, nothing else"
+                )
+            lexicon = Lexicon(words, symbols, name)
+            unspelled = [lexicon.words[place] for place in lexicon.unspelled]
+            _report_unspelled(unspelled, len(words), name, self._level)
+            weight = config.lm_weight
+            if "character" in by_unit and config.word_lm_weight is not None:
+                weight = config.word_lm_weight
+            penalty = np.inf if config.unknown_word_penalty is None else config.unknown_word_penalty
+            scorers.append(WordScorer(lexicon, symbols, word_model, weight, config.word_bonus, penalty))
+        if self.hot_words:
+            hot = HotWordScorer(self.hot_words, symbols, config.hot_word_boost)
+            _report_unspelled(hot.unspelled, len(self.hot_words), "hot words", self._level)
+            scorers.append(hot)
+        return scorers
+
+    def decode(self, log_probs: Array, lengths: np.ndarray, count: int = 1) -> list[list[Hypothesis]]:
+        """Return up to `count` hypotheses of each signal, best first; greedy decoding has one.
+
+        A label's confidence is its tempered probability at its peak. The beam search averages that with how
+        much of the probability of its best hypotheses, tempered likewise, agrees on the label there.
+
+        Args:
+            log_probs: (B, S, C) natural log-probabilities, of NumPy or torch.
+            lengths: (B,) real steps.
+            count: 1 or more.
+
+        Raises:
+            ValueError: in the beam search, NaN or +inf among the log-probabilities.
+        """
+        return self.searched(log_probs, lengths, count)(self.config.temperature)
+
+    def searched(
+        self, log_probs: Array, lengths: np.ndarray, count: int = 1
+    ) -> Callable[[float], list[list[Hypothesis]]]:
+        """Search, and return what gives the hypotheses of `decode` with confidences at a temperature."""
+        if self.config.decoder == "greedy":
+            rows = [one[:length] for one, length in zip(to_numpy(log_probs), lengths, strict=True)]
+            hits = [greedy(row) for row in rows]
+            return lambda temperature: [
+                [_greedy_hypothesis(*one, temperature)] for one in zip(rows, hits, strict=True)
+            ]
+        best = self._beams(log_probs, lengths, min(self.config.beam_width, max(count, WITNESSES)))
+        return lambda temperature: [
+            _beam_hypotheses(best, row, log_probs[row], count, temperature) for row in range(len(lengths))
+        ]
+
+    def texts(self, log_probs: Array, lengths: np.ndarray) -> list[str]:
+        """Return the best text of each signal, as `decode` but without places and confidences."""
+        if self.config.decoder == "greedy":
+            rows = zip(to_numpy(log_probs), lengths, strict=True)
+            return [self.alphabet.decode(hit.label for hit in greedy(one[:length])) for one, length in rows]
+        best = self._beams(log_probs, lengths, 1)
+        return [
+            self.alphabet.decode(labels[:length].tolist())
+            for labels, length in zip(best.labels[:, 0], best.lengths[:, 0], strict=True)
+        ]
+
+    def _beams(self, log_probs: Array, lengths: np.ndarray, count: int) -> Hypotheses:
+        beam = self._search.start(log_probs)
+        for first in range(0, max(int(lengths.max(initial=0)), 1), PIECE):
+            piece = log_probs[:, first : first + PIECE]
+            self._search.feed(beam, piece, np.clip(lengths - first, 0, piece.shape[1]))
+        return self._search.best(beam, count)
+
+
+def _greedy_hypothesis(log_probs: np.ndarray, hits: list[Hit], temperature: float) -> Hypothesis:
+    score = float(log_probs.max(1).sum()) if len(log_probs) else 0.0
+    if temperature != 1 and hits:
+        peaks, labels = (np.array([getattr(hit, name) for hit in hits]) for name in ("peak", "label"))
+        sure = tempered(log_probs[peaks], labels, temperature)
+        hits = [hit._replace(confidence=float(one)) for hit, one in zip(hits, sure, strict=True)]
+    return Hypothesis(hits, score)
+
+
+def _beam_hypotheses(
+    best: Hypotheses, row: int, log_probs: Array, count: int, temperature: float
+) -> list[Hypothesis]:
+    """Return the hypotheses of one signal (S, C), which is the given row of those searched."""
+    scores = best.fused[row] + best.final[row]
+    alive = int((scores > -np.inf).sum())
+    if not alive:  # no text is possible at all: an empty one is what was read
+        return [Hypothesis([], -np.inf)]
+    found = []
+    for rank in range(min(alive, count)):
+        length = best.lengths[row, rank]
+        labels, peaks = best.labels[row, rank, :length], best.peaks[row, rank, :length]
+        places = peaks if namespace(log_probs) is np else peaks.tolist()
+        sure = tempered(to_numpy(log_probs[places]), labels, temperature)
+        sure = (sure + _agreement(best, row, rank, scores[:alive] / temperature)) / 2
+        parts = (best.starts[row, rank], best.ends[row, rank])
+        hits = [
+            Hit(int(label), int(start), int(end), float(one), int(peak))
+            for label, start, end, one, peak in zip(
+                labels, *(part[:length] for part in parts), sure, peaks, strict=True
+            )
+        ]
+        found.append(Hypothesis(hits, float(scores[rank])))
+    return found
+
+
+def tempered(log_probs: np.ndarray, labels: np.ndarray, temperature: float) -> np.ndarray:
+    """Return the probabilities (N,) of `labels` (N,) under `log_probs` (N, C) divided by the temperature."""
+    scaled = log_probs.astype(np.float64) / temperature
+    scaled -= scaled.max(1, initial=-np.inf, keepdims=True)
+    mass = np.exp(scaled)
+    return mass[np.arange(len(labels)), labels] / mass.sum(1)
+
+
+def _agreement(best: Hypotheses, row: int, rank: int, scores: np.ndarray) -> np.ndarray:
+    """Return for each label of a hypothesis the share of all hypotheses that have it there, too: (L,)."""
+    share = np.exp(scores - scores.max())
+    share /= share.sum()  # (N,)
+    apart = int(best.peaks[row].max(initial=0)) + 2 * NEAR + 1  # so that no two labels have places in common
+    places = best.labels[row].astype(np.int64) * apart + best.peaks[row]  # (N, L)
+    near = places[rank, : best.lengths[row, rank], None] + np.arange(-NEAR, NEAR + 1)
+    same = [np.isin(near, places[n, : best.lengths[row, n]]).any(1) for n in range(len(scores))]
+    return share @ np.array(same)
+
+
+def _check_known(model: NGram, alphabet: Alphabet, level: int) -> None:
+    """Log which symbols a model over characters lacks; raise ValueError if it lacks all letters."""
+    lacking = [symbol for symbol in alphabet.symbols if not model.id(symbol)]
+    # of another case or script it still knows the space
+    written = {symbol for symbol in alphabet.symbols if not symbol.isspace()}
+    letters = {symbol for symbol in written if symbol.isalpha()} or written
+    if letters <= set(lacking):
+        raise ValueError(
+            "the language model knows none of the letters of this recognizer's alphabet; "
+            "train it on texts in the same script and case (lm train --like MODEL)"
+        )
+    if lacking:
+        sentence = (
+            "the language model lacks %d of the alphabet's %d characters, which it takes for unknown: %s"
+        )
+        named = " ".join(repr(symbol)[1:-1] for symbol in lacking[:20])
+        log.log(level, sentence, len(lacking), len(alphabet.symbols), named)
+
+
+def _report_unspelled(words: Sequence[str], total: int, what: str, level: int) -> None:
+    if words:
+        named = ", ".join(repr(word) for word in words[:5])
+        sentence = "%s: %d of %d cannot be spelled in this alphabet, such as %s"
+        log.log(level, sentence, what, len(words), total, named)

@@ -1,0 +1,58 @@
+"""A decoder in a model file: its settings in the header, language models and lexicon as tensors."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from typing import Any
+
+import numpy as np
+
+from common.alphabet import Alphabet
+from common.decoding.decoder import Decoder, DecodingConfig
+from common.decoding.ngram import NGram
+
+MODEL, LEXICON = "language_model.", "lexicon"
+"""how the names of these tensors begin: language_model.0.log_prob ..."""
+
+
+def decoder_tensors(decoder: Decoder) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Return what the header of a model file keeps of a decoder, and its tensors; hot words are not kept."""
+    tensors = {
+        f"{MODEL}{number}.{name}": array
+        for number, model in enumerate(decoder.models)
+        for name, array in model.to_arrays().items()
+    }
+    if decoder.words is not None:
+        tensors[LEXICON] = np.frombuffer("\n".join(decoder.words).encode(), np.uint8)
+    return asdict(decoder.config), tensors
+
+
+def decoder_from(
+    alphabet: Alphabet, settings: Mapping[str, Any] | None, tensors: Mapping[str, np.ndarray]
+) -> tuple[Decoder, dict[str, np.ndarray]]:
+    """Return the decoder that a model file keeps, and the tensors that are none of its own.
+
+    Args:
+        alphabet: of the model.
+        settings: of the header; None for a file that was written before there were any.
+        tensors: all of the file.
+
+    Raises:
+        ValueError: an unknown setting, or damaged arrays.
+    """
+    settings = {} if settings is None else settings
+    unknown = set(settings) - {field.name for field in fields(DecodingConfig)}
+    if unknown:
+        raise ValueError(f"unknown setting {', '.join(sorted(unknown))} of decoding")
+    weights: dict[str, np.ndarray] = {}
+    models: dict[str, dict[str, np.ndarray]] = {}
+    words = None
+    for name, array in tensors.items():
+        if name.startswith(MODEL):
+            number, _, part = name.removeprefix(MODEL).partition(".")
+            models.setdefault(number, {})[part] = array
+        elif name == LEXICON:
+            words = array.tobytes().decode().split("\n")
+        else:
+            weights[name] = array
+    kept = [NGram.from_arrays(models[number]) for number in sorted(models)]
+    return Decoder(alphabet, DecodingConfig(**settings), kept, words, quiet=True), weights

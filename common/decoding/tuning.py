@@ -1,0 +1,126 @@
+"""The search for the weights of decoding that make the fewest errors on texts that are known."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+from common.decoding.calibration import TEMPERATURES, Judged, judge
+from common.decoding.decoder import Decoder, DecodingConfig
+from common.manifest import Example
+from common.metrics import ErrorRate
+
+RANGES = {
+    "lm_weight": (0.0, 1.5),
+    "label_bonus": (0.0, 2.5),
+    "word_lm_weight": (0.0, 1.5),
+    "word_bonus": (0.0, 4.0),
+    "hot_word_boost": (0.0, 4.0),
+    "unknown_word_penalty": (0.0, 12.0),
+}
+"""from where to where each setting is tried"""
+WANDERING = 0.4
+"""the share of the trials that are drawn from the whole ranges; the others are drawn near the best so far"""
+SPREAD = 0.15
+"""standard deviation of these, in widths of the range"""
+
+
+class Trial(NamedTuple):
+    """Settings that were tried, and their error rates."""
+
+    config: DecodingConfig
+    cer: float
+    wer: float
+
+
+class Known(NamedTuple):
+    """Signals whose texts are known: log_probs (B, S, C), lengths (B,), and the examples."""
+
+    log_probs: np.ndarray
+    lengths: np.ndarray
+    examples: Sequence[Example]
+
+
+def tune(
+    build: Callable[[DecodingConfig], Decoder],
+    start: DecodingConfig,
+    names: Sequence[str],
+    batches: Sequence[Known],
+    trials: int,
+    metric: Literal["cer", "wer"] = "cer",
+    seed: int = 0,
+) -> Iterator[Trial]:
+    """Yield what was tried, first the settings as they are; the best is the one to take.
+
+    A random search (Bergstra and Bengio 2012) that later draws near the best.
+
+    Args:
+        build: makes a decoder of settings.
+        start: the settings as they are.
+        names: of the settings to be searched, keys of `RANGES`.
+        batches: what to measure on.
+        trials: how many settings are tried.
+        metric: what is to become small.
+        seed: of the draws.
+
+    Raises:
+        ValueError: fewer than one trial.
+    """
+    if trials < 1:
+        raise ValueError(f"{trials} trials; give 1 or more")
+    rng = np.random.default_rng(seed)
+    best: Trial | None = None
+    for _ in range(trials if names else 1):
+        config = start
+        if best is not None:
+            near = best.config if rng.random() >= WANDERING else None
+            drawn: dict[str, Any] = {name: _draw(rng, name, near) for name in names}
+            config = replace(start, **drawn)
+        rate = measure(build(config), batches)
+        trial = Trial(config, rate.cer, rate.wer)
+        if best is None or getattr(trial, metric) < getattr(best, metric):
+            best = trial
+        yield trial
+
+
+def measure(decoder: Decoder, batches: Sequence[Known]) -> ErrorRate:
+    """Return the error rate of `decoder` on `batches`."""
+    rate = ErrorRate(decoder.alphabet.normalise)
+    for batch in batches:
+        texts = decoder.texts(batch.log_probs, batch.lengths)
+        for example, text in zip(batch.examples, texts, strict=True):
+            rate.add(example.text or "", text, example.source)
+    return rate
+
+
+def _draw(rng: np.random.Generator, name: str, near: DecodingConfig | None) -> float:
+    """Return a value for a setting: from its whole range, or about where it is in `near`."""
+    low, high = RANGES[name]
+    value = rng.uniform(low, high)
+    if near is not None:
+        known = getattr(near, name)
+        known = near.lm_weight if known is None else known  # word_lm_weight: as lm_weight
+        value = float(np.clip(rng.normal(known, SPREAD * (high - low)), low, high))
+    return round(value, 3)
+
+
+def calibrate(decoder: Decoder, batches: Sequence[Known]) -> tuple[float, Judged, Judged]:
+    """Return the temperature whose confidences have the least log loss (Guo et al. 2017), and what it gives.
+
+    Returns:
+        The temperature, of equal ones that nearest to the decoder's own; the characters as judged at it, and
+        as judged at the decoder's own.
+    """
+    own = decoder.config.temperature
+    pairs: dict[float, list[tuple[str, str, list[float]]]] = {one: [] for one in {*TEMPERATURES, own}}
+    for batch in batches:
+        at = decoder.searched(batch.log_probs, batch.lengths)
+        for temperature, known in pairs.items():
+            for example, (best, *_) in zip(batch.examples, at(temperature), strict=True):
+                text = decoder.alphabet.decode(hit.label for hit in best.hits)
+                sure = [hit.confidence for hit in best.hits]
+                known.append((decoder.alphabet.normalise(example.text or ""), text, sure))
+    judged = {temperature: judge(known) for temperature, known in pairs.items()}
+    best_one = min(TEMPERATURES, key=lambda one: (judged[one].log_loss, abs(np.log(one / own))))
+    return best_one, judged[best_one], judged[own]

@@ -1,0 +1,85 @@
+"""Flags for how text is searched for, the same in every verb that writes text."""
+
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+from tyro.conf import UseAppendAction
+
+from common.decoding.decoder import Decoder, DecodingConfig
+from common.decoding.lexicon import read_words
+from common.decoding.ngram import NGram
+
+STORED = tyro.conf.arg(help_behavior_hint="(default: as in the model file)")
+
+
+@dataclass(frozen=True)
+class DecodingFlags:
+    """How text is searched for; what is left out is as the model file has it."""
+
+    decoder: Annotated[Literal["greedy", "beam"] | None, STORED] = None
+    """greedy: the likeliest class of each step, fast; beam: the likeliest text. A language model, lexicon or
+    hot words mean beam."""
+    beam_width: Annotated[int | None, STORED] = None
+    """Texts the beam search follows at a time: more finds likelier ones, and takes longer."""
+    lm: Annotated[UseAppendAction[tuple[Path, ...]], STORED] = ()
+    """Language model (.npz or ARPA, see the verb lm); say it twice for characters and words."""
+    lm_weight: Annotated[float | None, STORED] = None
+    """Weight of the language model's natural log-probabilities."""
+    label_bonus: Annotated[float | None, STORED] = None
+    """Added for each character, with a model over characters."""
+    word_lm_weight: Annotated[float | None, STORED] = None
+    """Weight of the model over words where there is one over characters, too."""
+    word_bonus: Annotated[float | None, STORED] = None
+    """Added for each word, with a model over words or a lexicon."""
+    lexicon: Annotated[Path | None, STORED] = None
+    """File of words, one a line. Without it the words of the model over words are the lexicon."""
+    unknown_word_penalty: Annotated[float | None, STORED] = None
+    """Subtracted for each word outside the lexicon; without it only words of the lexicon are written."""
+    hot_words: Annotated[Path | None, tyro.conf.arg(help_behavior_hint="(default: none)")] = None
+    """File of words or phrases to be expected, one a line."""
+    hot_word_boost: Annotated[float | None, STORED] = None
+    """Added for each letter of a hot word."""
+
+
+def build_decoder(stored: Decoder, flags: DecodingFlags) -> Decoder:
+    """Return the decoder of a model file, changed by what flags say.
+
+    Raises:
+        ValueError: flags that contradict each other, or a file that cannot be read.
+    """
+    names = {field.name for field in fields(DecodingConfig)}
+    given: dict[str, Any] = {
+        name: value for name, value in vars(flags).items() if name in names and value is not None
+    }
+    material = [
+        f"--{name.replace('_', '-')}" for name in ("lm", "lexicon", "hot_words") if getattr(flags, name)
+    ]
+    if not given and not material:
+        return stored
+    if material and "decoder" not in given:
+        given["decoder"] = "beam"
+    config = replace(stored.config, **given)
+    if config.decoder == "greedy":
+        useless = material + [_flag(name) for name in given if name != "decoder"]
+        if useless:
+            raise ValueError(f"{', '.join(useless)}: of no use to greedy decoding; say --decoder beam")
+    normalise = stored.alphabet.normalise
+    return Decoder(
+        stored.alphabet,
+        config,
+        [NGram.load(path) for path in flags.lm] if flags.lm else stored.models,
+        list(map(normalise, read_words(flags.lexicon))) if flags.lexicon else stored.words,
+        list(map(normalise, read_words(flags.hot_words))) if flags.hot_words else stored.hot_words,
+    )
+
+
+def flags_for(config: DecodingConfig, names: list[str]) -> str:
+    """Return the flags that say these settings, without those that are None."""
+    given = {name: getattr(config, name) for name in names}
+    return " ".join(f"{_flag(name)} {value:g}" for name, value in given.items() if value is not None)
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
