@@ -1,0 +1,134 @@
+"""How far the words and characters of a forced alignment are from where they are known to be.
+
+    python recipes/benchmarks/alignment.py asr MODEL dev.jsonl
+
+A manifest's lines have "audio_filepath" or "image", "text", and "words", a list of [word, start, end] in
+seconds or pixels; where they have "characters", in the same form without spaces, those are measured too.
+`python -m ocr.synthesis lines` writes them as places.jsonl, `python -m asr.synthesis tones` as dev.jsonl.
+The rule by which labels become places is compared with two others.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+from unittest.mock import patch
+
+import numpy as np
+import tyro
+from tyro.conf import Positional
+
+from common.decoding.alignment import widen
+from common.decoding.greedy import Hit
+from common.recognizer import Recognizer
+from common.transcript import Character, Transcript, Word
+
+SOURCE_KEYS = ("audio_filepath", "image")
+Rule = Callable[[Sequence[Hit], Sequence[bool], int], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """Measure a model's alignment against known places."""
+
+    modality: Positional[Literal["ocr", "asr"]]
+    """Which command the model is for."""
+    model: Positional[Path]
+    """Model file."""
+    manifest: Positional[Path]
+    """JSON lines with known places."""
+
+
+def own_steps(hits: Sequence[Hit], spaces: Sequence[bool], steps: int) -> np.ndarray:
+    """Return the steps (L, 2) in which the path is at the labels, as a rule."""
+    return np.array([(hit.start, hit.end) for hit in hits], dtype=np.float64).reshape(-1, 2)
+
+
+def half_way(hits: Sequence[Hit], spaces: Sequence[bool], steps: int) -> np.ndarray:
+    """Return edges (L, 2) that meet in the middle of the blanks, as a rule."""
+    edges = own_steps(hits, spaces, steps)
+    edges[1:, 0] = edges[:-1, 1] = (edges[1:, 0] + edges[:-1, 1]) / 2
+    return edges
+
+
+def load(modality: str, model: Path) -> Recognizer:
+    """Return the recognizer in a file."""
+    if modality == "ocr":
+        import ocr
+
+        return ocr.load(str(model))
+    import asr
+
+    return asr.load(str(model))
+
+
+def align(
+    recognizer: Recognizer, manifest: Path, rule: Rule
+) -> Iterator[tuple[dict[str, Any], Transcript, float]]:
+    """Yield each line of the manifest, its alignment, and how long a step is in seconds or pixels."""
+    for line in manifest.read_text(encoding="utf-8").splitlines():
+        fields = json.loads(line)
+        (source,) = [fields[key] for key in SOURCE_KEYS if key in fields]
+        signal = recognizer.modality.read(manifest.parent / source, recognizer.config.signal)
+        with patch("common.recognizer.widen", rule):
+            (transcript,) = recognizer.align([signal], [fields["text"]])
+        yield fields, transcript, recognizer.front_end.stride * signal.unit_per_step
+
+
+def places(parts: tuple[Word, ...] | tuple[Character, ...], known: list[list[Any]]) -> np.ndarray:
+    """Return starts and ends (n, 4): as aligned, as known."""
+    visible = [part for part in parts if not part.text.isspace()]
+    pairs = zip(visible, known, strict=True)
+    return np.array([(part.start, part.end, start, end) for part, (_, start, end) in pairs]).reshape(-1, 4)
+
+
+def describe(name: str, unit: str, spans: np.ndarray, steps: np.ndarray) -> None:
+    """Print the distances of `spans` (n, 4) to the truth, in the unit and in steps of length `steps` (n,)."""
+    start, end, true_start, true_end = spans.T
+    errors = np.stack([start - true_start, end - true_end], axis=1)  # (n, 2)
+    strides = errors / steps[:, None]
+    off, distance, middle = np.abs(errors), np.abs(strides), (start + end) / 2
+    overlap = np.clip(np.minimum(end, true_end) - np.maximum(start, true_start), 0, None)
+    union = np.maximum(end, true_end) - np.minimum(start, true_start)
+    centred = np.mean((middle > true_start) & (middle < true_end))
+    print(
+        f"    {len(spans)} {name}: a boundary is off by {off.mean():.4g} {unit}"
+        f" (median {np.median(off):.4g}), {distance.mean():.3f} strides (median {np.median(distance):.3f});"
+        f" starts {strides[:, 0].mean():+.2f}, ends {strides[:, 1].mean():+.2f};"
+        f" {(distance < 1).mean():.1%} by less than a stride\n"
+        f"      {centred:.2%} have their centre in the true span, {(overlap > 0).mean():.2%} overlap it;"
+        f" intersection over union {np.mean(overlap / union):.3f}"
+    )
+
+
+def measure(recognizer: Recognizer, manifest: Path, rule: Rule) -> None:
+    """Align and print."""
+    found: dict[str, list[np.ndarray]] = {"words": [], "characters": []}
+    lengths: dict[str, list[float]] = {"words": [], "characters": []}
+    for fields, transcript, step in align(recognizer, manifest, rule):
+        for name, parts in (("words", transcript.words), ("characters", transcript.characters)):
+            if name in fields:
+                found[name].append(places(parts, fields[name]))
+                lengths[name] += [step] * len(fields[name])
+    for name, spans in found.items():
+        if spans:
+            describe(name, recognizer.modality.unit, np.concatenate(spans), np.array(lengths[name]))
+
+
+def main() -> None:
+    """Measure by each rule."""
+    options = tyro.cli(Alignment)
+    recognizer = load(options.modality, options.model)
+    print(f"{options.modality}, {options.model}, {options.manifest}")
+    for name, rule in (
+        ("as `align` has it", widen),
+        ("labels' own steps", own_steps),
+        ("half-way", half_way),
+    ):
+        print(f"  {name}")
+        measure(recognizer, options.manifest, rule)
+
+
+if __name__ == "__main__":
+    main()
