@@ -1,16 +1,27 @@
 """Text from recordings of speech."""
 
 from os import PathLike
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from common.recognizer import Recognizer
+    from common.loading import Device
+    from common.transcriber import Transcriber
 
 
-def load(model: str | PathLike[str]) -> "Recognizer":
-    """Return the recognizer in the file `model`; ValueError says why a file is not one."""
+def load(
+    model: str | PathLike[str] | None = None, device: "Device" = "auto", threads: int = 0
+) -> "Transcriber":
+    """Return the recognizer in the file `model`, or the bundled one.
+
+    Args:
+        model: .onnx, which needs no torch, or .safetensors; None for the bundled model.
+        device: auto, cpu, cuda or mps, for .safetensors; an .onnx file runs on the CPU.
+        threads: that compute the network; 0 for one for each core.
+
+    Raises:
+        ValueError: the file is no model of this side, or cannot run here.
+    """
     from asr.modality import ASR
-    from common.recognizer import Recognizer
+    from common.loading import load_recognizer
 
-    return Recognizer.load(ASR, Path(model))
+    return load_recognizer(ASR, model, device, threads)

@@ -1,5 +1,7 @@
 """Speech as samples."""
 
+from pathlib import Path
+
 from asr.corpora import CorpusConfig, read_corpus
 from asr.signal import SignalConfig, expand, measure, read, render, steps_per_length
 from common.modality import Modality, Training
@@ -10,6 +12,10 @@ def _training() -> Training:
     from asr.front_end import FrontEndConfig, SpectrogramFrontEnd
 
     return Training(AugmentConfig, build_augment, FrontEndConfig, SpectrogramFrontEnd)
+
+
+def _bundled() -> Path:
+    return Path(__file__).parent / "models" / "english.onnx"
 
 
 ASR = Modality(
@@ -27,4 +33,5 @@ ASR = Modality(
     corpora=read_corpus,
     render=render,
     training=_training,
+    bundled=_bundled,
 )

@@ -1,16 +1,15 @@
-"""The commands: train, evaluate, transcribe, align and lm, for any modality."""
+"""The commands: train, evaluate, transcribe, align, export and lm, for any modality."""
 
 import logging
 import os
 import sys
 import warnings
 from collections.abc import Sequence
-from typing import Any
+from importlib import import_module
 
 import tyro
 
 from common.modality import Modality
-from common.verbs import align, evaluate, lm, train, transcribe
 from common.verbs.files import ItemsFailedError
 
 log = logging.getLogger(__name__)
@@ -22,13 +21,10 @@ HELP = (
 )
 """how a verb's fields become flags"""
 
-VERBS: dict[str, Any] = {
-    "train": train,
-    "evaluate": evaluate,
-    "transcribe": transcribe,
-    "align": align,
-    "lm": lm,
-}
+VERBS = ("train", "evaluate", "transcribe", "align", "export", "lm")
+"""modules of common.verbs; only the one that is called is imported, so that it starts at once"""
+TRAINING_PACKAGES = ("lightning", "onnx", "tensorboard", "torch", "torchaudio", "torchvision")
+"""of the extra `train`"""
 
 
 def main(modality: Modality, arguments: Sequence[str] | None = None) -> None:
@@ -48,28 +44,34 @@ def main(modality: Modality, arguments: Sequence[str] | None = None) -> None:
     if name not in VERBS:
         print(f"{modality.name}: no verb {name!r}; there are {', '.join(VERBS)}", file=sys.stderr)
         raise SystemExit(2)
-    verb = VERBS[name]
     try:
+        verb = import_module(f"common.verbs.{name}")
         prog = f"{modality.name} {name}"
         verb.run(modality, tyro.cli(verb.arguments(modality), prog=prog, args=arguments[1:], config=HELP))
-    except ItemsFailedError as error:
-        print(f"{modality.name}: {error}", file=sys.stderr)
-        raise SystemExit(1) from None
     except BrokenPipeError:  # as the signal module's documentation has it: what is left goes nowhere
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(1) from None
     except KeyboardInterrupt:
         print(f"{modality.name}: interrupted", file=sys.stderr)
         raise SystemExit(130) from None
-    except (ValueError, OSError, MemoryError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and "memory" not in str(error):
-            raise  # our own mistake
+    except (ItemsFailedError, ImportError, ValueError, OSError, MemoryError, RuntimeError) as error:
+        if not _is_of_the_user(error):
+            raise
         print(f"{modality.name}: {_sentence(error)}", file=sys.stderr)
         raise SystemExit(1) from None
 
 
+def _is_of_the_user(error: Exception) -> bool:
+    """Return whether what went wrong can be mended by who called, and is no mistake of ours."""
+    if isinstance(error, ImportError):
+        return (error.name or "").split(".")[0] in TRAINING_PACKAGES
+    return not isinstance(error, RuntimeError) or "memory" in str(error)
+
+
 def _sentence(error: Exception) -> str:
     """Return in one line what went wrong."""
+    if isinstance(error, ImportError):
+        return f"this needs {error.name}, which is not installed; pip install 'amanuensis[train]'"
     if isinstance(error, MemoryError | RuntimeError):
         return f"not enough memory ({_first_line(error)}); lower --batch-budget"
     if isinstance(error, OSError) and error.filename is not None:
@@ -93,6 +95,7 @@ def _overview(modality: Modality) -> str:
         f"  evaluate MODEL DATA               error rates on transcribed {item}s; --report out.html\n"
         f"  transcribe FILE... --model MODEL  the text of {item}s, to stdout or to files\n"
         f"  align MODEL DATA                  where the words of transcribed {item}s are\n"
+        f"  export MODEL OUT.onnx             a model that runs without torch, and faster; --int8\n"
         f"  lm train TEXT... -o LM            a language model of n-grams from text\n\n"
         f"`{name} VERB --help` lists a verb's options. Text goes to stdout, everything else to stderr."
     )

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from common.batching import BatchLoader
 from common.metrics import ErrorRate
@@ -47,7 +46,6 @@ def evaluate(
     recognizer: Recognizer,
     loader: BatchLoader,
     fabric: "Fabric | None" = None,
-    progress: bool = False,
     refused: list[str] | None = None,
 ) -> ErrorRate:
     """Return the error rate of `recognizer` with its decoder over this rank's share of `loader`.
@@ -56,14 +54,11 @@ def evaluate(
         recognizer: the model.
         loader: of the examples, all of which have a text.
         fabric: under which to compute, if any.
-        progress: whether to show a bar.
         refused: is given a sentence for each example that cannot be read.
     """
     examples = loader.examples.examples
     rate = ErrorRate(recognizer.alphabet.normalise)
-    with tqdm(total=len(examples), unit="example", disable=None if progress else True) as bar:
-        for indices, log_probs, steps in log_probabilities(recognizer, loader, fabric, refused):
-            for index, text in zip(indices, recognizer.decoder.texts(log_probs, steps), strict=True):
-                rate.add(examples[index].text or "", text, examples[index].source)
-            bar.update(len(indices))
+    for indices, log_probs, steps in log_probabilities(recognizer, loader, fabric, refused):
+        for index, text in zip(indices, recognizer.decoder.texts(log_probs, steps), strict=True):
+            rate.add(examples[index].text or "", text, examples[index].source)
     return rate

@@ -82,3 +82,5 @@ class Modality:
     render: Callable[[np.ndarray, Any], Rendering]
     """`(values, signal_config)`"""
     training: Callable[[], Training]
+    bundled: Callable[[], Path] | None = None
+    """the file of the model that is used where none is named"""

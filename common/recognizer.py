@@ -129,10 +129,9 @@ class Recognizer(nn.Module, Transcriber):
         log_probs = log_probs.float()
         return log_probs if device.type == "cuda" else log_probs.cpu().numpy(), steps.cpu().numpy()
 
-    def save(self, path: Path) -> None:
-        """Write the model file: weights, and all that is needed to rebuild and describe the model."""
-        tensors = {name: tensor.detach().cpu().numpy() for name, tensor in self.state_dict().items()}
-        decoding, models = decoder_tensors(self.decoder)
+    def described(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """Return what rebuilds and describes the model beside its weights: header, tensors of the decoder."""
+        decoding, tensors = decoder_tensors(self.decoder)
         header = {
             "modality": self.modality.name,
             "config": asdict(self.config),
@@ -140,6 +139,12 @@ class Recognizer(nn.Module, Transcriber):
             "card": self.card,
             "decoding": decoding,
         }
+        return header, tensors
+
+    def save(self, path: Path) -> None:
+        """Write the model file: weights, and all that is needed to rebuild and describe the model."""
+        tensors = {name: tensor.detach().cpu().numpy() for name, tensor in self.state_dict().items()}
+        header, models = self.described()
         write_model(path, tensors | models, header)
 
     @classmethod

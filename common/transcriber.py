@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,8 +32,9 @@ Refuse = Callable[[str], None] | None
 
 
 class _Named(NamedTuple):
-    """A signal that was read, its name, and the labels of its text where it is known."""
+    """A signal that was read, its place among the sources, name, and the labels of its text where known."""
 
+    place: int
     name: str
     signal: Signal
     labels: list[int]
@@ -69,6 +71,16 @@ class Transcriber:
     def offset(self) -> float:
         """Where the first step starts, in signal steps."""
 
+    @property
+    def workers(self) -> int:
+        """How many batches are computed at a time, each in a thread."""
+        return 1
+
+    @property
+    def parameter_count(self) -> int | None:
+        """How many numbers training adjusts, where that is known."""
+        return None
+
     @abstractmethod
     def batch_log_probs(self, signals: Sequence[np.ndarray]) -> tuple[Array, np.ndarray]:
         """Return log-probabilities (B, S, C) of `signals` (T, ...) and their lengths (B,), as one batch."""
@@ -104,8 +116,8 @@ class Transcriber:
             for indices, log_probs, lengths in self._in_batches(named, batch_budget):
                 found = self.decoder.decode(log_probs, lengths, alternatives + 1)
                 for index, hypotheses, length in zip(indices, found, lengths.tolist(), strict=True):
-                    name, signal, _ = named[index]
-                    done[index] = self.transcript(hypotheses, length, signal, name)
+                    one = named[index]
+                    done[index] = self.transcript(hypotheses, length, one.signal, one.name)
             for index in range(len(named)):
                 yield done[index]
 
@@ -137,12 +149,28 @@ class Transcriber:
         for named in self._windows(wanted, batch_budget, window, refuse):
             done: dict[int, Transcript] = {}
             for indices, log_probs, lengths in self._in_batches(named, batch_budget):
-                for index, one, length in zip(indices, to_numpy(log_probs), lengths, strict=True):
-                    name, signal, labels = named[index]
+                for index, rows, length in zip(indices, to_numpy(log_probs), lengths, strict=True):
+                    one = named[index]
                     with _refusing(refuse):
-                        done[index] = self._aligned(one[:length], labels, signal, name)
+                        done[index] = self._aligned(rows[:length], one.labels, one.signal, one.name)
             for index in sorted(done):
                 yield done[index]
+
+    def log_probs_of(
+        self,
+        sources: Iterable[Source | Signal],
+        batch_budget: float | None = None,
+        window: int = 256,
+        refuse: Refuse = None,
+    ) -> Iterator[tuple[list[int], Array, np.ndarray]]:
+        """Yield batches of like length: places among `sources`, log-probabilities (B, S, C), lengths (B,).
+
+        Arguments and errors are those of `transcribe`.
+        """
+        wanted = ((source, None) for source in sources)
+        for named in self._windows(wanted, batch_budget, window, refuse):
+            for indices, log_probs, lengths in self._in_batches(named, batch_budget):
+                yield [named[index].place for index in indices], log_probs, lengths
 
     def _budget(self, batch_budget: float | None) -> float:
         """Return the padded length of one batch in signal steps."""
@@ -177,20 +205,20 @@ class Transcriber:
         refuse: Refuse,
     ) -> Iterator[_Named]:
         """Yield what threads read ahead of its use: at most `most` signal steps, going by the longest."""
-        coming, remaining, longest = deque[Any](), iter(wanted), most / READERS
+        coming, remaining, longest = deque[Any](), enumerate(wanted), most / READERS
         with ThreadPoolExecutor(READERS) as pool:
             while True:
                 while len(coming) < min(window, max(READERS, most / longest)):
-                    pair = next(remaining, None)
+                    place, pair = next(remaining, (0, None))
                     if pair is None:
                         break
-                    coming.append((_name(pair[0]), pool.submit(self._read, *pair)))
+                    coming.append((place, _name(pair[0]), pool.submit(self._read, *pair)))
                 if not coming:
                     return
-                name, future = coming.popleft()
+                place, name, future = coming.popleft()
                 one = None
                 with _refusing(refuse):
-                    one = _Named(name, *future.result())
+                    one = _Named(place, name, *future.result())
                 if one is not None:
                     longest = max(0.95 * longest, len(one.signal.values), 1)
                     yield one
@@ -206,8 +234,18 @@ class Transcriber:
     ) -> Iterator[tuple[list[int], Array, np.ndarray]]:
         """Yield batches of signals of like length: indices, log-probabilities (B, S, C) and lengths (B,)."""
         steps = np.array([len(one.signal.values) for one in named], dtype=np.float64)
-        for batch in plan_batches(steps, self._budget(batch_budget)):
-            yield batch.tolist(), *self.batch_log_probs([named[index].signal.values for index in batch])
+        waiting = iter(plan_batches(steps, self._budget(batch_budget)))
+        running = deque[Any]()
+        with ThreadPoolExecutor(self.workers) as pool:
+            while True:
+                # one more than run, so that none waits while what is done is decoded
+                for batch in islice(waiting, self.workers + 1 - len(running)):
+                    signals = [named[index].signal.values for index in batch]
+                    running.append((batch.tolist(), pool.submit(self.batch_log_probs, signals)))
+                if not running:
+                    return
+                indices, future = running.popleft()
+                yield indices, *future.result()
 
     def _aligned(self, log_probs: np.ndarray, labels: list[int], signal: Signal, source: str) -> Transcript:
         try:

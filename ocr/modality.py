@@ -1,5 +1,7 @@
 """Lines of text as images."""
 
+from pathlib import Path
+
 from common.modality import Modality, Training
 from ocr.corpora import CorpusConfig, read_corpus
 from ocr.signal import SignalConfig, expand, measure, read, render, steps_per_length
@@ -10,6 +12,10 @@ def _training() -> Training:
     from ocr.front_end import FrontEndConfig, ImageFrontEnd
 
     return Training(AugmentConfig, build_augment, FrontEndConfig, ImageFrontEnd)
+
+
+def _bundled() -> Path:
+    return Path(__file__).parent / "models" / "printed.onnx"
 
 
 OCR = Modality(
@@ -27,4 +33,5 @@ OCR = Modality(
     corpora=read_corpus,
     render=render,
     training=_training,
+    bundled=_bundled,
 )

@@ -9,11 +9,12 @@ import tyro
 from tqdm import tqdm
 from tyro.conf import Positional
 
+from common.loading import Device, load_recognizer
 from common.modality import Modality
 from common.plain_text import read_lines
 from common.preparation import load_examples, report_problems, untranscribed
 from common.verbs.files import ItemsFailedError, check_output, name_failure, write_transcript
-from common.verbs.options import Device, budget, check_budget, flat, load_recognizer
+from common.verbs.options import budget, check_budget, flat
 
 ALL_FORMATS = ("json", "tsv", "ctm")
 
@@ -41,6 +42,8 @@ def arguments(modality: Modality) -> type:
         batch_budget: budget(modality) = None  # type: ignore[valid-type]
         device: Device = "auto"
         """Where to compute."""
+        threads: int = 0
+        """Threads that compute the network; 0: one for each core."""
         corpus: flat(modality.corpus_config) = field(  # type: ignore[valid-type,name-defined]
             default_factory=modality.corpus_config
         )
@@ -52,7 +55,7 @@ def run(modality: Modality, arguments: Any) -> None:
     """Write where each word is; raise ItemsFailedError if some examples could not be aligned."""
     check_budget(arguments.batch_budget)
     check_output(arguments.format, arguments.output_dir)
-    recognizer = load_recognizer(modality, arguments.model, arguments.device)
+    recognizer = load_recognizer(modality, arguments.model, arguments.device, arguments.threads)
     pairs, failures = _pairs(modality, arguments)
     sources, texts = zip(*pairs, strict=True) if pairs else ((), ())
 

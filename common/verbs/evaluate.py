@@ -1,18 +1,28 @@
 """The verb evaluate."""
 
 import json
+import logging
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+from tqdm import tqdm
 from tyro.conf import Positional
 
+from common.decoding.arrays import Array, to_numpy
+from common.loading import Device, load_recognizer
+from common.manifest import Example
 from common.metrics import ErrorRate
 from common.modality import Modality
 from common.preparation import load_examples, report_problems, report_unknown, untranscribed
+from common.transcriber import Transcriber
 from common.verbs.decoding import DecodingFlags, build_decoder
 from common.verbs.files import ItemsFailedError, make_place, writing
-from common.verbs.options import Device, budget, check_budget, flat, load_recognizer
+from common.verbs.options import budget, check_budget, flat
+
+log = logging.getLogger(__name__)
 
 
 def arguments(modality: Modality) -> type:
@@ -40,6 +50,8 @@ def arguments(modality: Modality) -> type:
         batch_budget: budget(modality) = None  # type: ignore[valid-type]
         device: Device = "auto"
         """Where to compute."""
+        threads: int = 0
+        """Threads that compute the network; 0: one for each core."""
         corpus: flat(modality.corpus_config) = field(  # type: ignore[valid-type,name-defined]
             default_factory=modality.corpus_config
         )
@@ -49,39 +61,29 @@ def arguments(modality: Modality) -> type:
 
 def run(modality: Modality, arguments: Any) -> None:
     """Print the error rates of a model; raise ItemsFailedError if some examples could not be measured."""
-    from common.batching import BatchLoader, Examples
-    from common.evaluation import evaluate
-
     _check(arguments)
-    recognizer = load_recognizer(modality, arguments.model, arguments.device)
+    recognizer = load_recognizer(modality, arguments.model, arguments.device, arguments.threads)
     recognizer.decoder = build_decoder(recognizer.decoder, arguments.decoding)
     found, problems = load_examples(modality, arguments.data, arguments.corpus)
     examples, textless = untranscribed(found, modality.item)
     problems += textless
     report_unknown(examples, recognizer.alphabet, arguments.data)
-    config = recognizer.config.signal
-    items = Examples(
-        examples, None, lambda source: modality.read(source, config), shortest=recognizer.front_end.shortest
-    )
-    budget = modality.batch_budget if arguments.batch_budget is None else arguments.batch_budget
-    loader = BatchLoader(items, budget)
     unread: list[str] = []
+    batches = _batches(recognizer, examples, arguments.batch_budget, unread)
     if arguments.tune is None:
-        rate = evaluate(recognizer, loader, progress=True, refused=unread)
+        rate = _measure(recognizer, examples, batches)
     else:
-        rate = _tune(recognizer, loader, arguments, unread)
+        rate = _tune(recognizer, examples, batches, arguments)
     report_problems(problems)
     problems += unread
     if not rate.count:
         raise ItemsFailedError(f"none of {len(problems)} {modality.item}s could be evaluated")
     _print_rate(rate, modality.item)
-    facts = {
-        "model": str(arguments.model),
-        "data": arguments.data,
-        "parameters": f"{recognizer.parameter_count:,}",
-    }
+    facts: dict[str, Any] = {"model": str(arguments.model), "data": arguments.data}
+    if recognizer.parameter_count is not None:
+        facts["parameters"] = recognizer.parameter_count
     if arguments.json:
-        figures = {**facts, "parameters": recognizer.parameter_count, **rate.to_dict(), "refused": problems}
+        figures = {**facts, **rate.to_dict(), "refused": problems}
         with writing(arguments.json):
             arguments.json.write_text(
                 json.dumps(figures, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
@@ -89,11 +91,14 @@ def run(modality: Modality, arguments: Any) -> None:
     if arguments.report:
         from common.report import write_report
 
+        config = recognizer.signal_config
+
         def render(source: str) -> Any:
             return modality.render(modality.read(source, config).values, config)
 
         with writing(arguments.report):
-            write_report(arguments.report, f"{modality.name}: {arguments.data}", rate, render, facts)
+            shown = {name: f"{fact:,}" if isinstance(fact, int) else fact for name, fact in facts.items()}
+            write_report(arguments.report, f"{modality.name}: {arguments.data}", rate, render, shown)
     if problems:
         total = rate.count + len(problems)
         raise ItemsFailedError(f"{len(problems)} of {total} {modality.item}s could not be evaluated")
@@ -109,15 +114,41 @@ def _check(arguments: Any) -> None:
         make_place(path)
 
 
-def _tune(recognizer: Any, loader: Any, arguments: Any, refused: list[str]) -> ErrorRate:
+def _batches(
+    recognizer: Transcriber, examples: Sequence[Example], batch_budget: float | None, refused: list[str]
+) -> Iterator[tuple[list[int], Array, np.ndarray]]:
+    """Yield indices, log-probabilities (B, S, C) and lengths (B,) of what can be read of `examples`."""
+
+    def refuse(sentence: str) -> None:
+        refused.append(sentence)
+        log.warning("left out: %s", sentence)
+
+    sources = [example.source for example in examples]
+    with tqdm(total=len(examples), unit="example", disable=None) as bar:
+        for indices, log_probs, lengths in recognizer.log_probs_of(sources, batch_budget, refuse=refuse):
+            yield indices, log_probs, lengths
+            bar.update(len(indices))
+
+
+def _measure(recognizer: Transcriber, examples: Sequence[Example], batches: Iterable[Any]) -> ErrorRate:
+    """Return the error rate of the texts, in the order of the examples."""
+    texts: dict[int, str] = {}
+    for indices, log_probs, lengths in batches:
+        texts.update(zip(indices, recognizer.decoder.texts(log_probs, lengths), strict=True))
+    rate = ErrorRate(recognizer.alphabet.normalise)
+    for index in sorted(texts):
+        rate.add(examples[index].text or "", texts[index], examples[index].source)
+    return rate
+
+
+def _tune(recognizer: Any, examples: Sequence[Example], batches: Iterable[Any], arguments: Any) -> ErrorRate:
     """Return the error rate of the tuned decoder on the examples that it was not tuned on."""
-    from common.evaluation import log_probabilities
     from common.verbs.tuning import save_tuned, tuned
 
     known = {}
-    for indices, log_probs, steps in log_probabilities(recognizer, loader, refused=refused):
-        for index, one, length in zip(indices, log_probs, steps, strict=True):
-            known[index] = (one[:length], loader.examples.examples[index])
+    for indices, log_probs, lengths in batches:
+        for index, one, length in zip(indices, to_numpy(log_probs), lengths, strict=True):
+            known[index] = (one[:length], examples[index])
     decoder, rate = tuned(
         recognizer.decoder, [known[index] for index in sorted(known)], arguments.tune, arguments.tune_metric
     )

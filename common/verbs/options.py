@@ -1,13 +1,10 @@
 """What several verbs ask for in the same words: a place to compute, a budget, a model."""
 
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import tyro
 
 from common.modality import Modality
-
-Device = Literal["auto", "cpu", "cuda", "mps"]
 
 
 def flat(kind: Any) -> Any:
@@ -26,23 +23,3 @@ def check_budget(batch_budget: float | None) -> None:
     """Raise ValueError for a budget nothing fits into."""
     if batch_budget is not None and not batch_budget > 0:
         raise ValueError(f"--batch-budget is {batch_budget:g}; give a length above 0")
-
-
-def load_recognizer(modality: Modality, model: Path, device: Device) -> Any:
-    """Return the recognizer in the file `model`, on `device`.
-
-    Raises:
-        ValueError: no model of this modality, or no such device here.
-    """
-    import torch
-
-    from common.recognizer import Recognizer
-
-    recognizer = Recognizer.load(modality, model)
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    if device == "cuda" and not torch.cuda.is_available():
-        raise ValueError("--device cuda: no CUDA device here; use --device auto or cpu")
-    if device == "mps" and not torch.backends.mps.is_available():
-        raise ValueError("--device mps: no Apple GPU here; use --device auto or cpu")
-    return recognizer.to(device)

@@ -11,11 +11,14 @@ from typing import Annotated, Any, Literal
 import tyro
 from tyro.conf import Positional
 
+from common.loading import Device, load_recognizer
 from common.modality import Modality
 from common.transcript import FORMATS
 from common.verbs.decoding import DecodingFlags, build_decoder
 from common.verbs.files import ItemsFailedError, check_output, name_failure, write_transcript
-from common.verbs.options import Device, budget, check_budget, flat, load_recognizer
+from common.verbs.options import budget, check_budget, flat
+
+BUNDLED = tyro.conf.arg(aliases=["-m"], help_behavior_hint="(default: the one that is installed)")
 
 
 def arguments(modality: Modality) -> type:
@@ -27,8 +30,8 @@ def arguments(modality: Modality) -> type:
 
         files: Annotated[Positional[tuple[str, ...]], tyro.conf.arg(help_behavior_hint="")]
         """What to transcribe; - is standard input."""
-        model: Annotated[Path, tyro.conf.arg(aliases=["-m"])]
-        """Model file."""
+        model: Annotated[Path | None, BUNDLED] = None
+        """Model file, .onnx (runs without torch) or .safetensors."""
         format: Annotated[Literal["txt", "json", "tsv", "ctm", "all"], tyro.conf.arg(aliases=["-f"])] = "txt"
         """txt: the text; json: words and characters with positions and confidences; tsv: a word a row;
         ctm: NIST's rows of words, with source, start and duration."""
@@ -40,6 +43,8 @@ def arguments(modality: Modality) -> type:
         batch_budget: budget(modality) = None  # type: ignore[valid-type]
         device: Device = "auto"
         """Where to compute."""
+        threads: int = 0
+        """Threads that compute the network; 0: one for each core."""
 
     return Transcribe
 
@@ -47,7 +52,7 @@ def arguments(modality: Modality) -> type:
 def run(modality: Modality, arguments: Any) -> None:
     """Write the text of each file; raise ItemsFailedError if some could not be transcribed."""
     _check_transcribe(arguments)
-    recognizer = load_recognizer(modality, arguments.model, arguments.device)
+    recognizer = load_recognizer(modality, arguments.model, arguments.device, arguments.threads)
     recognizer.decoder = build_decoder(recognizer.decoder, arguments.decoding)
     if arguments.alternatives and recognizer.decoder.config.decoder == "greedy":
         raise ValueError("--alternatives: greedy decoding finds one reading; say --decoder beam")

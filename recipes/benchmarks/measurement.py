@@ -1,4 +1,6 @@
-"""What the benchmarks share: lines to train on, and a training program run with a clock and a scale.
+"""What the benchmarks share: lines to train on, and programs run with a clock and a scale.
+
+    run_programs([["ocr", "transcribe", ...]])   what they write, seconds, memory, who else had the cores
 
     run_traced(["ocr", "train", ...])   starts   python measurement.py TRACE ... -- ocr train ...
           |                                             |  notes the time of every update, then stops
@@ -11,14 +13,18 @@ from update to update, with all that lies between two of them. Linux only: memor
 import argparse
 import os
 import platform
+import resource
+import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from importlib.metadata import entry_points, version
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from importlib.metadata import PackageNotFoundError, entry_points, version
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 LINE_WIDTH_PX, LINE_HEIGHT_PX = 900, 48
 SAMPLING_S = 0.05
@@ -54,6 +60,111 @@ class Run(NamedTuple):
         return sum(update.examples for update in noted[1:]) / (noted[-1].seconds - noted[0].seconds)
 
 
+class Ran(NamedTuple):
+    """What programs wrote that ran at the same time, and what they took.
+
+    outputs: what each wrote to standard output.
+    wall_s: from the start of the first to the end of the last.
+    peak_bytes, processor_s, others: as of Run, all programs together.
+    """
+
+    outputs: list[str]
+    wall_s: float
+    peak_bytes: int
+    processor_s: float
+    others: float
+
+    @property
+    def busy(self) -> float:
+        """The share of the cores that they took."""
+        return self.processor_s / (self.wall_s * len(os.sched_getaffinity(0)))
+
+
+class OtherPrograms:
+    """What programs but this one, and those it starts, take of the cores from now on."""
+
+    def __init__(self) -> None:
+        self.began, self.busy_s, self.own_s = time.monotonic(), _busy_s(), _own_s()
+
+    def share(self) -> float:
+        """Return their share until now; right once the programs this one has started have ended."""
+        cores_s = (time.monotonic() - self.began) * len(os.sched_getaffinity(0))
+        return max(0.0, _busy_s() - self.busy_s - (_own_s() - self.own_s)) / cores_s
+
+
+def run_programs(
+    commands: Sequence[Sequence[str]],
+    folder: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Ran:
+    """Run programs at the same time, to their ends.
+
+    Args:
+        commands: programs and their arguments.
+        folder: in which they are started; None for the one this program is in.
+        environment: variables beside those of this program.
+
+    Raises:
+        SystemExit: a program failed; the end of what it said is part of the message.
+    """
+    settings = {**os.environ, **(environment or {})}
+    with ExitStack() as open_files:
+        files = [[open_files.enter_context(tempfile.TemporaryFile()) for _ in "oe"] for _ in commands]
+        others, used = OtherPrograms(), resource.getrusage(resource.RUSAGE_CHILDREN)
+        began, processes = time.monotonic(), []
+        try:
+            for command, (out, err) in zip(commands, files, strict=True):
+                processes.append(subprocess.Popen(command, stdout=out, stderr=err, cwd=folder, env=settings))
+            with _Scale([process.pid for process in processes]) as scale:
+                for process in processes:
+                    process.wait()
+                wall_s = time.monotonic() - began
+        finally:
+            for process in processes:
+                process.kill()
+                process.wait()
+        now = resource.getrusage(resource.RUSAGE_CHILDREN)
+        written = [[_read_whole(file) for file in pair] for pair in files]
+    processor_s = now.ru_utime + now.ru_stime - used.ru_utime - used.ru_stime
+    for command, process, (output, said) in zip(commands, processes, written, strict=True):
+        if process.returncode:
+            name = " ".join(command)[:200]
+            raise SystemExit(f"{name}: ended with {process.returncode}:\n{output[-2000:]}\n{said[-2000:]}")
+    return Ran([output for output, _ in written], wall_s, scale.peak_bytes, processor_s, others.share())
+
+
+def _read_whole(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read().decode("utf-8", errors="replace")
+
+
+class _Scale:
+    """The peak memory of processes and all below them while it is entered; a thread looks every 50 ms."""
+
+    def __init__(self, pids: Sequence[int]) -> None:
+        self.peaks = dict.fromkeys(pids, 0)
+        self.ended = threading.Event()
+        self.thread = threading.Thread(target=self._watch)
+
+    def __enter__(self) -> "_Scale":
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.ended.set()
+        self.thread.join()
+
+    @property
+    def peak_bytes(self) -> int:
+        """The most of each, added."""
+        return sum(self.peaks.values())
+
+    def _watch(self) -> None:
+        while not self.ended.wait(SAMPLING_S):
+            for pid, peak in self.peaks.items():
+                self.peaks[pid] = max(peak, _resident_bytes(pid), _highest_bytes(pid))
+
+
 def run_traced(
     command: Sequence[str],
     python: Path | str = sys.executable,
@@ -73,28 +184,13 @@ def run_traced(
     Raises:
         SystemExit: the program failed; the end of what it said is part of the message.
     """
-    with tempfile.NamedTemporaryFile("r") as trace, tempfile.TemporaryFile("w+") as said:
+    with tempfile.NamedTemporaryFile("r") as trace:
         flags = [f"--updates={updates}", f"--batch-size={batch_size}", *(["--hold"] if hold else [])]
-        arguments = [str(python), __file__, *flags, trace.name, "--", *command]
-        began, busy_s, own_s = time.monotonic(), _busy_s(), _own_s()
-        process = subprocess.Popen(arguments, stdout=said, stderr=subprocess.STDOUT)
-        peak_bytes = 0
-        try:
-            while process.poll() is None:
-                peak_bytes = max(peak_bytes, _resident_bytes(process.pid))
-                time.sleep(SAMPLING_S)
-        finally:
-            process.kill()
-            process.wait()
-        processor_s = _own_s() - own_s
-        cores_s = (time.monotonic() - began) * len(os.sched_getaffinity(0))
-        others = max(0.0, _busy_s() - busy_s - processor_s) / cores_s
-        if process.returncode:
-            said.seek(0)
-            raise SystemExit(f"{' '.join(command)}: ended with {process.returncode}:\n{said.read()[-4000:]}")
+        began = time.monotonic()
+        ran = run_programs([[str(python), __file__, *flags, trace.name, "--", *command]])
         noted = [line.split() for line in trace]
     seen = [Update(float(at) - began, int(epoch), int(examples)) for at, epoch, examples in noted]
-    return Run(seen, peak_bytes, processor_s, others)
+    return Run(seen, ran.peak_bytes, ran.processor_s, ran.others)
 
 
 def _busy_s() -> float:
@@ -110,6 +206,15 @@ def _own_s() -> float:
     """Return how long this process and those it started, as far as they have ended, have worked."""
     times = os.times()
     return times.user + times.system + times.children_user + times.children_system
+
+
+def _highest_bytes(pid: int) -> int:
+    """Return the most memory a process has had until now, which may have been between two looks at it."""
+    try:
+        fields = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+        return 1024 * int(fields.get("VmHWM", "0 kB").split()[0])
+    except (OSError, ValueError):  # it has just ended
+        return 0
 
 
 def _resident_bytes(pid: int) -> int:
@@ -167,14 +272,68 @@ def prepare_lines(corpus: Path | None, folder: Path, count: int) -> tuple[Path, 
     return choose_lines(corpus, folder / "train", count), choose_lines(corpus, folder / "dev", 8)
 
 
-def use_cores(count: int) -> None:
-    """Keep this process and all it starts to `count` cores, and name the machine."""
+def find_script(name: str) -> str:
+    """Return the path of one of our commands in the environment of this interpreter."""
+    found = shutil.which(name, path=str(Path(sys.executable).parent))
+    if found is None:
+        raise SystemExit(f"{name}: not in the environment of {sys.executable}; pip install -e . there")
+    return found
+
+
+def transcribe_command(name: str, model: Path | None, threads: int | None) -> list[str]:
+    """Return `ocr transcribe` or `asr transcribe` on the CPU, without files; None leaves a flag out."""
+    command = [find_script(name), "transcribe", "--device", "cpu"]
+    command += ["--model", str(model.absolute())] if model else []
+    return command + (["--threads", str(threads)] if threads is not None else [])
+
+
+def convert_lines(corpus: Path, folder: Path, count: int) -> list[tuple[Path, str]]:
+    """Write lines, evenly chosen from a folder of pairs, as grey PNG into a new folder; return them too.
+
+    Args:
+        corpus: folder of NAME.webp (or png ...) and NAME.gt.txt.
+        folder: where to.
+        count: how many at most; 0 for all.
+    """
+    from PIL import Image
+
+    from ocr.corpora import CorpusConfig, read_corpus
+
+    try:
+        examples = read_corpus(str(corpus), CorpusConfig()).examples
+    except (ValueError, OSError) as error:
+        raise SystemExit(str(error)) from None
+    if not examples:
+        raise SystemExit(f"{corpus}: no line in it; a folder of NAME.png and NAME.gt.txt was wanted")
+    wanted = min(count or len(examples), len(examples))
+    folder.mkdir(parents=True)
+    lines = []
+    for number in range(wanted):
+        example = examples[number * len(examples) // wanted]
+        path = folder / f"{number:05d}.png"
+        with Image.open(example.source) as image:
+            image.convert("L").save(path)
+        lines.append((path, example.text))
+    return lines
+
+
+def use_cores(count: int, packages: Sequence[str] = ("torch",)) -> None:
+    """Keep this process and all it starts to `count` cores; print the machine and versions of packages."""
     allowed = sorted(os.sched_getaffinity(0))[:count]
     os.sched_setaffinity(0, allowed)
     processors = Path("/proc/cpuinfo").read_text(encoding="utf-8")
     models = [line.split(":", 1)[1].strip() for line in processors.splitlines() if "model name" in line]
     processor = models[0] if models else platform.machine()
-    print(f"{processor}, {len(allowed)} cores, torch {version('torch')}")
+    names = ("OMP_NUM_THREADS", "OMP_THREAD_LIMIT")
+    limits = [f"with {name}={os.environ[name]}" for name in names if name in os.environ]
+    print(", ".join([f"{processor}, {len(allowed)} cores", *map(_name_version, packages), *limits]))
+
+
+def _name_version(package: str) -> str:
+    try:
+        return f"{package} {version(package)}"
+    except PackageNotFoundError:
+        return f"no {package}"
 
 
 def print_row(head: Sequence[str], cells: Sequence[str]) -> None:

@@ -1,0 +1,172 @@
+"""Real-time factor and error rates of `asr transcribe` against pocketsphinx's on the same utterances.
+
+RTF        seconds for all utterances less seconds for one, start-up, over the speech in all but that one;
+           fastest of the repeats; once as time goes by and once as cores work
+CER, WER   capitals, letters, digits and apostrophes only, white space collapsed, on both sides
+"""
+
+import math
+import re
+import subprocess
+import sys
+import tempfile
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+import soundfile
+import soxr
+import tyro
+from contest import Program, a_line_each, ours, take_turns
+from measurement import print_row, use_cores
+
+from asr.corpora import CorpusConfig, read_corpus
+from asr.synthesis import write_spoken_tones
+from common.metrics import ErrorRate
+
+PACKAGES = ("amanuensis", "onnxruntime", "torch")
+RATE_HZ = 16_000
+GOAL_TIMES = 20.0
+SPHINX_VERSION = "from importlib.metadata import version; import pocketsphinx; print(version('pocketsphinx'))"
+SPHINX = """
+import sys, wave
+from pocketsphinx import Decoder
+decoder = Decoder(samprate=16000)
+for path in sys.argv[1:]:
+    with wave.open(path) as sound:
+        samples = sound.readframes(sound.getnframes())
+    decoder.start_utt()
+    decoder.process_raw(samples, no_search=False, full_utt=True)
+    decoder.end_utt()
+    found = decoder.hyp()
+    print(found.hypstr if found else "")
+"""
+"""a program that needs nothing but pocketsphinx, with the model and settings it comes with"""
+
+
+@dataclass(frozen=True)
+class AsrSpeed:
+    """Measure real-time factor and error rates, ours and pocketsphinx's."""
+
+    speech: tyro.conf.Positional[str | None] = None
+    """Transcribed utterances, as `asr evaluate` takes them; without them, spoken tones."""
+    count: int = 40
+    """Utterances, evenly chosen; 0 for all."""
+    model: Path | None = None
+    """Model file; without it the bundled one."""
+    decoders: tuple[Literal["stored", "greedy", "beam"], ...] = ("stored", "greedy")
+    """How text is searched for; stored is as the model has it. The goal is held against the first."""
+    threads: int | None = None
+    """Threads of `asr transcribe`; without it as it comes."""
+    repeats: int = 2
+    """Of the measurement of all utterances."""
+    starts: int = 3
+    """Of the measurement of one utterance."""
+    python: str = sys.executable
+    """Interpreter of the environment pocketsphinx is installed in."""
+    cores: int = 2
+    """How many of the machine's are used."""
+
+
+class Utterance(NamedTuple):
+    """A WAV file, how long it is, and what is said."""
+
+    path: Path
+    duration_s: float
+    text: str
+
+
+def normalise(text: str) -> str:
+    """Return capitals, digits and apostrophes of `text` with one space between words."""
+    text = unicodedata.normalize("NFC", text).upper().replace("’", "'")
+    return " ".join(re.sub(r"[^\w' ]|_", " ", text).split())
+
+
+def convert(speech: str | None, folder: Path, count: int) -> list[Utterance]:
+    """Write utterances as WAV, 16 kHz, 16 bit, one channel, into `folder`; return them."""
+    if speech is None:
+        write_spoken_tones(folder / "tones", max(2, count), seed=1)
+        speech = str(folder / "tones" / "train.jsonl")
+    try:
+        examples = read_corpus(speech, CorpusConfig()).examples
+    except (ValueError, OSError) as error:
+        raise SystemExit(str(error)) from None
+    wanted = min(count or len(examples), len(examples))
+    if wanted < 2:
+        raise SystemExit(f"{speech}: {wanted} utterance; 2 or more were wanted")
+    utterances = []
+    for number in range(wanted):
+        example = examples[number * len(examples) // wanted]
+        samples, rate_hz = soundfile.read(example.source, dtype="float32", always_2d=True)  # (N, channels)
+        resampled = np.clip(soxr.resample(samples.mean(axis=1), rate_hz, RATE_HZ), -1, 1)
+        path = folder / f"{number:05d}.wav"
+        soundfile.write(path, resampled, RATE_HZ, subtype="PCM_16")
+        utterances.append(Utterance(path, len(resampled) / RATE_HZ, example.text))
+    return utterances
+
+
+def pocketsphinx(python: str, processes: int) -> Program:
+    """Return pocketsphinx, with so many processes that share the files."""
+
+    def split(files: Sequence[str], folder: Path) -> list[list[str]]:
+        shares = [files[number::processes] for number in range(processes)]
+        return [[python, "-c", SPHINX, *share] for share in shares if share]
+
+    return Program(f"pocketsphinx, processes: {processes}", split, a_line_each)
+
+
+def programs(options: AsrSpeed) -> Iterator[Program]:
+    """Yield what is compared, pocketsphinx first."""
+    done = subprocess.run([options.python, "-c", SPHINX_VERSION], capture_output=True, text=True, check=False)
+    if done.returncode == 0:
+        print(f"pocketsphinx {done.stdout.strip()}")
+        for processes in sorted({1, options.cores}):
+            yield pocketsphinx(options.python, processes)
+    else:
+        print("pocketsphinx: install it, and name the interpreter with --python, to be compared with it")
+    for decoder in options.decoders:
+        yield ours("asr", options.model, options.threads, decoder)
+
+
+def measure(options: AsrSpeed, utterances: Sequence[Utterance]) -> None:
+    """Run all programs and print a table."""
+    files, folder = [one.path.name for one in utterances], utterances[0].path.parent
+    found = take_turns(list(programs(options)), files, folder, options.starts, options.repeats)
+    duration_s = sum(one.duration_s for one in utterances)
+    warm_s = duration_s - utterances[len(utterances) // 2].duration_s  # all but the one of `take_turns`
+    print(f"{options.speech or 'spoken tones'}: {len(files)} utterances, {duration_s:.0f} s")
+    head = ["times", "   RTF", "RTF of cores", "all s", "start ms", "CER %", "(95 %)".rjust(13), "WER %"]
+    head += ["others", "program (times faster than pocketsphinx's best)"]
+    print_row(head, head)
+    theirs = [one.warm_s for one in found if one.program.name.startswith("pocketsphinx")]
+    fastest_s = min((warm for warm in theirs if warm > 0), default=math.nan)
+    for one in found:
+        rate = ErrorRate(normalise)
+        for utterance, text in zip(utterances, one.texts, strict=True):
+            rate.add(utterance.text, text)
+        low, high = rate.interval()
+        cells = [f"{fastest_s / one.warm_s:.1f}", f"{one.warm_s / warm_s:.4f}"]
+        cells += [f"{one.warm_processor_s / warm_s:.4f}", f"{one.whole_s:.2f}", f"{1000 * one.start_s:.0f}"]
+        cells += [f"{100 * rate.cer:.2f}", f"({100 * low:.2f}-{100 * high:.2f})", f"{100 * rate.wer:.2f}"]
+        print_row(head, [*cells, f"{one.others:.0%}", one.program.name])
+    mine = [one.warm_s for one in found if one.program.name.startswith("ours")]
+    if theirs and mine:
+        times = fastest_s / mine[0]
+        verdict = "reached" if times >= GOAL_TIMES else "missed"
+        verdict = "too few utterances to tell" if math.isnan(times) else verdict
+        print(f"  goal: {GOAL_TIMES:g} times faster than pocketsphinx; {times:.1f}, {verdict}")
+
+
+def main() -> None:
+    """Measure and print."""
+    options = tyro.cli(AsrSpeed)
+    use_cores(options.cores, PACKAGES)
+    with tempfile.TemporaryDirectory() as folder:
+        measure(options, convert(options.speech, Path(folder), options.count))
+
+
+if __name__ == "__main__":
+    main()
