@@ -24,4 +24,5 @@ ocr train "$train" "$dev" --run "$run" --start-from ocr/models/printed.safetenso
 for data in "$lines/print/dev" "$lines/typed/dev" "$lines/fraktur/dev" "$drawn"; do
     ocr evaluate "$run/best.safetensors" "$data"
 done
-ocr export "$run/best.safetensors" "$run/printed.onnx" --int8 --data "$dev"
+ocr export "$run/best.safetensors" "$run/printed.onnx" --int8 --data "$dev" \
+    --calibration "$lines/print/train,$lines/typed/train,$lines/fraktur/train"
