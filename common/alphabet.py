@@ -140,5 +140,93 @@ class Alphabet:
         return dict(enumerate(self.symbols, 1))
 
 
+@dataclass(frozen=True)
+class Names:
+    """Names of several characters and their labels, with the interface of an Alphabet: words, or classes.
+
+    Name i, counted from 0, has label i + 1; label 0 is none of them.
+
+    Raises:
+        ValueError: for a name that is empty, has white space at its ends, or stands twice.
+    """
+
+    symbols: tuple[str, ...]
+    separator: str | None = None
+    """stands between the names of a text; None: a text is one name"""
+    unicode_form: str = "NFC"
+
+    whitespace = "collapse"
+
+    def __post_init__(self) -> None:
+        for place, symbol in enumerate(self.symbols):
+            if not symbol or symbol != " ".join(symbol.split()):
+                raise ValueError(f"name {symbol!r} is empty or has white space around; write it without")
+            if symbol in self.symbols[:place]:
+                raise ValueError(f"name {symbol!r} stands there twice; remove one")
+
+    @classmethod
+    def from_texts(
+        cls, texts: Iterable[str], unicode_form: str = "NFC", separator: str | None = None
+    ) -> Self:
+        """Return all names in `texts`, sorted."""
+        empty = cls((), separator, unicode_form)
+        return cls(
+            tuple(sorted({name for text in texts for name in empty.split(text)})), separator, unicode_form
+        )
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> Self:
+        """Return the names that `to_dict` has described; ValueError for an unknown key."""
+        known = {"names", "separator", "unicode_form"}
+        if unknown := sorted(set(fields) - known):
+            raise ValueError(f"names: unknown key {unknown[0]!r}; the keys are {', '.join(sorted(known))}")
+        return cls(tuple(fields["names"]), fields.get("separator"), fields.get("unicode_form", "NFC"))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what JSON can keep of it, all of it."""
+        return {"names": list(self.symbols), "separator": self.separator, "unicode_form": self.unicode_form}
+
+    @property
+    def classes(self) -> int:
+        """The number of labels, 0 among them."""
+        return len(self.symbols) + 1
+
+    def normalise(self, text: str) -> str:
+        """Return `text` in the form of the names, with one space for each run of white space."""
+        return Alphabet((), self.unicode_form).normalise(text)
+
+    def split(self, text: str) -> list[str]:
+        """Return the names in the normalised `text`."""
+        text = self.normalise(text)
+        return [text] if self.separator is None else [name for name in text.split(self.separator) if name]
+
+    def unknown(self, text: str) -> list[str]:
+        """Return the names in `text` that have no label, each once, in order."""
+        return [name for name in dict.fromkeys(self.split(text)) if name not in self.symbols]
+
+    def encode(self, text: str) -> list[int]:
+        """Return the labels of the names in `text`; ValueError for an unknown one."""
+        if unknown := self.unknown(text):
+            raise ValueError(
+                f"{unknown[0]!r} is not among the {len(self.symbols)} names"
+                f" ({', '.join(self.symbols[:10])}); correct it or train with it"
+            )
+        return [self.symbols.index(name) + 1 for name in self.split(text)]
+
+    def decode(self, labels: Iterable[int]) -> str:
+        """Return the text of `labels`, none of which is 0."""
+        names = []
+        for label in labels:
+            if not 1 <= label <= len(self.symbols):
+                raise ValueError(f"label {label} stands for no name; they go from 1 to {len(self.symbols)}")
+            names.append(self.symbols[label - 1])
+        return (self.separator or "").join(names)
+
+
+def alphabet_from(fields: Mapping[str, Any]) -> "Alphabet | Names":
+    """Return the alphabet or the names that a model file describes."""
+    return Names.from_dict(fields) if "names" in fields else Alphabet.from_dict(fields)
+
+
 def _named(symbol: str) -> str:
     return f"{symbol!r} (U+{ord(symbol):04X})"

@@ -16,8 +16,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from common.alphabet import Alphabet
+from common.alphabet import Alphabet, Names
 from common.batch_plan import padded, plan_batches
+from common.frames import FrameTargets
 from common.manifest import Example
 from common.modality import Signal
 
@@ -58,7 +59,7 @@ class Examples(Dataset):
     """
 
     examples: Sequence[Example]
-    alphabet: Alphabet | None
+    alphabet: Alphabet | Names | None
     """None: the texts are not spelled, as for evaluation, where any character may stand"""
     read: Callable[[str], Signal]
     augment: Callable[[np.ndarray, np.random.Generator], np.ndarray] | None = None
@@ -66,9 +67,13 @@ class Examples(Dataset):
     cache_bytes: int = 0
     shortest: int = 1
     """signals are padded with zeros to this many steps, the fewest the front end can take"""
+    frames: FrameTargets | None = None
+    """labels of steps instead of those of the text"""
+    steps: Callable[[int], int] | None = None
+    """with `frames`: how many steps so many signal steps give"""
 
     def __post_init__(self) -> None:
-        self._kept: dict[int, np.ndarray] = {}
+        self._kept: dict[int, Signal] = {}
         self._kept_bytes = 0
 
     def __len__(self) -> int:
@@ -79,24 +84,36 @@ class Examples(Dataset):
         index, epoch = item
         example = self.examples[index]
         try:
-            values = self._values(index)
-            labels = self.alphabet.encode(example.text or "") if self.alphabet else []
+            signal = self._signal(index)
+            values = signal.values
+            if self.augment is not None:
+                values = self.augment(values, np.random.default_rng((self.seed, epoch, index)))
+            labels = self._labels(example, signal, len(values))
         except (ValueError, OSError) as error:
             return f"{example.origin}: {error}" if example.origin else str(error)
-        if self.augment is not None:
-            values = self.augment(values, np.random.default_rng((self.seed, epoch, index)))
         if len(values) < self.shortest:
             values = np.pad(values, [(0, self.shortest - len(values)), *[(0, 0)] * (values.ndim - 1)])
         return index, values, labels
 
-    def _values(self, index: int) -> np.ndarray:
+    def _labels(self, example: Example, signal: Signal, length: int) -> list[int]:
+        """Return the labels of an example, augmented to so many signal steps."""
+        if self.frames is None or self.steps is None:
+            return self.alphabet.encode(example.text or "") if self.alphabet else []
+        if length != len(signal.values):
+            raise ValueError(
+                f"{example.source}: augmentation made {length} signal steps of {len(signal.values)}, so that"
+                " its labels would be misplaced; switch off what changes the length"
+            )
+        return self.frames(example, signal.unit_per_step, self.steps(max(length, self.shortest)))
+
+    def _signal(self, index: int) -> Signal:
         if index in self._kept:
             return self._kept[index]
-        values = self.read(self.examples[index].source).values
-        if self._kept_bytes + values.nbytes <= self.cache_bytes:
-            self._kept[index] = values
-            self._kept_bytes += values.nbytes
-        return values
+        signal = self.read(self.examples[index].source)
+        if self._kept_bytes + signal.values.nbytes <= self.cache_bytes:
+            self._kept[index] = signal
+            self._kept_bytes += signal.values.nbytes
+        return signal
 
 
 class BatchLoader:

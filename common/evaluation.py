@@ -1,4 +1,4 @@
-"""Error rates of a recognizer on transcribed examples."""
+"""How well a recognizer does on examples, in the rates that its task is judged by."""
 
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -7,43 +7,44 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from common.batching import BatchLoader
+from common.batching import Batch, BatchLoader
 from common.metrics import ErrorRate
-from common.recognizer import Recognizer
 
 if TYPE_CHECKING:
     from lightning.fabric import Fabric  # takes seconds to import
 
+    from common.recognizer import Recognizer
 
-def log_probabilities(
-    recognizer: Recognizer,
+
+def measure(
+    recognizer: "Recognizer",
     loader: BatchLoader,
     fabric: "Fabric | None" = None,
     refused: list[str] | None = None,
-) -> Iterator[tuple[list[int], np.ndarray, np.ndarray]]:
-    """Yield indices (B,), log-probabilities (B, S, C) and steps (B,) of this rank's readable examples.
+) -> dict[str, tuple[float, float]]:
+    """Return rates of errors, each as errors and of how many, over this rank's share of `loader`.
+
+    "cer" and "wer" of texts; "error_rate" of one label to a sequence; "frame_error_rate" of one to a step.
 
     Args:
         recognizer: the model.
-        loader: of the examples.
+        loader: of the examples, all of which have a text, or, for steps, targets.
         fabric: under which to compute, if any.
         refused: is given a sentence for each example that cannot be read.
     """
-    recognizer.eval()
-    for batch in loader.batches():
-        if refused is not None:
-            refused += batch.refused
-        if not batch.indices:
-            continue
-        with torch.inference_mode():
-            device = recognizer.head.linear.weight.device
-            with fabric.autocast() if fabric is not None else nullcontext():
-                log_probs, steps, _ = recognizer(batch.signals.to(device), batch.lengths.to(device))
-        yield batch.indices, log_probs.cpu().numpy(), steps.cpu().numpy()
+    if recognizer.task == "frames":
+        return {"frame_error_rate": _wrong_steps(recognizer, loader, fabric, refused)}
+    rate = evaluate(recognizer, loader, fabric, refused)
+    if recognizer.task == "classify":
+        return {"error_rate": (rate.sentences_wrong, rate.count)}
+    return {
+        "cer": (rate.characters.errors, rate.characters.reference),
+        "wer": (rate.words.errors, rate.words.reference),
+    }
 
 
 def evaluate(
-    recognizer: Recognizer,
+    recognizer: "Recognizer",
     loader: BatchLoader,
     fabric: "Fabric | None" = None,
     refused: list[str] | None = None,
@@ -58,7 +59,33 @@ def evaluate(
     """
     examples = loader.examples.examples
     rate = ErrorRate(recognizer.alphabet.normalise)
-    for indices, log_probs, steps in log_probabilities(recognizer, loader, fabric, refused):
-        for index, text in zip(indices, recognizer.decoder.texts(log_probs, steps), strict=True):
+    for batch in _readable(recognizer, loader, refused):
+        with torch.inference_mode(), fabric.autocast() if fabric is not None else nullcontext():
+            outputs = recognizer.outputs(batch.signals, batch.lengths)
+        for index, text in zip(batch.indices, recognizer.texts(outputs), strict=True):
             rate.add(examples[index].text or "", text, examples[index].source)
     return rate
+
+
+def _wrong_steps(
+    recognizer: "Recognizer", loader: BatchLoader, fabric: "Fabric | None", refused: list[str] | None
+) -> tuple[float, float]:
+    """Return how many steps have another label than their target, and how many there are."""
+    wrong = steps = 0
+    for batch in _readable(recognizer, loader, refused):
+        with torch.inference_mode(), fabric.autocast() if fabric is not None else nullcontext():
+            log_probs, lengths = recognizer.outputs(batch.signals, batch.lengths)
+        real = np.arange(log_probs.shape[1]) < lengths[:, None]  # (B, S)
+        wrong += int(((log_probs.argmax(2) != batch.targets.numpy()) & real).sum())
+        steps += int(lengths.sum())
+    return wrong, steps
+
+
+def _readable(recognizer: "Recognizer", loader: BatchLoader, refused: list[str] | None) -> Iterator[Batch]:
+    """Yield the batches that have examples, and give a sentence for each that cannot be read."""
+    recognizer.eval()
+    for batch in loader.batches():
+        if refused is not None:
+            refused += batch.refused
+        if batch.indices:
+            yield batch

@@ -32,6 +32,19 @@ class Example:
     """who speaks or writes, where known"""
     origin: str = ""
     """ "file:line" of the manifest, for messages"""
+    words: tuple["Part", ...] = ()
+    """where its words are, where known"""
+    characters: tuple["Part", ...] = ()
+    """where its characters are, where known"""
+
+
+class Part(NamedTuple):
+    """A word or character of an example and where it is."""
+
+    text: str
+    start: float
+    """seconds of sound, or pixels of the original"""
+    end: float
 
 
 class Corpus(NamedTuple):
@@ -50,7 +63,8 @@ def read_manifest(
     """Return the examples of a file of JSON lines, such as `{"source": "a.png", "text": "a line"}`.
 
     Sources are relative to the manifest's folder. Blank lines are skipped, and so are keys that are not
-    asked for; a text that is absent or null is None, and so is a length.
+    asked for; a text that is absent or null is None, and so is a length. "words" and "characters" may say
+    where those are: lists of [text, start, end], or of objects with these keys, as `align` writes them.
 
     Args:
         path: UTF-8, with or without a byte order mark.
@@ -95,6 +109,8 @@ def _example(line: bytes, origin: str, folder: str, keys: _Keys) -> Example:
             _length(fields, keys.length),
             _speaker(fields),
             origin,
+            _parts(fields, "words"),
+            _parts(fields, "characters"),
         )
     except ValueError as error:
         raise ValueError(f"{origin}: {error}") from None
@@ -159,6 +175,25 @@ def _speaker(fields: dict[str, Any]) -> str:
     if isinstance(speaker, bool) or not isinstance(speaker, str | int):
         raise ValueError(_wrong(fields, ("speaker",), speaker, "a string"))
     return str(speaker)
+
+
+def _parts(fields: dict[str, Any], key: str) -> tuple[Part, ...]:
+    written = fields.get(key)
+    if written is None:
+        return ()
+    try:
+        parts = tuple(
+            Part(part["text"], part["start"], part["end"]) if isinstance(part, dict) else Part(*part[:3])
+            for part in written
+        )
+        good = all(
+            isinstance(part.text, str) and _is_length(part.end) and _is_length(part.start) for part in parts
+        )
+    except (TypeError, KeyError):
+        good = False
+    if not good:
+        raise ValueError(_wrong(fields, (key,), written, "a list of [text, start, end]"))
+    return parts
 
 
 def _wrong(fields: dict[str, Any], keys: Sequence[str], value: object, wanted: str) -> str:

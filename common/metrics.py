@@ -4,6 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -200,6 +201,81 @@ class ErrorRate:
             "confusions": [
                 {"reference": reference, "hypothesis": hypothesis, "count": count}
                 for (reference, hypothesis), count in self.confusions.most_common(50)
+            ],
+        }
+
+
+class Confusion:
+    """How often each label was taken for which.
+
+    Attributes:
+        counts: by (reference, label given); "" stands for none.
+    """
+
+    def __init__(self) -> None:
+        self.counts: Counter[tuple[str, str]] = Counter()
+
+    def add(self, reference: str, given: str, count: int = 1) -> None:
+        """Count a label."""
+        self.counts[reference, given] += count
+
+    @property
+    def total(self) -> int:
+        """The number of labels."""
+        return self.counts.total()
+
+    @property
+    def accuracy(self) -> float:
+        """The share of labels that are right; NaN of none."""
+        right = sum(count for (reference, given), count in self.counts.items() if reference == given)
+        return right / self.total if self.total else math.nan
+
+    def interval(self, level: float = 0.95) -> tuple[float, float]:
+        """Return the bounds of the accuracy by Wilson's score (1927), which takes labels as independent."""
+        if not self.total:
+            return math.nan, math.nan
+        z = NormalDist().inv_cdf((1 + level) / 2)
+        n, p = self.total, self.accuracy
+        middle, half = p + z * z / (2 * n), z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+        return (middle - half) / (1 + z * z / n), min(1.0, (middle + half) / (1 + z * z / n))
+
+    def table(self, none: str = "(none)", most: int = 20) -> str:
+        """Return a table, a row for each reference label and a column for each given, the commonest first.
+
+        Labels beyond the `most` commonest are taken together.
+        """
+        sizes: Counter[str] = Counter()
+        for (reference, given), count in self.counts.items():
+            sizes[reference] += count
+            sizes[given] += 0
+        shown = sorted([name for name, _ in sizes.most_common(most)])
+        others = ["(other)"] if len(sizes) > most else []
+        cells: Counter[tuple[str, str]] = Counter()
+        for pair, count in self.counts.items():
+            row, column = (name if name in shown else "(other)" for name in pair)
+            cells[row, column] += count
+        names = shown + others
+        heads = [name or none for name in names]
+        first = max(len(name) for name in [*heads, "reference"])
+        widths = [max(len(head), len(str(max(cells.values(), default=0)))) for head in heads]
+        lines = ["  ".join(["reference".ljust(first), *map(str.rjust, heads, widths), "recall"])]
+        for name, head in zip(names, heads, strict=True):
+            numbers = [cells[name, other] for other in names]
+            recall = f"{100 * cells[name, name] / sum(numbers):5.1f} %" if sum(numbers) else "      -"
+            written = [str(count).rjust(width) for count, width in zip(numbers, widths, strict=True)]
+            lines.append("  ".join([head.ljust(first), *written, recall]))
+        return "\n".join(lines)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all of it, for JSON."""
+        return {
+            "accuracy": _finite(self.accuracy),
+            "accuracy_interval": [_finite(bound) for bound in self.interval()],
+            "interval_level": 0.95,
+            "labels": self.total,
+            "confusions": [
+                {"reference": reference, "given": given, "count": count}
+                for (reference, given), count in sorted(self.counts.items())
             ],
         }
 

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from common.batch_plan import padded
 from common.convolution import StandardisedConv2d
+from common.heads import head_outputs
 from common.manifest import written_aside
 from common.onnx_file import metadata
 from common.recognizer import Recognizer
@@ -97,7 +98,7 @@ class _Network(nn.Module):
     def forward(self, signals: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Return log-probabilities (B, S, C) and their lengths (B,) of `signals` (B, T, ...)."""
         features, steps = self.front_end(signals, lengths)  # (B, S, D)
-        return self.head(self.encoder(features)), steps  # (B, S, C)
+        return head_outputs(self.head, self.encoder(features), steps)  # (B, S, C)
 
 
 class _Layers(nn.Module):

@@ -44,8 +44,8 @@ class TrainingConfig:
     """Memory in which signals are kept once read."""
     seed: int = 1
     """Of weights, order and augmentation."""
-    select: Literal["cer", "wer"] = "cer"
-    """Which dev error rate chooses the best model."""
+    select: Literal["cer", "wer"] | None = None
+    """Which dev error rate chooses the best model; without it the task's own, of texts CER."""
     patience: int = 0
     """Stop after this many epochs without a better dev error rate; 0 never."""
     checkpoint_minutes: float = 5.0

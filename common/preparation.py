@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from common.alphabet import Alphabet
+from common.alphabet import Alphabet, Names
 from common.manifest import Example, length_cache, with_lengths
 from common.modality import Modality
 
@@ -105,7 +105,7 @@ def report_problems(problems: Sequence[str]) -> None:
         log.warning("left out: %d more of the same kinds", len(problems) - SHOWN)
 
 
-def report_unknown(examples: Sequence[Example], alphabet: Alphabet, what: str) -> None:
+def report_unknown(examples: Sequence[Example], alphabet: Alphabet | Names, what: str) -> None:
     """Log which characters of these texts a model with this alphabet can never write."""
     counts: Counter[str] = Counter()
     for example in examples:
@@ -114,8 +114,9 @@ def report_unknown(examples: Sequence[Example], alphabet: Alphabet, what: str) -
     if counts:
         listed = ", ".join(f"{symbol!r} (in {count})" for symbol, count in counts.most_common(12))
         log.warning(
-            "%s: %d characters are not in the alphabet of %d symbols and will count as errors: %s",
-            what, len(counts), len(alphabet.symbols), listed,
+            "%s: %d %s are not in the alphabet of %d symbols and will count as errors: %s",
+            what, len(counts), "names" if isinstance(alphabet, Names) else "characters",
+            len(alphabet.symbols), listed,
         )  # fmt: skip
 
 

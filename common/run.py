@@ -15,8 +15,9 @@ import torch
 from lightning.fabric import Fabric
 from PIL import Image
 
-from common.alphabet import Alphabet
+from common.alphabet import Alphabet, Names
 from common.batching import BatchLoader, Examples
+from common.frames import FrameTargets, frame_names, parts_of
 from common.manifest import Example
 from common.modality import Modality, Signal
 from common.optimisation import RESUMABLE, TrainingConfig, build_fabric, seed_everything
@@ -29,8 +30,8 @@ from common.preparation import (
     report_unknown,
     untranscribed,
 )
-from common.recognizer import ModelConfig, Recognizer
-from common.training import Data, Trainer
+from common.recognizer import HeadConfig, ModelConfig, Recognizer
+from common.training import Data, Trainer, rate_name, written_rate
 
 log = logging.getLogger(__name__)
 
@@ -55,14 +56,19 @@ def train(modality: Modality, arguments: Any) -> Trainer:
     development, dev_problems = load_examples(modality, arguments.dev, arguments.corpus)
     development, textless = untranscribed(development, modality.item)
     problems += dev_problems + textless
-    texts = (example.text or "" for example in training)
-    alphabet = Alphabet.from_texts(texts, unicode_form=arguments.unicode_form)
+    head: HeadConfig = arguments.head
+    if head.task == "frames":
+        training, placeless = _placed(training, head)
+        development, placeless_dev = _placed(development, head)
+        problems += placeless + placeless_dev
+    alphabet = _alphabet(training, head, arguments.unicode_form)
     recognizer = Recognizer(
-        modality, ModelConfig(arguments.signal, arguments.front_end, arguments.encoder), alphabet
+        modality, ModelConfig(arguments.signal, arguments.front_end, arguments.encoder, head), alphabet
     )
     front_end, per_length = recognizer.front_end, modality.steps_per_length(arguments.signal)
-    training, misfits = fitting(training, alphabet, front_end, per_length)
-    problems += misfits
+    if isinstance(alphabet, Alphabet):
+        training, misfits = fitting(training, alphabet, front_end, per_length)
+        problems += misfits
     report_problems(problems)
     if not training:
         raise ValueError(f"{arguments.train}: no {modality.item} is left to train on")
@@ -85,13 +91,33 @@ def train(modality: Modality, arguments: Any) -> Trainer:
         trainer.resume()
     progress = trainer.fit()
     log.info(
-        "best dev %s %.2f %% in epoch %d: %s",
-        arguments.training.select.upper(),
-        100 * progress.best,
+        "best dev %s %s in epoch %d: %s",
+        rate_name(progress.select),
+        written_rate(progress.select, progress.best),
         progress.best_epoch + 1,
         run / "best.safetensors",
     )
     return trainer
+
+
+def _alphabet(examples: list[Example], head: HeadConfig, unicode_form: str) -> Alphabet | Names:
+    """Return the labels of a task, found in its examples."""
+    if head.task == "frames":
+        return frame_names(examples, head.frame_labels, unicode_form)
+    texts = (example.text or "" for example in examples)
+    return (Names if head.task == "classify" else Alphabet).from_texts(texts, unicode_form=unicode_form)
+
+
+def _placed(examples: list[Example], head: HeadConfig) -> tuple[list[Example], list[str]]:
+    """Return the examples that say where their words or characters are, and a sentence for each other."""
+    placed, problems = [], []
+    for example in examples:
+        try:
+            parts_of(example, head.frame_labels)
+            placed.append(example)
+        except ValueError as error:
+            problems.append(str(error))
+    return placed, problems
 
 
 def _write_config(run: Path, config: dict[str, Any]) -> None:
@@ -102,7 +128,7 @@ def _write_config(run: Path, config: dict[str, Any]) -> None:
 
 
 def _announce(trainer: Trainer, training: list[Example], development: list[Example]) -> None:
-    recognizer = trainer.recognizer
+    recognizer = trainer.model
     log.info(
         "%d %ss to train on (%.0f %s), %d to measure on; %d symbols; %s parameters; %s, %s, torch %s",
         len(training),
@@ -177,8 +203,16 @@ def _data(
     cache = int(config.cache_gb * 2**30 / max(1, config.workers) / config.devices)
     reader = _Reader(modality, signal)
     augment = modality.training().augment(arguments.augment, signal)
-    seen = Examples(training, recognizer.alphabet, reader, augment, config.seed, cache, shortest)
-    unseen = Examples(development, None, reader, None, config.seed, cache // 4, shortest)
+    frames = None
+    if recognizer.task == "frames":
+        assert isinstance(recognizer.alphabet, Names), "labels of steps are names"
+        level = arguments.head.frame_labels
+        frames = FrameTargets(recognizer.alphabet, level, recognizer.stride, recognizer.offset)
+    steps = _Steps(recognizer.front_end)
+    seen = Examples(
+        training, recognizer.alphabet, reader, augment, config.seed, cache, shortest, frames, steps
+    )
+    unseen = Examples(development, None, reader, None, config.seed, cache // 4, shortest, frames, steps)
     rank, ranks = fabric.global_rank, fabric.world_size
     return Data(
         BatchLoader(seen, budget, config.seed, rank, ranks, config.workers),
@@ -197,6 +231,16 @@ class _Reader:
         return self.modality.read(source, self.config)
 
 
+@dataclasses.dataclass(frozen=True)
+class _Steps:
+    """How many steps so many signal steps give, in this process or in a worker."""
+
+    front_end: Any
+
+    def __call__(self, length: int) -> int:
+        return int(self.front_end.output_lengths(torch.tensor([length])))
+
+
 def _start_from(recognizer: Recognizer, other: Recognizer) -> None:
     """Copy the weights of `other`; of the heads, the rows of the symbols that both alphabets have.
 
@@ -212,9 +256,9 @@ def _start_from(recognizer: Recognizer, other: Recognizer) -> None:
         (row, known[symbol]) for row, symbol in enumerate(recognizer.alphabet.symbols, 1) if symbol in known
     ]
     rows = torch.tensor([(0, 0), *pairs])
-    state = other.state_dict()
+    state, same_task = other.state_dict(), other.task == recognizer.task
     for name, value in recognizer.state_dict().items():
-        if name not in state and name.startswith("shortcut."):
+        if name.startswith(("head.", "shortcut.")) and (name not in state or not same_task):
             continue
         if name.startswith(("head.", "shortcut.")) and value.shape[1:] == state[name].shape[1:]:
             value[rows[:, 0]] = state[name][rows[:, 1]]

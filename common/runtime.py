@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from common.alphabet import Alphabet
+from common.alphabet import alphabet_from
 from common.batch_plan import padded
 from common.decoding.storage import decoder_from
+from common.frames import FrameLabels
 from common.modality import Modality
 from common.onnx_file import read_onnx
 from common.transcriber import Transcriber
@@ -56,12 +57,23 @@ class OnnxRecognizer(Transcriber):
     ) -> None:
         self.modality, self.header, self._session = modality, dict(header), session
         self._pool = ThreadPoolExecutor(threads)
-        self.alphabet = Alphabet.from_dict(header["alphabet"])
+        self.alphabet = alphabet_from(header["alphabet"])
         self.card = dict(header.get("card") or {})
-        self.decoder, _ = decoder_from(self.alphabet, header.get("decoding"), tensors)
+        self._head: dict[str, Any] = header["config"].get("head", {})
+        self.decoder, _ = decoder_from(self.alphabet, header.get("decoding"), tensors, self.task)
         self._signal_config = modality.signal_config(**header["config"]["signal"])
         self._stride, self._offset = int(header["stride"]), float(header["offset"])
         self._shortest = int(header["shortest"])
+
+    @property
+    def task(self) -> str:
+        """What it has learnt."""
+        return self._head.get("task", "ctc")
+
+    @property
+    def frame_labels(self) -> FrameLabels:
+        """What a step is labelled with, where the task is "frames"."""
+        return self._head.get("frame_labels", "words")
 
     @property
     def signal_config(self) -> Any:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from lightning.fabric import Fabric
@@ -20,15 +20,33 @@ from tqdm import tqdm
 
 from common.batching import Batch, BatchLoader
 from common.checkpoint import random_states, read_checkpoint, restore_random_states, write_checkpoint
-from common.ctc import count_impossible, ctc_losses
-from common.evaluation import evaluate
 from common.optimisation import TrainingConfig, build_optimizer, learning_rate
-from common.recognizer import Recognizer
 from common.run_log import RunLog
 
 log = logging.getLogger(__name__)
 
-SHORTCUT_WEIGHT = 0.1
+
+class Trainable(Protocol):
+    """What the loop trains, an nn.Module: a recognizer, or a language model.
+
+    Attributes:
+        card: facts about the model, kept in its file.
+        carried: tensors that go from one batch to the next, such as a state; checkpoints keep them.
+    """
+
+    card: dict[str, Any]
+    carried: dict[str, Tensor]
+
+    def losses(self, batch: Batch) -> tuple[Tensor, int]:
+        """Return the sum of the losses of a batch, and how many targets cannot be reached."""
+
+    def measure(
+        self, loader: BatchLoader, fabric: Fabric | None = None, refused: list[str] | None = None
+    ) -> dict[str, tuple[float, float]]:
+        """Return rates by name, each as errors and of how many; less is better, the first chooses."""
+
+    def save(self, path: Path) -> None:
+        """Write the model file."""
 
 
 class Data(NamedTuple):
@@ -56,6 +74,7 @@ class Progress:
     refused: int = 0
     seconds: float = 0.0
     rates: dict[str, float] = field(default_factory=dict)
+    select: str = ""
 
     def next_epoch(self) -> None:
         """Start counting anew for the next epoch."""
@@ -65,25 +84,20 @@ class Progress:
 
 
 class TrainingModule(nn.Module):
-    """The recognizer and its loss in one forward pass, so that DDP sees all of it."""
+    """The model and its loss in one forward pass, so that DDP sees all of it."""
 
-    def __init__(self, recognizer: Recognizer) -> None:
+    def __init__(self, model: Any) -> None:
         super().__init__()
-        self.recognizer = recognizer
+        self.model = model
 
     def forward(self, batch: Batch | None) -> tuple[Tensor, int]:
-        """Return the sum of the losses, and how many targets no path can spell (they count zero).
+        """Return the sum of the losses, and how many targets cannot be reached (they count zero).
 
         A rank without a share of the batch passes None: zero, but DDP waits for every parameter's gradient.
         """
         if batch is None:
             return torch.stack([parameter.sum() for parameter in self.parameters()]).sum() * 0.0, 0
-        log_probs, lengths, shortcut = self.recognizer(batch.signals, batch.lengths)
-        total = ctc_losses(log_probs, lengths, batch.targets, batch.target_lengths).sum()
-        if shortcut is not None:
-            aside = ctc_losses(shortcut, lengths, batch.targets, batch.target_lengths).sum()
-            total = (1 - SHORTCUT_WEIGHT) * total + SHORTCUT_WEIGHT * aside
-        return total, count_impossible(lengths, batch.targets, batch.target_lengths)
+        return self.model.losses(batch)
 
 
 class Trainer:
@@ -91,30 +105,30 @@ class Trainer:
 
     Args:
         fabric: launched.
-        recognizer: the model to train.
+        model: to train, a Trainable.
         data: of this rank.
         config: of the training.
         run: folder for checkpoints and logs.
-        show: `(recognizer, epoch, writer)`, called after each epoch on rank 0 to log examples; or None.
+        show: `(model, epoch, writer)`, called after each epoch on rank 0 to log examples; or None.
     """
 
     def __init__(
         self,
         fabric: Fabric,
-        recognizer: Recognizer,
+        model: Any,
         data: Data,
         config: TrainingConfig,
         run: Path,
-        show: Callable[[Recognizer, int, Any], None] | None = None,
+        show: Callable[[Any, int, Any], None] | None = None,
     ) -> None:
-        self.fabric, self.recognizer, self.data, self.config, self.run, self.show = (
-            fabric, recognizer, data, config, run, show,
+        self.fabric, self.model, self.data, self.config, self.run, self.show = (
+            fabric, model, data, config, run, show,
         )  # fmt: skip
-        module = TrainingModule(recognizer)
+        module: nn.Module = TrainingModule(model)
         if fabric.device.type != "mps":
             module = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.module, self.optimizer = fabric.setup(module, build_optimizer(module, config))
-        self.average = {name: value.detach().clone() for name, value in recognizer.state_dict().items()}
+        self.average = {name: value.detach().clone() for name, value in model.state_dict().items()}
         self.progress = Progress()
         self.steps = sum(len(data.train.plan(epoch)) for epoch in range(config.epochs))
         self._saved_at = time.monotonic()
@@ -137,7 +151,7 @@ class Trainer:
             if lost:
                 log.info(
                     "no better dev %s for %d epochs: stopped",
-                    self.config.select.upper(),
+                    rate_name(self.progress.select),
                     self.config.patience,
                 )
                 break
@@ -164,7 +178,7 @@ class Trainer:
             bar.set_postfix(
                 loss=f"{progress.loss / max(1, progress.updates):.2f}",
                 per_s=f"{progress.examples / progress.seconds:.1f}",
-                **{name.upper(): f"{100 * rate:.2f}%" for name, rate in progress.rates.items()},
+                **{rate_name(name): written_rate(name, rate) for name, rate in progress.rates.items()},
             )
             if time.monotonic() - self._saved_at > 60 * self.config.checkpoint_minutes:
                 self.save_checkpoint()
@@ -221,30 +235,33 @@ class Trainer:
             if self.config.ema
             else 0.0
         )
-        for name, value in self.recognizer.state_dict().items():
+        for name, value in self.model.state_dict().items():
             self.average[name].lerp_(value.to(self.average[name].dtype), 1 - decay)
 
     def _averaged(self) -> "_Swapped":
-        return _Swapped(self.recognizer, self.average)
+        return _Swapped(self.model, self.average)
 
     def _evaluate(self) -> None:
-        """Measure dev CER and WER of the averaged weights over all ranks; keep the best model."""
+        """Measure the averaged weights on dev over all ranks; keep the best model."""
+        progress = self.progress
         with self._averaged():
-            rate = evaluate(self.recognizer, self.data.dev, self.fabric)
-            progress = self.progress
-            characters, words = rate.characters, rate.words
-            counts = [characters.errors, characters.reference, words.errors, words.reference, rate.count]
-            summed = self._over_ranks(counts)
-            if summed[4] == 0:
+            measured = self.model.measure(self.data.dev, self.fabric)
+            summed = self._over_ranks([number for pair in measured.values() for number in pair])
+            pairs = dict(zip(measured, zip(summed[::2], summed[1::2], strict=True), strict=True))
+            if not any(of for _, of in pairs.values()):
                 raise ValueError("none of the examples to measure on could be read; each is named above")
-            progress.rates = {"cer": summed[0] / max(1.0, summed[1]), "wer": summed[2] / max(1.0, summed[3])}
-            if progress.rates[self.config.select] < progress.best:
-                progress.best, progress.best_epoch = progress.rates[self.config.select], progress.epoch
+            progress.rates = {name: errors / max(1.0, of) for name, (errors, of) in pairs.items()}
+            select: str = self.config.select or next(iter(pairs))
+            if select not in pairs:
+                raise ValueError(f"--select {select}: this task is measured by {' and '.join(pairs)}")
+            progress.select = select
+            if progress.rates[select] < progress.best:
+                progress.best, progress.best_epoch = progress.rates[select], progress.epoch
                 if self.fabric.is_global_zero:
-                    self.recognizer.card["dev"] = dict(progress.rates)
-                    self.recognizer.card["epoch"] = progress.epoch + 1
-                    self.recognizer.card["updates"] = progress.step
-                    self.recognizer.save(self.run / "best.safetensors")
+                    self.model.card["dev"] = dict(progress.rates)
+                    self.model.card["epoch"] = progress.epoch + 1
+                    self.model.card["updates"] = progress.step
+                    self.model.save(self.run / "best.safetensors")
 
     def _over_ranks(self, values: Sequence[float]) -> list[float]:
         summed: Any = self.fabric.all_reduce(torch.tensor(values, dtype=torch.float64), reduce_op="sum")
@@ -257,10 +274,11 @@ class Trainer:
         if not self.fabric.is_global_zero:
             return
         checkpoint = {
-            "model": self.recognizer.state_dict(),
+            "model": self.model.state_dict(),
             "average": self.average,
             "optimizer": self.optimizer.state_dict(),
             "progress": asdict(self.progress),
+            "carried": self.model.carried,
             "random": states,
         }
         write_checkpoint(self.run / "latest.ckpt", checkpoint)
@@ -272,11 +290,14 @@ class Trainer:
             log.info("%s: no checkpoint yet, starting from the beginning", path)
             return
         checkpoint = read_checkpoint(path)
-        self.recognizer.load_state_dict(checkpoint["model"])
+        self.model.load_state_dict(checkpoint["model"])
         for name, value in checkpoint["average"].items():
             self.average[name].copy_(value)
         self.optimizer.load_state_dict(checkpoint["optimizer"])
         self.progress = Progress(**checkpoint["progress"])
+        self.model.carried = {
+            name: value.to(self.fabric.device) for name, value in checkpoint.get("carried", {}).items()
+        }
         restore_random_states(self.fabric, checkpoint["random"])
 
     def _report(self, run_log: RunLog) -> None:
@@ -287,8 +308,7 @@ class Trainer:
             "loss": progress.loss / updates,
             "gradient_norm": progress.gradient_norm / updates,
             "learning_rate": self.optimizer.param_groups[0]["lr"],
-            "dev_cer": progress.rates["cer"],
-            "dev_wer": progress.rates["wer"],
+            **{f"dev_{name}": rate for name, rate in progress.rates.items()},
             "examples": progress.examples,
             "examples_per_s": progress.examples / max(1e-9, progress.seconds),
             "seconds": progress.seconds,
@@ -299,31 +319,42 @@ class Trainer:
         run_log.add(row)
         if self.show is not None:
             with self._averaged():
-                self.show(self.recognizer, progress.epoch, run_log.events)
+                self.show(self.model, progress.epoch, run_log.events)
         trouble = (progress.skipped, progress.impossible, progress.refused)
         log.info(
-            "epoch %d  loss %.3f  dev CER %.2f %%  WER %.2f %%  gradient norm %.2f  %.1f examples/s%s",
+            "epoch %d  loss %.3f  dev %s  gradient norm %.2f  %.1f examples/s%s",
             row["epoch"],
             row["loss"],
-            100 * row["dev_cer"],
-            100 * row["dev_wer"],
+            "  ".join(
+                f"{rate_name(name)} {written_rate(name, rate)}" for name, rate in progress.rates.items()
+            ),
             row["gradient_norm"],
             row["examples_per_s"],
             "  ({} updates skipped, {} targets too long, {} unread)".format(*trouble) if any(trouble) else "",
         )
 
 
-class _Swapped:
-    """Within the block the recognizer has the averaged weights."""
+def rate_name(name: str) -> str:
+    """Return a rate's name for people: CER, frame error rate, bits per character."""
+    return name.upper() if len(name) == 3 else name.replace("_", " ")
 
-    def __init__(self, recognizer: Recognizer, average: dict[str, Tensor]) -> None:
-        self.recognizer, self.average = recognizer, average
+
+def written_rate(name: str, rate: float) -> str:
+    """Return a rate for people: errors in percent, bits as they are."""
+    return f"{rate:.3f}" if name.startswith("bits_per_") else f"{100 * rate:.2f} %"
+
+
+class _Swapped:
+    """Within the block the model has the averaged weights."""
+
+    def __init__(self, model: nn.Module, average: dict[str, Tensor]) -> None:
+        self.model, self.average = model, average
 
     def __enter__(self) -> None:
-        self.kept = {name: value.detach().clone() for name, value in self.recognizer.state_dict().items()}
-        self.recognizer.load_state_dict(self.average)
-        self.recognizer.eval()
+        self.kept = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
+        self.model.load_state_dict(self.average)
+        self.model.eval()
 
     def __exit__(self, *exception: object) -> None:
-        self.recognizer.load_state_dict(self.kept)
-        self.recognizer.train()
+        self.model.load_state_dict(self.kept)
+        self.model.train()

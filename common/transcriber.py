@@ -14,12 +14,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from common.alphabet import Alphabet
+from common.alphabet import Alphabet, Names
 from common.batch_plan import plan_batches
 from common.decoding.alignment import align, widen
 from common.decoding.arrays import Array, to_numpy
 from common.decoding.decoder import Decoder, Hypothesis
 from common.decoding.greedy import Hit
+from common.decoding.labelled import LabelDecoder
+from common.frames import FrameLabels
 from common.modality import Modality, Signal, Source
 from common.transcript import Alternative, Character, Transcript
 
@@ -31,7 +33,7 @@ Refuse = Callable[[str], None] | None
 """is given a sentence for each source that cannot be used, which is then left out; None: it is raised"""
 
 
-class _Named(NamedTuple):
+class _Read(NamedTuple):
     """A signal that was read, its place among the sources, name, and the labels of its text where known."""
 
     place: int
@@ -45,6 +47,7 @@ class Transcriber:
 
     Attributes:
         modality, alphabet: of the model.
+        task: "ctc" or "attention", which write texts; "frames", a label to each step; "classify", one in all.
         signal_config: how signals are read for it.
         card: facts about the model (training data, metrics, licence ...).
         decoder: what makes text of its log-probabilities.
@@ -52,9 +55,19 @@ class Transcriber:
     """
 
     modality: Modality
-    alphabet: Alphabet
+    alphabet: Alphabet | Names
     card: dict[str, Any]
-    decoder: Decoder
+    decoder: Decoder | LabelDecoder
+
+    @property
+    @abstractmethod
+    def task(self) -> str:
+        """What it has learnt."""
+
+    @property
+    @abstractmethod
+    def frame_labels(self) -> FrameLabels:
+        """What a step is labelled with, where the task is "frames"."""
 
     @property
     @abstractmethod
@@ -85,6 +98,19 @@ class Transcriber:
     def batch_log_probs(self, signals: Sequence[np.ndarray]) -> tuple[Array, np.ndarray]:
         """Return log-probabilities (B, S, C) of `signals` (T, ...) and their lengths (B,), as one batch."""
 
+    def batch_outputs(self, signals: Sequence[np.ndarray]) -> Any:
+        """Return what `hypotheses` wants of `signals` (T, ...), computed as one batch."""
+        return self.batch_log_probs(signals)
+
+    def hypotheses(self, outputs: Any, count: int = 1) -> tuple[list[list[Hypothesis]], np.ndarray]:
+        """Return up to `count` hypotheses of each signal of `batch_outputs`, best first, and lengths (B,)."""
+        log_probs, lengths = outputs
+        return self.decoder.decode(log_probs, lengths, count), lengths
+
+    def texts(self, outputs: Any) -> list[str]:
+        """Return the best text of each signal of `batch_outputs`, without places and confidences."""
+        return self.decoder.texts(*outputs)
+
     def log_probs(self, signals: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Return the log-probabilities (S, C) of each of `signals` (T, ...), computed as one batch."""
         log_probs, lengths = self.batch_log_probs(signals)
@@ -113,8 +139,8 @@ class Transcriber:
         wanted = ((source, None) for source in sources)
         for named in self._windows(wanted, batch_budget, window, refuse):
             done: dict[int, Transcript] = {}
-            for indices, log_probs, lengths in self._in_batches(named, batch_budget):
-                found = self.decoder.decode(log_probs, lengths, alternatives + 1)
+            for indices, outputs in self._in_batches(named, batch_budget, self.batch_outputs):
+                found, lengths = self.hypotheses(outputs, alternatives + 1)
                 for index, hypotheses, length in zip(indices, found, lengths.tolist(), strict=True):
                     one = named[index]
                     done[index] = self.transcript(hypotheses, length, one.signal, one.name)
@@ -145,10 +171,12 @@ class Transcriber:
             ValueError: without `refuse`, for the first source that cannot be read, whose text has characters
                 that are not in the alphabet, or whose text needs more steps than it has.
         """
+        if self.task not in ("ctc", "attention"):
+            raise ValueError(f"a model of --task {self.task} aligns no text; take one of --task ctc")
         wanted = zip(sources, texts, strict=True)
         for named in self._windows(wanted, batch_budget, window, refuse):
             done: dict[int, Transcript] = {}
-            for indices, log_probs, lengths in self._in_batches(named, batch_budget):
+            for indices, (log_probs, lengths) in self._in_batches(named, batch_budget, self.batch_log_probs):
                 for index, rows, length in zip(indices, to_numpy(log_probs), lengths, strict=True):
                     one = named[index]
                     with _refusing(refuse):
@@ -167,10 +195,55 @@ class Transcriber:
 
         Arguments and errors are those of `transcribe`.
         """
+        computed = self._outputs_of(self.batch_log_probs, sources, batch_budget, window, refuse)
+        for places, (log_probs, lengths), _ in computed:
+            yield places, log_probs, lengths
+
+    def texts_of(
+        self,
+        sources: Iterable[Source | Signal],
+        batch_budget: float | None = None,
+        window: int = 256,
+        refuse: Refuse = None,
+    ) -> Iterator[tuple[list[int], list[str]]]:
+        """Yield batches of like length: places among `sources`, and texts; faster than `transcribe`.
+
+        Arguments and errors are those of `transcribe`.
+        """
+        for places, outputs, _ in self._outputs_of(self.batch_outputs, sources, batch_budget, window, refuse):
+            yield places, self.texts(outputs)
+
+    def step_labels_of(
+        self,
+        sources: Iterable[Source | Signal],
+        batch_budget: float | None = None,
+        window: int = 256,
+        refuse: Refuse = None,
+    ) -> Iterator[tuple[int, np.ndarray, float]]:
+        """Yield place among `sources`, likeliest label of each step (S,), and units of a signal step.
+
+        Arguments and errors are those of `transcribe`.
+        """
+        computed = self._outputs_of(self.batch_log_probs, sources, batch_budget, window, refuse)
+        for places, (log_probs, lengths), units in computed:
+            rows = zip(places, to_numpy(log_probs), lengths, units, strict=True)
+            for place, row, length, unit_per_step in rows:
+                yield place, row[:length].argmax(1), unit_per_step
+
+    def _outputs_of(
+        self,
+        compute: Callable[[Sequence[np.ndarray]], Any],
+        sources: Iterable[Source | Signal],
+        batch_budget: float | None,
+        window: int,
+        refuse: Refuse,
+    ) -> Iterator[tuple[list[int], Any, list[float]]]:
+        """Yield places among `sources`, what `compute` gives of them, and their units of a signal step."""
         wanted = ((source, None) for source in sources)
         for named in self._windows(wanted, batch_budget, window, refuse):
-            for indices, log_probs, lengths in self._in_batches(named, batch_budget):
-                yield [named[index].place for index in indices], log_probs, lengths
+            for indices, outputs in self._in_batches(named, batch_budget, compute):
+                batch = [named[index] for index in indices]
+                yield [one.place for one in batch], outputs, [one.signal.unit_per_step for one in batch]
 
     def _budget(self, batch_budget: float | None) -> float:
         """Return the padded length of one batch in signal steps."""
@@ -183,10 +256,10 @@ class Transcriber:
         batch_budget: float | None,
         window: int,
         refuse: Refuse,
-    ) -> Iterator[list[_Named]]:
+    ) -> Iterator[list[_Read]]:
         """Yield the signals of sources, and the labels of their texts, as many at a time as are sorted."""
         most = AHEAD_BUDGETS * self._budget(batch_budget)
-        named: list[_Named] = []
+        named: list[_Read] = []
         steps = 0
         for one in self._read_ahead(wanted, most, window, refuse):
             named.append(one)
@@ -203,7 +276,7 @@ class Transcriber:
         most: float,
         window: int,
         refuse: Refuse,
-    ) -> Iterator[_Named]:
+    ) -> Iterator[_Read]:
         """Yield what threads read ahead of its use: at most `most` signal steps, going by the longest."""
         coming, remaining, longest = deque[Any](), enumerate(wanted), most / READERS
         with ThreadPoolExecutor(READERS) as pool:
@@ -218,7 +291,7 @@ class Transcriber:
                 place, name, future = coming.popleft()
                 one = None
                 with _refusing(refuse):
-                    one = _Named(place, name, *future.result())
+                    one = _Read(place, name, *future.result())
                 if one is not None:
                     longest = max(0.95 * longest, len(one.signal.values), 1)
                     yield one
@@ -230,9 +303,12 @@ class Transcriber:
         return self.modality.read(source, self.signal_config), labels
 
     def _in_batches(
-        self, named: Sequence[_Named], batch_budget: float | None
-    ) -> Iterator[tuple[list[int], Array, np.ndarray]]:
-        """Yield batches of signals of like length: indices, log-probabilities (B, S, C) and lengths (B,)."""
+        self,
+        named: Sequence[_Read],
+        batch_budget: float | None,
+        compute: Callable[[Sequence[np.ndarray]], Any],
+    ) -> Iterator[tuple[list[int], Any]]:
+        """Yield batches of signals of like length: indices, and what `compute` gives of them."""
         steps = np.array([len(one.signal.values) for one in named], dtype=np.float64)
         waiting = iter(plan_batches(steps, self._budget(batch_budget)))
         running = deque[Any]()
@@ -241,11 +317,11 @@ class Transcriber:
                 # one more than run, so that none waits while what is done is decoded
                 for batch in islice(waiting, self.workers + 1 - len(running)):
                     signals = [named[index].signal.values for index in batch]
-                    running.append((batch.tolist(), pool.submit(self.batch_log_probs, signals)))
+                    running.append((batch.tolist(), pool.submit(compute, signals)))
                 if not running:
                     return
                 indices, future = running.popleft()
-                yield indices, *future.result()
+                yield indices, future.result()
 
     def _aligned(self, log_probs: np.ndarray, labels: list[int], signal: Signal, source: str) -> Transcript:
         try:
@@ -270,12 +346,28 @@ class Transcriber:
 
     def _placed(self, hits: Sequence[Hit], steps: int, signal: Signal) -> list[Character]:
         """Return the characters of `hits` where they are in `signal`, which has so many steps."""
-        text = self.alphabet.decode(hit.label for hit in hits)
-        edges = widen(hits, [character.isspace() for character in text], steps).tolist()
+        texts = [self.alphabet.decode([hit.label]) for hit in hits]
+        if isinstance(self.alphabet, Names):
+            return self._named(hits, texts, signal)
+        edges = widen(hits, [character.isspace() for character in texts], steps).tolist()
         return [
             Character(character, self._position(start, signal), self._position(end, signal), hit.confidence)
-            for character, (start, end), hit in zip(text, edges, hits, strict=True)
+            for character, (start, end), hit in zip(texts, edges, hits, strict=True)
         ]
+
+    def _named(self, hits: Sequence[Hit], names: Sequence[str], signal: Signal) -> list[Character]:
+        """Return names where their steps are, or one that is all of `signal`, with what separates them."""
+        if self.task == "classify":
+            whole = len(signal.values) * signal.unit_per_step
+            return [Character(names[0], 0.0, whole, hits[0].confidence)]
+        found: list[Character] = []
+        separator = self.alphabet.separator if isinstance(self.alphabet, Names) else None
+        for hit, name in zip(hits, names, strict=True):
+            start, end = self._position(hit.start, signal), self._position(hit.end, signal)
+            if found and separator:
+                found.append(Character(separator, found[-1].end, start, 1.0))
+            found.append(Character(name, start, end, hit.confidence))
+        return found
 
     def transcript(
         self, hypotheses: Sequence[Hypothesis], steps: int, signal: Signal, source: str = ""
@@ -300,7 +392,7 @@ class Transcriber:
 
     def _collapsed(self, hits: Sequence[Hit]) -> list[Hit]:
         """Return `hits` with one space between words and none at the ends, if the texts it learnt were so."""
-        if self.alphabet.whitespace != "collapse":
+        if isinstance(self.alphabet, Names) or self.alphabet.whitespace != "collapse":
             return list(hits)
         kept: list[Hit] = []
         spaces = {label for label, symbol in enumerate(self.alphabet.symbols, 1) if symbol.isspace()}

@@ -150,6 +150,11 @@ def to_txt(transcript: Transcript) -> str:
     return f"{transcript.text}\n"
 
 
+def to_label(transcript: Transcript) -> str:
+    """Return the label of a whole signal and its probability, with a tab between."""
+    return f"{transcript.text}\t{transcript.confidence:.4f}\n"
+
+
 def to_json(transcript: Transcript) -> str:
     """Return one line of JSON with all there is."""
     return json.dumps(transcript.to_dict(), ensure_ascii=False, allow_nan=False) + "\n"

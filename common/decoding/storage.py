@@ -6,15 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from common.alphabet import Alphabet
+from common.alphabet import Alphabet, Names
 from common.decoding.decoder import Decoder, DecodingConfig
+from common.decoding.labelled import LabelDecoder
 from common.decoding.ngram import NGram
 
 MODEL, LEXICON = "language_model.", "lexicon"
 """how the names of these tensors begin: language_model.0.log_prob ..."""
 
 
-def decoder_tensors(decoder: Decoder) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+def decoder_tensors(decoder: Decoder | LabelDecoder) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Return what the header of a model file keeps of a decoder, and its tensors; hot words are not kept."""
     tensors = {
         f"{MODEL}{number}.{name}": array
@@ -27,14 +28,18 @@ def decoder_tensors(decoder: Decoder) -> tuple[dict[str, Any], dict[str, np.ndar
 
 
 def decoder_from(
-    alphabet: Alphabet, settings: Mapping[str, Any] | None, tensors: Mapping[str, np.ndarray]
-) -> tuple[Decoder, dict[str, np.ndarray]]:
+    alphabet: Alphabet | Names,
+    settings: Mapping[str, Any] | None,
+    tensors: Mapping[str, np.ndarray],
+    task: str = "ctc",
+) -> tuple[Decoder | LabelDecoder, dict[str, np.ndarray]]:
     """Return the decoder that a model file keeps, and the tensors that are none of its own.
 
     Args:
         alphabet: of the model.
         settings: of the header; None for a file that was written before there were any.
         tensors: all of the file.
+        task: of the model.
 
     Raises:
         ValueError: an unknown setting, or damaged arrays.
@@ -54,5 +59,7 @@ def decoder_from(
             words = array.tobytes().decode().split("\n")
         else:
             weights[name] = array
+    if isinstance(alphabet, Names):
+        return LabelDecoder(alphabet, whole=task == "classify"), weights
     kept = [NGram.from_arrays(models[number]) for number in sorted(models)]
     return Decoder(alphabet, DecodingConfig(**settings), kept, words, quiet=True), weights

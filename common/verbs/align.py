@@ -13,6 +13,7 @@ from common.loading import Device, load_recognizer
 from common.modality import Modality
 from common.plain_text import read_lines
 from common.preparation import load_examples, report_problems, untranscribed
+from common.transcript import FORMATS
 from common.verbs.files import ItemsFailedError, check_output, name_failure, write_transcript
 from common.verbs.options import budget, check_budget, flat
 
@@ -62,7 +63,8 @@ def run(modality: Modality, arguments: Any) -> None:
     def refuse(sentence: str) -> None:
         name_failure(modality, failures, sentence)
 
-    formats = ALL_FORMATS if arguments.format == "all" else (arguments.format,)
+    names = ALL_FORMATS if arguments.format == "all" else (arguments.format,)
+    formats = {name: FORMATS[name] for name in names}
     hidden = None if arguments.output_dir else True  # None: shown on a terminal
     transcripts: Iterator[Any] = recognizer.align(sources, texts, arguments.batch_budget, refuse=refuse)
     written: set[Path] = set()

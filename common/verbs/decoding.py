@@ -8,6 +8,7 @@ import tyro
 from tyro.conf import UseAppendAction
 
 from common.decoding.decoder import Decoder, DecodingConfig
+from common.decoding.labelled import LabelDecoder
 from common.decoding.lexicon import read_words
 from common.decoding.ngram import NGram
 
@@ -43,7 +44,7 @@ class DecodingFlags:
     """Added for each letter of a hot word."""
 
 
-def build_decoder(stored: Decoder, flags: DecodingFlags) -> Decoder:
+def build_decoder(stored: Decoder | LabelDecoder, flags: DecodingFlags) -> Decoder | LabelDecoder:
     """Return the decoder of a model file, changed by what flags say.
 
     Raises:
@@ -58,6 +59,9 @@ def build_decoder(stored: Decoder, flags: DecodingFlags) -> Decoder:
     ]
     if not given and not material:
         return stored
+    if isinstance(stored, LabelDecoder):
+        useless = material + [_flag(name) for name in given]
+        raise ValueError(f"{', '.join(useless)}: of no use to a model that gives labels, not texts")
     if material and "decoder" not in given:
         given["decoder"] = "beam"
     config = replace(stored.config, **given)

@@ -2,19 +2,21 @@
 
 import json
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 from tqdm import tqdm
 from tyro.conf import Positional
 
-from common.decoding.arrays import Array, to_numpy
+from common.alphabet import Names
+from common.decoding.arrays import to_numpy
+from common.frames import FrameTargets
 from common.loading import Device, load_recognizer
 from common.manifest import Example
-from common.metrics import ErrorRate
+from common.metrics import Confusion, ErrorRate
 from common.modality import Modality
 from common.preparation import load_examples, report_problems, report_unknown, untranscribed
 from common.transcriber import Transcriber
@@ -67,21 +69,28 @@ def run(modality: Modality, arguments: Any) -> None:
     found, problems = load_examples(modality, arguments.data, arguments.corpus)
     examples, textless = untranscribed(found, modality.item)
     problems += textless
-    report_unknown(examples, recognizer.alphabet, arguments.data)
     unread: list[str] = []
-    batches = _batches(recognizer, examples, arguments.batch_budget, unread)
-    if arguments.tune is None:
-        rate = _measure(recognizer, examples, batches)
-    else:
-        rate = _tune(recognizer, examples, batches, arguments)
-    report_problems(problems)
-    problems += unread
-    if not rate.count:
-        raise ItemsFailedError(f"none of {len(problems)} {modality.item}s could be evaluated")
-    _print_rate(rate, modality.item)
     facts: dict[str, Any] = {"model": str(arguments.model), "data": arguments.data}
     if recognizer.parameter_count is not None:
         facts["parameters"] = recognizer.parameter_count
+    rate: ErrorRate | Confusion
+    if isinstance(recognizer.alphabet, Names):
+        _check_labels(arguments)
+        report_unknown(examples if recognizer.task == "classify" else [], recognizer.alphabet, arguments.data)
+        count = _confusion if recognizer.task == "classify" else _step_confusion
+        done, rate = count(recognizer, examples, arguments.batch_budget, unread)
+    else:
+        report_unknown(examples, recognizer.alphabet, arguments.data)
+        rate = (_measure if arguments.tune is None else _tune)(recognizer, examples, arguments, unread)
+        done = rate.count
+    report_problems(problems)
+    problems += unread
+    if not done:
+        raise ItemsFailedError(f"none of {len(problems)} {modality.item}s could be evaluated")
+    if isinstance(rate, Confusion):
+        _print_confusion(rate, done, modality.item)
+    else:
+        _print_rate(rate, modality.item)
     if arguments.json:
         figures = {**facts, **rate.to_dict(), "refused": problems}
         with writing(arguments.json):
@@ -89,19 +98,34 @@ def run(modality: Modality, arguments: Any) -> None:
                 json.dumps(figures, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
             )
     if arguments.report:
-        from common.report import write_report
-
-        config = recognizer.signal_config
-
-        def render(source: str) -> Any:
-            return modality.render(modality.read(source, config).values, config)
-
-        with writing(arguments.report):
-            shown = {name: f"{fact:,}" if isinstance(fact, int) else fact for name, fact in facts.items()}
-            write_report(arguments.report, f"{modality.name}: {arguments.data}", rate, render, shown)
+        assert isinstance(rate, ErrorRate), "labels have no report"
+        _report(modality, recognizer, arguments, rate, facts)
     if problems:
-        total = rate.count + len(problems)
+        total = done + len(problems)
         raise ItemsFailedError(f"{len(problems)} of {total} {modality.item}s could not be evaluated")
+
+
+def _report(
+    modality: Modality, recognizer: Transcriber, arguments: Any, rate: ErrorRate, facts: dict[str, Any]
+) -> None:
+    """Write the page that shows each example."""
+    from common.report import write_report
+
+    config = recognizer.signal_config
+
+    def render(source: str) -> Any:
+        return modality.render(modality.read(source, config).values, config)
+
+    with writing(arguments.report):
+        shown = {name: f"{fact:,}" if isinstance(fact, int) else fact for name, fact in facts.items()}
+        write_report(arguments.report, f"{modality.name}: {arguments.data}", rate, render, shown)
+
+
+def _check_labels(arguments: Any) -> None:
+    """Raise ValueError for what labels do not have."""
+    for name in ("tune", "report"):
+        if getattr(arguments, name) is not None:
+            raise ValueError(f"--{name}: is for models that write texts; this one gives labels")
 
 
 def _check(arguments: Any) -> None:
@@ -114,10 +138,13 @@ def _check(arguments: Any) -> None:
         make_place(path)
 
 
-def _batches(
-    recognizer: Transcriber, examples: Sequence[Example], batch_budget: float | None, refused: list[str]
-) -> Iterator[tuple[list[int], Array, np.ndarray]]:
-    """Yield indices, log-probabilities (B, S, C) and lengths (B,) of what can be read of `examples`."""
+def _shown(
+    of: Callable[..., Iterator[Any]],
+    examples: Sequence[Example],
+    batch_budget: float | None,
+    refused: list[str],
+) -> Iterator[Any]:
+    """Yield what a recognizer finds of examples, with progress; what cannot be read is `refused`."""
 
     def refuse(sentence: str) -> None:
         refused.append(sentence)
@@ -125,28 +152,31 @@ def _batches(
 
     sources = [example.source for example in examples]
     with tqdm(total=len(examples), unit="example", disable=None) as bar:
-        for indices, log_probs, lengths in recognizer.log_probs_of(sources, batch_budget, refuse=refuse):
-            yield indices, log_probs, lengths
-            bar.update(len(indices))
+        for found in of(sources, batch_budget, refuse=refuse):
+            yield found
+            bar.update(len(found[0]) if isinstance(found[0], list) else 1)
 
 
-def _measure(recognizer: Transcriber, examples: Sequence[Example], batches: Iterable[Any]) -> ErrorRate:
+def _measure(
+    recognizer: Transcriber, examples: Sequence[Example], arguments: Any, refused: list[str]
+) -> ErrorRate:
     """Return the error rate of the texts, in the order of the examples."""
     texts: dict[int, str] = {}
-    for indices, log_probs, lengths in batches:
-        texts.update(zip(indices, recognizer.decoder.texts(log_probs, lengths), strict=True))
+    for indices, found in _shown(recognizer.texts_of, examples, arguments.batch_budget, refused):
+        texts.update(zip(indices, found, strict=True))
     rate = ErrorRate(recognizer.alphabet.normalise)
     for index in sorted(texts):
         rate.add(examples[index].text or "", texts[index], examples[index].source)
     return rate
 
 
-def _tune(recognizer: Any, examples: Sequence[Example], batches: Iterable[Any], arguments: Any) -> ErrorRate:
+def _tune(recognizer: Any, examples: Sequence[Example], arguments: Any, refused: list[str]) -> ErrorRate:
     """Return the error rate of the tuned decoder on the examples that it was not tuned on."""
     from common.verbs.tuning import save_tuned, tuned
 
     known = {}
-    for indices, log_probs, lengths in batches:
+    computed = _shown(recognizer.log_probs_of, examples, arguments.batch_budget, refused)
+    for indices, log_probs, lengths in computed:
         for index, one, length in zip(indices, to_numpy(log_probs), lengths, strict=True):
             known[index] = (one[:length], examples[index])
     decoder, rate = tuned(
@@ -156,6 +186,49 @@ def _tune(recognizer: Any, examples: Sequence[Example], batches: Iterable[Any], 
         with writing(arguments.save_tuned):
             save_tuned(recognizer, decoder, arguments.save_tuned)
     return rate
+
+
+def _confusion(
+    recognizer: Transcriber, examples: Sequence[Example], batch_budget: float | None, refused: list[str]
+) -> tuple[int, Confusion]:
+    """Return how many examples were labelled, and with what."""
+    confusion, done = Confusion(), 0
+    for indices, labels in _shown(recognizer.texts_of, examples, batch_budget, refused):
+        for index, label in zip(indices, labels, strict=True):
+            confusion.add(recognizer.alphabet.normalise(examples[index].text or ""), label)
+            done += 1
+    return done, confusion
+
+
+def _step_confusion(
+    recognizer: Transcriber, examples: Sequence[Example], batch_budget: float | None, refused: list[str]
+) -> tuple[int, Confusion]:
+    """Return how many examples had their steps labelled, and those with what."""
+    assert isinstance(recognizer.alphabet, Names), "labels of steps are names"
+    names = ("", *recognizer.alphabet.symbols)
+    level = recognizer.frame_labels
+    targets = FrameTargets(recognizer.alphabet, level, recognizer.stride, recognizer.offset)
+    confusion, done = Confusion(), 0
+    for index, labels, unit_per_step in _shown(recognizer.step_labels_of, examples, batch_budget, refused):
+        try:
+            wanted = targets(examples[index], unit_per_step, len(labels))
+        except ValueError as error:
+            refused.append(str(error))
+            log.warning("left out: %s", error)
+            continue
+        for pair, count in Counter(zip(wanted, labels.tolist(), strict=True)).items():
+            confusion.add(names[pair[0]], names[pair[1]], count)
+        done += 1
+    return done, confusion
+
+
+def _print_confusion(confusion: Confusion, done: int, item: str) -> None:
+    low, high = confusion.interval()
+    print(f"accuracy {100 * confusion.accuracy:.2f} %  (95 % interval {100 * low:.2f} to {100 * high:.2f})")
+    print(
+        f"{done} {item}s, {confusion.total} labels, {round(confusion.total * (1 - confusion.accuracy))} wrong"
+    )
+    print(confusion.table())
 
 
 def _print_rate(rate: ErrorRate, item: str) -> None:

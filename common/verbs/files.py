@@ -1,12 +1,12 @@
 """Files that verbs write, and the error for what they could not do."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from common.modality import Modality
-from common.transcript import FORMATS, Transcript, stem
+from common.transcript import Transcript, stem
 
 
 class ItemsFailedError(Exception):
@@ -54,11 +54,14 @@ def check_output(format: str, output_dir: Path | None) -> None:
 
 
 def write_transcript(
-    transcript: Transcript, formats: Sequence[str], output_dir: Path | None, written: set[Path]
+    transcript: Transcript,
+    formats: Mapping[str, Callable[[Transcript], str]],
+    output_dir: Path | None,
+    written: set[Path],
 ) -> None:
     """Write a transcript to standard output, or to files that no other input of this call has `written`."""
-    for name in formats:
-        text = FORMATS[name](transcript)
+    for name, write in formats.items():
+        text = write(transcript)
         if output_dir is None:
             with writing("standard output"):
                 sys.stdout.write(text)

@@ -14,7 +14,7 @@ from common.verbs.options import flat
 def arguments(modality: Modality) -> type:
     """Return the dataclass whose fields are the flags."""
     from common.optimisation import TrainingConfig
-    from common.recognizer import EncoderConfig
+    from common.recognizer import EncoderConfig, HeadConfig
 
     parts = modality.training()
 
@@ -36,6 +36,7 @@ def arguments(modality: Modality) -> type:
         """Form the texts are brought to, here and in every later comparison."""
         training: flat(TrainingConfig) = field(default_factory=TrainingConfig)  # type: ignore[valid-type]
         encoder: flat(EncoderConfig) = field(default_factory=EncoderConfig)  # type: ignore[valid-type]
+        head: flat(HeadConfig) = field(default_factory=HeadConfig)  # type: ignore[valid-type]
         front_end: flat(parts.front_end_config) = field(  # type: ignore[valid-type,name-defined]
             default_factory=parts.front_end_config
         )

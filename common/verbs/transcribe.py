@@ -13,7 +13,7 @@ from tyro.conf import Positional
 
 from common.loading import Device, load_recognizer
 from common.modality import Modality
-from common.transcript import FORMATS
+from common.transcript import FORMATS, to_label
 from common.verbs.decoding import DecodingFlags, build_decoder
 from common.verbs.files import ItemsFailedError, check_output, name_failure, write_transcript
 from common.verbs.options import budget, check_budget, flat
@@ -33,8 +33,8 @@ def arguments(modality: Modality) -> type:
         model: Annotated[Path | None, BUNDLED] = None
         """Model file, .onnx (runs without torch) or .safetensors."""
         format: Annotated[Literal["txt", "json", "tsv", "ctm", "all"], tyro.conf.arg(aliases=["-f"])] = "txt"
-        """txt: the text; json: words and characters with positions and confidences; tsv: a word a row;
-        ctm: NIST's rows of words, with source, start and duration."""
+        """txt: the text, or a label and its probability; json: words and characters with positions and
+        confidences; tsv: a word a row; ctm: NIST's rows of words, with source, start and duration."""
         output_dir: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
         """Write STEM.FORMAT there, one file for each input, instead of to standard output."""
         alternatives: int = 0
@@ -54,7 +54,8 @@ def run(modality: Modality, arguments: Any) -> None:
     _check_transcribe(arguments)
     recognizer = load_recognizer(modality, arguments.model, arguments.device, arguments.threads)
     recognizer.decoder = build_decoder(recognizer.decoder, arguments.decoding)
-    if arguments.alternatives and recognizer.decoder.config.decoder == "greedy":
+    labelled = recognizer.task == "classify"
+    if arguments.alternatives and recognizer.decoder.config.decoder == "greedy" and not labelled:
         raise ValueError("--alternatives: greedy decoding finds one reading; say --decoder beam")
     failures: list[str] = []
     written: set[Path] = set()
@@ -63,7 +64,9 @@ def run(modality: Modality, arguments: Any) -> None:
     def refuse(sentence: str) -> None:
         name_failure(modality, failures, sentence)
 
-    formats = tuple(FORMATS) if arguments.format == "all" else (arguments.format,)
+    formats = dict(FORMATS, txt=to_label) if labelled else FORMATS
+    if arguments.format != "all":
+        formats = {arguments.format: formats[arguments.format]}
     transcripts = recognizer.transcribe(
         _sources(modality, arguments.files, refuse),
         arguments.batch_budget,

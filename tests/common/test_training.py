@@ -14,7 +14,7 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
-from common import training
+from common import heads
 from common.cli import main
 from common.optimisation import TrainingConfig, learning_rate
 from ocr.modality import OCR
@@ -106,13 +106,13 @@ def test_two_processes_have_the_loss_curve_of_one(lines: Path, tmp_path: Path) -
 def test_a_loss_that_is_not_finite_names_the_batch_and_leaves_the_weights_alone(
     lines: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    honest, calls = training.ctc_losses, []
+    honest, calls = heads.ctc_losses, []
 
     def poisoned(*arguments: torch.Tensor) -> torch.Tensor:
         calls.append(1)
         return honest(*arguments) * (float("nan") if len(calls) == 2 else 1.0)
 
-    monkeypatch.setattr(training, "ctc_losses", poisoned)
+    monkeypatch.setattr(heads, "ctc_losses", poisoned)
     main_arguments = ["train", str(lines), str(lines), "--run", str(tmp_path / "run"), *TINY, *SCHEDULE]
     main(OCR, [*main_arguments, "--epochs", "2", "--device", "cpu"])
     row = next(csv.DictReader((tmp_path / "run" / "log.csv").open(encoding="utf-8")))
