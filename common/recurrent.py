@@ -8,6 +8,8 @@
 Each sequence is reversed within its own length, so padding never reaches the backward cell.
 """
 
+import math
+from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 import torch
@@ -15,6 +17,9 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 Cell = Literal["lstm", "gru", "rnn_tanh", "rnn_relu"]
+Initialisation = Literal["uniform", "xavier", "orthogonal", "identity"]
+GATES = {"lstm": 4, "gru": 3, "rnn_tanh": 1, "rnn_relu": 1}
+"""Matrices that torch stacks in one: of the LSTM i, f, g, o, of the GRU r, z, n."""
 
 
 class State(NamedTuple):
@@ -62,9 +67,17 @@ class RecurrentEncoder(nn.Module):
         dropout: share of units silenced between layers while training.
         residual: each layer reads its input through layer normalisation and adds to it (pre-norm); the first
             layer's input is projected to E where D differs.
+        initialisation: of each gate's matrices, U for the input and W for the recurrence:
+            "uniform": both and the biases within 1 / sqrt(H), as torch has it.
+            "xavier": both within sqrt(6 / (rows + columns)), biases 0 (Glorot and Bengio 2010).
+            "orthogonal": W a random orthogonal matrix, U and biases as for xavier (Saxe et al. 2014).
+            "identity": W = 1, U and biases as for xavier; for rnn_relu (Le, Jaitly and Hinton 2015).
+        forget_bias: what the biases of the LSTM's forget gate first sum up to: at 1 or more memory and
+            gradients last (Gers et al. 2000, Jozefowicz et al. 2015). None: as `initialisation` has them.
 
     Raises:
-        ValueError: an unknown cell, no layers, a size below 1, or dropout outside [0, 1).
+        ValueError: an unknown cell or initialisation, no layers, a size below 1, dropout outside [0, 1),
+            identity for another cell than rnn_relu, or a forget_bias for another than the LSTM.
     """
 
     def __init__(
@@ -76,10 +89,11 @@ class RecurrentEncoder(nn.Module):
         bidirectional: bool = True,
         dropout: float = 0.0,
         residual: bool = False,
+        initialisation: Initialisation = "uniform",
+        forget_bias: float | None = None,
     ) -> None:
         super().__init__()
-        if cell not in ("lstm", "gru", "rnn_tanh", "rnn_relu"):
-            raise ValueError(f"cell is {cell!r}; it must be lstm, gru, rnn_tanh or rnn_relu")
+        _check_cell(cell, initialisation, forget_bias)
         if min(input_size, hidden_size, layers) < 1 or not 0 <= dropout < 1:
             raise ValueError(
                 f"input_size {input_size}, hidden_size {hidden_size}, layers {layers} must be 1 or more"
@@ -100,6 +114,8 @@ class RecurrentEncoder(nn.Module):
             nn.ModuleList([_layer(cell, size, hidden_size) for size in sizes]) if bidirectional else None
         )
         self.dropout = nn.Dropout(dropout)
+        for layer in [*self.forwards, *(self.backwards or [])]:
+            _initialise(layer, cell, initialisation, forget_bias)
 
     def forward(
         self, features: Tensor, lengths: Tensor, state: State | None = None, keep_state: bool = False
@@ -166,7 +182,50 @@ class RecurrentEncoder(nn.Module):
         return encoded, State(*last) if self.cell == "lstm" else State(last)
 
 
-def _layer(cell: Cell, input_size: int, hidden_size: int) -> nn.Module:
+def _check_cell(cell: Cell, initialisation: Initialisation, forget_bias: float | None) -> None:
+    if cell not in GATES:
+        raise ValueError(f"cell is {cell!r}; it must be lstm, gru, rnn_tanh or rnn_relu")
+    if initialisation not in ("uniform", "xavier", "orthogonal", "identity"):
+        raise ValueError(
+            f"initialisation is {initialisation!r}; it must be uniform, xavier, orthogonal or identity"
+        )
+    if initialisation == "identity" and cell != "rnn_relu":
+        raise ValueError(
+            f"initialisation is identity with cell {cell}; it is for rnn_relu, take orthogonal for the others"
+        )
+    if forget_bias is not None and cell != "lstm":
+        raise ValueError(
+            f"forget_bias is {forget_bias} with cell {cell}, which has no forget gate; leave it out,"
+            " or take cell lstm"
+        )
+    if forget_bias is not None and not math.isfinite(forget_bias):
+        raise ValueError(f"forget_bias is {forget_bias}; a finite number is wanted, such as 1")
+
+
+@torch.no_grad()
+def _initialise(
+    layer: nn.RNNBase, cell: Cell, initialisation: Initialisation, forget_bias: float | None
+) -> None:
+    """Give one layer, as torch made it, its first weights; "uniform" draws nothing anew."""
+    U, W, b, d = layer.parameters()
+    if initialisation != "uniform":
+        for matrix in U.chunk(GATES[cell]):  # (H, D)
+            nn.init.xavier_uniform_(matrix)
+        fill: Callable[[Tensor], Tensor] = {
+            "xavier": nn.init.xavier_uniform_,
+            "orthogonal": nn.init.orthogonal_,
+            "identity": nn.init.eye_,
+        }[initialisation]
+        for matrix in W.chunk(GATES[cell]):  # (H, H)
+            fill(matrix)
+        b.zero_()
+        d.zero_()
+    if forget_bias is not None:
+        b.chunk(4)[1].fill_(forget_bias)  # i, f, g, o
+        d.chunk(4)[1].zero_()
+
+
+def _layer(cell: Cell, input_size: int, hidden_size: int) -> nn.RNNBase:
     if cell == "lstm":
         return nn.LSTM(input_size, hidden_size, batch_first=True)
     if cell == "gru":

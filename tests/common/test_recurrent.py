@@ -316,6 +316,95 @@ def test_dropout_stands_between_layers_and_in_training_only():
     assert torch.equal(deep.eval()(features_of(), lengths)[0], deep(features_of(), lengths)[0])
 
 
+# --- first weights
+
+
+def gates_of(encoder: RecurrentEncoder, name: str) -> list[Tensor]:
+    """Return the parameter `name`, such as "weight_hh", of every layer and direction, gate by gate."""
+    layers, count = [*encoder.forwards, *(encoder.backwards or [])], len(GATES[encoder.cell])
+    return [matrix for layer in layers for matrix in getattr(layer, f"{name}_l0").chunk(count)]
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_first_weights_are_those_of_torch_unless_told_otherwise(cell):
+    encoder = encoder_of(cell, layers=2)
+    kind = {"lstm": nn.LSTM, "gru": nn.GRU}.get(cell, nn.RNN)
+    torch.manual_seed(0)
+    drawn = [kind(size, H).double() for size in (D, 2 * H, D, 2 * H)]  # all forwards, then all backwards
+    next_draw = torch.rand(1)
+    for layer, expected in zip([*encoder.forwards, *encoder.backwards], drawn, strict=True):
+        assert layer.state_dict().keys() == expected.state_dict().keys()
+        assert all(
+            torch.equal(value, layer.state_dict()[name]) for name, value in expected.state_dict().items()
+        )
+    torch.manual_seed(0)
+    RecurrentEncoder(D, H, layers=2, cell=cell)
+    assert torch.equal(torch.rand(1), next_draw)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_orthogonal_recurrent_matrices_are_orthogonal_gate_by_gate(cell):
+    matrices = gates_of(encoder_of(cell, initialisation="orthogonal"), "weight_hh")
+    assert len(matrices) == 4 * len(GATES[cell])
+    for matrix in matrices:
+        torch.testing.assert_close(matrix @ matrix.T, torch.eye(H, dtype=torch.float64), rtol=0, atol=1e-6)
+    for one, other in pairwise(matrices):
+        assert not torch.allclose(one, other, atol=0.1)
+
+
+@pytest.mark.parametrize("initialisation", ["xavier", "orthogonal"])
+@pytest.mark.parametrize("cell", CELLS)
+def test_glorot_matrices_fill_their_bounds_gate_by_gate(cell, initialisation):
+    torch.manual_seed(0)
+    encoder = RecurrentEncoder(30, 50, layers=1, cell=cell, initialisation=initialisation)
+    names = {"weight_ih": 30, "weight_hh": 50} if initialisation == "xavier" else {"weight_ih": 30}
+    for name, columns in names.items():
+        bound = (6 / (50 + columns)) ** 0.5
+        for matrix in gates_of(encoder, name):
+            assert matrix.shape == (50, columns)
+            assert 0.98 * bound < matrix.abs().max() <= bound
+            assert matrix.var().item() == pytest.approx(bound**2 / 3, rel=0.1)  # of a uniform distribution
+    assert not any(bias.any() for bias in gates_of(encoder, "bias_ih") + gates_of(encoder, "bias_hh"))
+
+
+def test_an_identity_recurrence_sums_up_what_is_not_negative():
+    encoder = encoder_of("rnn_relu", layers=1, bidirectional=False, initialisation="identity")
+    with torch.no_grad():
+        encoder.forwards[0].weight_ih_l0.abs_()
+    encoded, _, _ = encoder(features_of().abs(), torch.full((B,), S))
+    expected = (features_of().abs() @ encoder.forwards[0].weight_ih_l0.T).cumsum(1)
+    torch.testing.assert_close(encoded, expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("initialisation", ["uniform", "xavier", "orthogonal"])
+@pytest.mark.parametrize("forget_bias", [0.0, 1.0, 4.5])
+def test_both_biases_of_the_forget_gate_sum_up_to_the_forget_bias(forget_bias, initialisation):
+    plain = encoder_of("lstm", initialisation=initialisation)
+    biased = encoder_of("lstm", initialisation=initialisation, forget_bias=forget_bias)
+    pairs = zip(
+        gates_of(biased, "bias_ih"), gates_of(biased, "bias_hh"), gates_of(plain, "bias_ih"), strict=True
+    )
+    for place, (b, d, unchanged) in enumerate(pairs):
+        if GATES["lstm"][place % 4] == "f":
+            assert (b + d).tolist() == [forget_bias] * H
+        else:
+            assert torch.equal(b, unchanged)
+    for one, other in zip(gates_of(biased, "weight_hh"), gates_of(plain, "weight_hh"), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_a_large_forget_bias_keeps_the_memory():
+    """With f = 1, i = 0 and o = 1, h stays tanh(c) whatever is read."""
+    encoder = encoder_of("lstm", layers=1, bidirectional=False, forget_bias=50.0)
+    with torch.no_grad():
+        i, _, _, o = encoder.forwards[0].bias_ih_l0.chunk(4)
+        i.fill_(-50.0)
+        o.fill_(50.0)
+    memory = torch.linspace(-1, 1, B * H, dtype=torch.float64).reshape(1, B, H)
+    encoded, _, _ = encoder(features_of(), torch.full((B,), S), State(torch.zeros_like(memory), memory))
+    torch.testing.assert_close(encoded, torch.tanh(memory[0])[:, None].expand(B, S, H), rtol=0, atol=1e-12)
+
+
 # --- what is refused
 
 
@@ -328,6 +417,14 @@ def test_dropout_stands_between_layers_and_in_training_only():
         ({"input_size": 0}, "input_size 0"),
         ({"dropout": 1.0}, "dropout 1.0"),
         ({"dropout": -0.1}, "dropout -0.1"),
+        ({"initialisation": "zeros"}, "'zeros'; it must be uniform, xavier, orthogonal or identity"),
+        ({"cell": "rnn_tanh", "initialisation": "identity"}, "rnn_tanh; it is for rnn_relu"),
+        (
+            {"cell": "gru", "forget_bias": 1.0},
+            "gru, which has no forget gate; leave it out, or take cell lstm",
+        ),
+        ({"cell": "rnn_relu", "forget_bias": 0.0}, "rnn_relu, which has no forget gate"),
+        ({"forget_bias": float("nan")}, "forget_bias is nan"),
     ],
 )
 def test_a_shape_that_cannot_be_is_refused_by_name(settings, named):
