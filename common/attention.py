@@ -22,6 +22,7 @@ from torch.nn import functional
 
 from common.alphabet import BLANK
 from common.attention_weights import Attention, Sources
+from common.recurrent import summary
 
 Arrangement = Literal["first", "every", "additive", "dot", "location"]
 
@@ -180,27 +181,19 @@ class AttentionDecoder(nn.Module):
     def _begin(self, encoded: Tensor, lengths: Tensor, steps: int = 0) -> DecoderState:
         """Return the first state; `steps`, if known, are those that follow one by one (`Product`)."""
         lengths = lengths.to(encoded.device)
-        summary = self._summarise(encoded, lengths)  # (B, E)
-        hidden, *memory = self.bridge(summary).tanh().chunk(2 if isinstance(self.cell, nn.LSTM) else 1, dim=1)
+        whole = summary(encoded, lengths, self.bidirectional)  # (B, E)
+        hidden, *memory = self.bridge(whole).tanh().chunk(2 if isinstance(self.cell, nn.LSTM) else 1, dim=1)
         state = DecoderState(None, hidden, memory[0] if memory else None)
         if self.arrangement == "every":
-            state = state._replace(context=summary)
+            state = state._replace(context=whole)
         if self.attention is None:
             return state
         absent = torch.arange(encoded.shape[1], device=encoded.device) >= lengths.unsqueeze(1)  # (B, S)
         sources = self.attention.prepare(encoded, absent, steps)
-        nothing = summary.new_zeros(absent.shape)  # (B, S)
+        nothing = whole.new_zeros(absent.shape)  # (B, S)
         return state._replace(
-            sources=sources, context=torch.zeros_like(summary), weights=nothing, cumulated=nothing
+            sources=sources, context=torch.zeros_like(whole), weights=nothing, cumulated=nothing
         )
-
-    def _summarise(self, encoded: Tensor, lengths: Tensor) -> Tensor:
-        """Return the summary (B, E)."""
-        last = encoded[torch.arange(len(encoded), device=encoded.device), lengths - 1]  # (B, E)
-        if not self.bidirectional:
-            return last
-        half = encoded.shape[2] // 2
-        return torch.cat([last[:, :half], encoded[:, 0, half:]], dim=1)
 
     def _advance(self, state: DecoderState, embedded: Tensor) -> DecoderState:
         """Return the state after `embedded` labels (R, M)."""

@@ -59,7 +59,12 @@ def export_onnx(
 
     Raises:
         OSError: if it cannot be written.
+        ValueError: a model with an attention decoder, which ONNX cannot have here.
     """
+    if recognizer.task == "attention":
+        raise ValueError(
+            "a model of --task attention runs on torch alone; name the .safetensors to transcribe"
+        )
     model = _graph(recognizer)
     cell = recognizer.config.encoder.cell
     if int8:

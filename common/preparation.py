@@ -60,7 +60,7 @@ def untranscribed(examples: Sequence[Example], item: str) -> tuple[list[Example]
 
 
 def fitting(
-    examples: Sequence[Example], alphabet: Alphabet, front_end: Any, steps_per_length: float
+    examples: Sequence[Example], alphabet: Alphabet | Names, front_end: Any, steps_per_length: float
 ) -> tuple[list[Example], list[str]]:
     """Return the examples whose text fits into the steps of their length, and a sentence for each other.
 

@@ -66,7 +66,7 @@ def train(modality: Modality, arguments: Any) -> Trainer:
         modality, ModelConfig(arguments.signal, arguments.front_end, arguments.encoder, head), alphabet
     )
     front_end, per_length = recognizer.front_end, modality.steps_per_length(arguments.signal)
-    if isinstance(alphabet, Alphabet):
+    if head.task == "ctc" or (head.task == "attention" and head.ctc_weight):
         training, misfits = fitting(training, alphabet, front_end, per_length)
         problems += misfits
     report_problems(problems)

@@ -48,6 +48,10 @@ class DecodingConfig:
     """Subtracted for each word that is not in the lexicon; None: only its words are written."""
     hot_word_boost: float = 1.0
     """Added for each letter of a hot word."""
+    length_penalty: float = 0.0
+    """Attention: the higher, the less a text suffers for its length (Wu et al. 2016)."""
+    ctc_weight: float = 0.3
+    """Attention with a CTC head: the share of CTC in a text's score (Hori et al. 2017)."""
     temperature: float = 1.0
     """By which log-probabilities are divided for confidences; above 1 makes them lower."""
 
@@ -59,6 +63,11 @@ class DecodingConfig:
         for name, value in vars(self).items():
             if name != "decoder" and value is not None and not math.isfinite(value):
                 raise ValueError(f"{name} is {value:g}; give a finite number")
+        if self.length_penalty < 0 or not 0 <= self.ctc_weight <= 1:
+            raise ValueError(
+                f"length_penalty is {self.length_penalty:g} and ctc_weight {self.ctc_weight:g}; give 0 or"
+                " more, and a share from 0 to 1"
+            )
         if not self.temperature > 0:
             raise ValueError(f"temperature is {self.temperature:g}; give a number above 0")
 

@@ -65,7 +65,11 @@ def run(modality: Modality, arguments: Any) -> None:
     """Print the error rates of a model; raise ItemsFailedError if some examples could not be measured."""
     _check(arguments)
     recognizer = load_recognizer(modality, arguments.model, arguments.device, arguments.threads)
-    recognizer.decoder = build_decoder(recognizer.decoder, arguments.decoding)
+    recognizer.decoder = build_decoder(recognizer.decoder, arguments.decoding, recognizer.task)
+    if arguments.tune is not None and recognizer.task == "attention":
+        raise ValueError(
+            "--tune: is for models of --task ctc; try --beam-width, --ctc-weight, --length-penalty"
+        )
     found, problems = load_examples(modality, arguments.data, arguments.corpus)
     examples, textless = untranscribed(found, modality.item)
     problems += textless

@@ -53,7 +53,7 @@ def run(modality: Modality, arguments: Any) -> None:
     """Write the text of each file; raise ItemsFailedError if some could not be transcribed."""
     _check_transcribe(arguments)
     recognizer = load_recognizer(modality, arguments.model, arguments.device, arguments.threads)
-    recognizer.decoder = build_decoder(recognizer.decoder, arguments.decoding)
+    recognizer.decoder = build_decoder(recognizer.decoder, arguments.decoding, recognizer.task)
     labelled = recognizer.task == "classify"
     if arguments.alternatives and recognizer.decoder.config.decoder == "greedy" and not labelled:
         raise ValueError("--alternatives: greedy decoding finds one reading; say --decoder beam")
