@@ -150,8 +150,8 @@ def attention_search(
 
     At each step the `width` likeliest of all hypotheses one label longer live on, and what ends as one of the
     `width` likeliest continuations is kept. A sequence is done when `width` have ended and none that still
-    runs can beat one of them, or all have `longest` labels, after which only the end may follow. With width 1,
-    no length penalty and no CTC this is greedy.
+    runs can beat one of them, or all have `longest` labels, after which only the end may follow. With width
+    1, no length penalty and no CTC this is greedy.
 
     Args:
         decoder: in evaluation mode.
