@@ -22,6 +22,8 @@ def decoder_of(arrangement: str = "location", seed: int = 0, classes: int = C, s
     for parameter in decoder.parameters():  # far from even choices
         parameter.data.mul_(3.0)
     decoder.output.weight.data.mul_(scale)
+    if decoder.attention:
+        decoder.attention.query.weight.data.mul_(5.0)  # hypotheses look elsewhere
     return decoder
 
 
@@ -201,10 +203,9 @@ def test_the_search_stops_when_nothing_can_beat_what_has_ended():
 
 def test_the_length_penalty_lets_the_search_go_on_to_longer_texts():
     certain_after_all = [[0.5, 0.49, 0.01]] + 8 * [[0.001, 0.998, 0.001]] + [[0.998, 0.001, 0.001]]
-    for penalty, labels in [(0.0, []), (1.0, [1] * 9)]:
-        found = attention_search(
-            Script(certain_after_all), encoded_of(1).float(), LENGTHS[:1], 2, penalty, longest=20
-        )
+    for width, penalty, labels in [(1, 0.0, []), (2, 0.0, []), (1, 1.0, [1] * 9), (2, 1.0, [1] * 9)]:
+        script = Script(certain_after_all)
+        found = attention_search(script, encoded_of(1).float(), LENGTHS[:1], width, penalty, longest=20)
         assert found[0][0].labels == labels
 
 
@@ -295,8 +296,8 @@ def test_a_class_of_no_probability_at_all_leaves_no_nan():
         prefixes = scorer.begin()
         for label in text:
             prefixes = scorer.grow(prefixes, torch.zeros(1, 1, dtype=torch.int64), torch.tensor([[label]]))
-        whole = scorer.score(prefixes)[0, 0, 0].exp().item()
-        assert whole == pytest.approx(probabilities.get(text, 0.0))
+        whole = scorer.score(prefixes)[0, 0, 0].item()
+        assert whole == pytest.approx(np.log(probabilities[text]) if probabilities.get(text) else -np.inf)
 
 
 # --- errors
