@@ -8,10 +8,10 @@ from common.modality import Modality, Training
 
 
 def _training() -> Training:
-    from asr.augment import AugmentConfig, build_augment
+    from asr.augment import AugmentConfig, build_augment, evenly
     from asr.front_end import FrontEndConfig, SpectrogramFrontEnd
 
-    return Training(AugmentConfig, build_augment, FrontEndConfig, SpectrogramFrontEnd)
+    return Training(AugmentConfig, build_augment, FrontEndConfig, SpectrogramFrontEnd, evenly)
 
 
 def _bundled() -> Path:

@@ -99,12 +99,9 @@ class Examples(Dataset):
         """Return the labels of an example, augmented to so many signal steps."""
         if self.frames is None or self.steps is None:
             return self.alphabet.encode(example.text or "") if self.alphabet else []
-        if length != len(signal.values):
-            raise ValueError(
-                f"{example.source}: augmentation made {length} signal steps of {len(signal.values)}, so that"
-                " its labels would be misplaced; switch off what changes the length"
-            )
-        return self.frames(example, signal.unit_per_step, self.steps(max(length, self.shortest)))
+        # of augmentation only what stretches all of a signal alike may change its length here
+        unit_per_step = signal.unit_per_step * len(signal.values) / max(1, length)
+        return self.frames(example, unit_per_step, self.steps(max(length, self.shortest)))
 
     def _signal(self, index: int) -> Signal:
         if index in self._kept:

@@ -43,12 +43,15 @@ class Training(NamedTuple):
         from s x stride to (s + 1) x stride, plus `offset` if it has that. For export it has the shape of one
         signal step, (H,), as `step_shape` unless that is (), and, if not all of its own graph can be held by
         ONNX, `exportable()`, which returns an equal module of which it can.
+    evenly: `(augment_config) -> augment_config`: without the changes that move anything along the signal
+        otherwise than by stretching all of it alike, for targets that have places.
     """
 
     augment_config: type
     augment: Callable[[Any, Any], Callable[[np.ndarray, np.random.Generator], np.ndarray]]
     front_end_config: type
     front_end: Callable[[Any, Any], Any]
+    evenly: Callable[[Any], Any]
 
 
 @dataclass(frozen=True)

@@ -55,6 +55,8 @@ def run(modality: Modality, arguments: Any) -> None:
     recognizer = load_recognizer(modality, arguments.model, arguments.device, arguments.threads)
     recognizer.decoder = build_decoder(recognizer.decoder, arguments.decoding, recognizer.task)
     labelled = recognizer.task == "classify"
+    if arguments.alternatives and recognizer.task == "frames":
+        raise ValueError("--alternatives: a model of --task frames has one label for each step")
     if arguments.alternatives and recognizer.decoder.config.decoder == "greedy" and not labelled:
         raise ValueError("--alternatives: greedy decoding finds one reading; say --decoder beam")
     failures: list[str] = []
