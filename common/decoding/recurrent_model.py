@@ -71,6 +71,16 @@ class Described(NamedTuple):
     tensors: dict[str, np.ndarray]
 
 
+def is_recurrent(path: str | Path) -> bool:
+    """Return whether a file is one of safetensors, as recurrent models are, and not of n-grams."""
+    try:
+        with Path(path).open("rb") as file:
+            start = file.read(9)
+    except OSError:
+        return False  # what reads it says why
+    return start[8:9] == b"{"
+
+
 def read_language_model(path: str | Path) -> Described:
     """Return what a model file holds; ValueError if it is of another kind, or damaged."""
     header, tensors = read_model(path)
