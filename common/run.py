@@ -48,7 +48,7 @@ def train(modality: Modality, arguments: Any) -> Trainer:
     config = json.loads(json.dumps(dataclasses.asdict(arguments), default=str))
     run: Path = arguments.run
     _check_select(arguments)
-    _check_run(run, arguments.resume, config)
+    check_run(run, arguments.resume, config)
     fabric = build_fabric(arguments.training)
     if not fabric.is_global_zero:
         logging.getLogger().setLevel(logging.ERROR)
@@ -83,7 +83,7 @@ def train(modality: Modality, arguments: Any) -> Trainer:
     trainer = Trainer(fabric, recognizer, data, arguments.training, run, _show(modality, development))
     if fabric.is_global_zero:
         run.mkdir(parents=True, exist_ok=True)
-        _write_config(run, config)
+        write_config(run, config)
         (run / "refused.txt").write_text("".join(f"{sentence}\n" for sentence in problems), encoding="utf-8")
         _announce(trainer, training, development)
     if arguments.resume:
@@ -156,7 +156,7 @@ def _placed(examples: list[Example], head: HeadConfig) -> tuple[list[Example], l
     return placed, problems
 
 
-def _write_config(run: Path, config: dict[str, Any]) -> None:
+def write_config(run: Path, config: dict[str, Any]) -> None:
     """Keep the run's configuration in config.json."""
     (run / "config.json").write_text(
         json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
@@ -195,7 +195,7 @@ def _check_select(arguments: Any) -> None:
         raise ValueError(f"--select {select}: is a rate of texts; --task {task} has none, leave it out")
 
 
-def _check_run(run: Path, resume: bool, config: dict[str, Any]) -> None:
+def check_run(run: Path, resume: bool, config: dict[str, Any]) -> None:
     """Refuse to write over a run, and to resume one under other settings."""
     kept = run / "config.json"
     if run.exists() and not run.is_dir():
@@ -334,7 +334,7 @@ def _card(modality: Modality, training: list[Example], arguments: Any) -> dict[s
         "software": f"amanuensis {version('amanuensis')}",
         "torch": torch.__version__,
         "machine": platform.machine(),
-        "commit": _commit(),
+        "commit": commit(),
         "training_data": ["/".join(Path(path).parts[-2:]) for path in corpus_paths(arguments.train)],
         "training_data_hash": fingerprint(training),
         "examples": len(training),
@@ -345,7 +345,7 @@ def _card(modality: Modality, training: list[Example], arguments: Any) -> dict[s
     }
 
 
-def _commit() -> str:
+def commit() -> str:
     """Return the commit of the checkout this file is part of, or nothing outside one."""
     try:
         asked = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
