@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from io import BufferedIOBase
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -86,6 +87,6 @@ class Modality:
     training: Callable[[], Training]
     bundled: Callable[[], Path] | None = None
     """the file of the model that is used where none is named"""
-    stream: Callable[[BinaryIO, Any], Iterator[Signal]] | None = None
+    stream: Callable[[BufferedIOBase, Any], Iterator[Signal]] | None = None
     """`(source, signal_config)`: the pieces of a signal whose bytes are still coming; the ValueErrors of
     `read`, which may come behind good pieces; None for a modality whose signals are there at once"""
