@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from asr.corpora import CorpusConfig, read_corpus
-from asr.signal import SignalConfig, expand, measure, read, render, steps_per_length
+from asr.signal import SignalConfig, expand, measure, read, render, steps_per_length, stream
 from common.modality import Modality, Training
 
 
@@ -34,4 +34,5 @@ ASR = Modality(
     render=render,
     training=_training,
     bundled=_bundled,
+    stream=stream,
 )

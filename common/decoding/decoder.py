@@ -96,6 +96,7 @@ class Decoder:
 
     Attributes:
         Those arguments but the last.
+        search: the beam search they make.
 
     Raises:
         ValueError: what cannot work together, or with this alphabet.
@@ -116,7 +117,7 @@ class Decoder:
         symbols = ("", *alphabet.symbols)
         scorers = self._scorers(symbols) if self.config.decoder == "beam" else []
         fusion = Fusion(scorers, len(symbols)) if scorers else None
-        self._search = BeamSearch(self.config.beam_width, fusion=fusion)
+        self.search = BeamSearch(self.config.beam_width, fusion=fusion)
 
     def _scorers(self, symbols: Sequence[str]) -> list[Scorer]:
         config, scorers = self.config, list[Scorer]()
@@ -180,7 +181,7 @@ class Decoder:
             ]
         best = self._beams(log_probs, lengths, min(self.config.beam_width, max(count, WITNESSES)))
         return lambda temperature: [
-            _beam_hypotheses(best, row, log_probs[row], count, temperature) for row in range(len(lengths))
+            beam_hypotheses(best, row, log_probs[row], count, temperature) for row in range(len(lengths))
         ]
 
     def texts(self, log_probs: Array, lengths: np.ndarray) -> list[str]:
@@ -195,11 +196,11 @@ class Decoder:
         ]
 
     def _beams(self, log_probs: Array, lengths: np.ndarray, count: int) -> Hypotheses:
-        beam = self._search.start(log_probs)
+        beam = self.search.start(log_probs)
         for first in range(0, max(int(lengths.max(initial=0)), 1), PIECE):
             piece = log_probs[:, first : first + PIECE]
-            self._search.feed(beam, piece, np.clip(lengths - first, 0, piece.shape[1]))
-        return self._search.best(beam, count)
+            self.search.feed(beam, piece, np.clip(lengths - first, 0, piece.shape[1]))
+        return self.search.best(beam, count)
 
 
 def _greedy_hypothesis(log_probs: np.ndarray, hits: list[Hit], temperature: float) -> Hypothesis:
@@ -211,7 +212,7 @@ def _greedy_hypothesis(log_probs: np.ndarray, hits: list[Hit], temperature: floa
     return Hypothesis(hits, score)
 
 
-def _beam_hypotheses(
+def beam_hypotheses(
     best: Hypotheses, row: int, log_probs: Array, count: int, temperature: float
 ) -> list[Hypothesis]:
     """Return the hypotheses of one signal (S, C), which is the given row of those searched."""
