@@ -14,7 +14,9 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from common.decoding.labelled import LabelDecoder
 from common.decoding.stream import decoding_stream
+from common.heads import head_outputs
 from common.modality import Signal
 from common.recognizer import Recognizer
 from common.recurrent import State
@@ -65,6 +67,8 @@ class Stream:
         self._kept = np.zeros((0, *shape), np.float32)  # the signal from step _first on, a multiple of stride
         self._first = 0
         self._state: State | None = None
+        if recognizer.task != "ctc" or isinstance(recognizer.decoder, LabelDecoder):
+            raise ValueError(f"a model of --task {recognizer.task} cannot follow a stream; take one of ctc")
         self._decoding = decoding_stream(recognizer.decoder)
         self._settled, self._tentative = "", list[int]()
         self._collapse = recognizer.alphabet.whitespace == "collapse"
@@ -117,14 +121,15 @@ class Stream:
     def _log_probs(self, end: int | None) -> np.ndarray:
         """Return log-probabilities (S, C) of the steps to come before step `end`; None for all there are."""
         recognizer, skipped = self.recognizer, self._first // self.recognizer.stride
-        signals = torch.from_numpy(self._kept).to(recognizer.head.linear.weight.device)[None]  # (1, T, ...)
+        signals = torch.from_numpy(self._kept).to(recognizer.device)[None]  # (1, T, ...)
         features, _ = recognizer.front_end(signals, torch.tensor([len(self._kept)], device=signals.device))
         features = features[:, self.steps - skipped : None if end is None else end - skipped]  # (1, S, D)
         if not features.shape[1]:
             return np.zeros((0, recognizer.alphabet.classes), np.float32)
         lengths = torch.tensor([features.shape[1]], device=signals.device)
         encoded, _, self._state = recognizer.encoder(features, lengths, self._state, keep_state=True)
-        return recognizer.head(encoded)[0].float().cpu().numpy()
+        log_probs, _ = head_outputs(recognizer.head, encoded, lengths)
+        return log_probs[0].float().cpu().numpy()
 
     def _extended(self, text: str, labels: list[int]) -> str:
         """Return `text` with `labels` behind it; with one space between words, if it learnt such texts."""

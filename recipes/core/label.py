@@ -1,6 +1,6 @@
 """Give all examples of a corpus one label, as the text that `--task classify` learns: a manifest of several.
 
-    python recipes/core/label.py ocr OUT.jsonl print=lines/print/train typed=lines/typed/train
+python recipes/core/label.py ocr OUT.jsonl print=lines/print/train typed=lines/typed/train
 """
 
 from dataclasses import dataclass, replace
@@ -10,7 +10,9 @@ from typing import Literal
 import tyro
 from tyro.conf import Positional
 
+from asr.modality import ASR
 from common.manifest import Example, write_manifest
+from ocr.modality import OCR
 
 
 @dataclass(frozen=True)
@@ -28,17 +30,14 @@ class Label:
 
 
 def labelled(command: Label) -> list[Example]:
-    """Return the examples of all corpora, the text of each its label; what is wrong with others is printed."""
-    if command.modality == "ocr":
-        from ocr.modality import OCR as MODALITY
-    else:
-        from asr.modality import ASR as MODALITY
+    """Return the examples of all corpora, the text of each its label; print what is wrong with others."""
+    modality = OCR if command.modality == "ocr" else ASR
     found = []
     for pair in command.corpora:
         label, separator, path = pair.partition("=")
         if not (label and separator and path):
             raise SystemExit(f"{pair}: LABEL=CORPUS was wanted, as in typed=lines/typed/train")
-        corpus = MODALITY.corpora(path, MODALITY.corpus_config())
+        corpus = modality.corpora(path, modality.corpus_config())
         for problem in corpus.problems:
             print(f"left out: {problem}")
         step = max(1.0, len(corpus.examples) / (command.count or len(corpus.examples)))
