@@ -96,6 +96,7 @@ def _overview(modality: Modality) -> str:
         f"  transcribe FILE... --model MODEL  the text of {item}s, to stdout or to files\n"
         f"  align MODEL DATA                  where the words of transcribed {item}s are\n"
         f"  export MODEL OUT.onnx             a model that runs without torch, and faster; --int8\n"
-        f"  lm train TEXT... -o LM            a language model of n-grams from text\n\n"
+        f"  lm train TEXT... -o LM            a language model of n-grams from text; --recurrent --run DIR\n"
+        f"  lm evaluate LM TEXT...            bits and perplexity of other text; lm sample LM writes some\n\n"
         f"`{name} VERB --help` lists a verb's options. Text goes to stdout, everything else to stderr."
     )

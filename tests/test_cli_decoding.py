@@ -24,10 +24,13 @@ from common.decoding.arpa import write_arpa
 from common.decoding.decoder import Decoder, DecodingConfig
 from common.decoding.kneser_ney import estimate
 from common.decoding.ngram import NGram
+from common.decoding.recurrent_model import LanguageModelConfig, RecurrentModel
+from common.language_model import LanguageModel
 from common.modality import Modality
 from common.model_file import read_model
 from common.recognizer import EncoderConfig, ModelConfig, Recognizer
 from common.transcript import Transcript
+from common.vocabulary import Vocabulary
 from ocr.modality import OCR
 from ocr.synthesis import write_drawn_lines
 
@@ -185,6 +188,42 @@ def test_flags_say_what_the_decoder_of_the_library_says(case):
         assert texts == [transcript.text for transcript in case.decoded(decoder)], flags
         seen.add(tuple(texts))
     assert len(seen) >= 7  # what is said matters
+
+
+def recurrent(case: Case, name: str, **settings: object) -> Path:
+    """Write an untrained recurrent model of the case's characters, or words, that is sure of something."""
+    torch.manual_seed(1)
+    config = LanguageModelConfig(hidden_size=8, embedding_size=4)
+    model = LanguageModel(config, Vocabulary.from_texts(case.texts, **settings))
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.copy_(2 * torch.randn_like(parameter))
+    model.save(case.folder / name)
+    return case.folder / name
+
+
+def test_recurrent_models_join_the_search_and_put_its_best_in_a_new_order(case):
+    letters, words = recurrent(case, "letters.safetensors"), recurrent(case, "words.safetensors", unit="word")
+    alphabet = Recognizer.load(case.modality, case.model).alphabet
+    plain, written = case.lines("--decoder", "beam", "--beam-width", 6), []
+    for flags, decoder in [
+        (
+            ("--lm", letters, "--lm-weight", 2),
+            Decoder(alphabet, DecodingConfig("beam", 6, lm_weight=2), [RecurrentModel.load(letters)]),
+        ),
+        (
+            ("--rescore", words, "--rescore-weight", 2, "--rescore-bonus", 1),
+            Decoder(
+                alphabet,
+                DecodingConfig("beam", 6, rescore_weight=2, rescore_bonus=1),
+                rescorer=RecurrentModel.load(words),
+            ),
+        ),
+    ]:
+        written.append(case.lines(*flags, "--beam-width", 6))
+        assert written[-1] == [transcript.text for transcript in case.decoded(decoder)]
+    assert plain not in written
+    assert case.evaluate("--rescore", letters, "--tune", 2).status == 0
 
 
 def test_a_hard_lexicon_is_kept_to(case):

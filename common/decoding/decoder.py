@@ -4,7 +4,7 @@ import logging
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
@@ -18,12 +18,15 @@ from common.decoding.ngram import SPECIAL, NGram
 from common.decoding.prefixes import Hypotheses
 from common.decoding.scorers import CharacterScorer, HotWordScorer, WordScorer
 
+if TYPE_CHECKING:
+    from common.decoding.recurrent_model import RecurrentModel
+
 log = logging.getLogger(__name__)
 
 PIECE = 512
 """steps that are searched at a time, which bounds the memory for long recordings"""
 WITNESSES = 20
-"""hypotheses that are asked how sure a label is"""
+"""hypotheses that are asked how sure a label is, and that are rescored"""
 NEAR = 2
 """steps by which a label may be elsewhere in another hypothesis and still be the same"""
 
@@ -52,6 +55,10 @@ class DecodingConfig:
     """Attention: the higher, the less a text suffers for its length (Wu et al. 2016)."""
     ctc_weight: float = 0.3
     """Attention with a CTC head: the share of CTC in a text's score (Hori et al. 2017)."""
+    rescore_weight: float = 0.5
+    """Weight of the natural log-probabilities by which the best hypotheses are put in a new order."""
+    rescore_bonus: float = 0.0
+    """Added for each character then."""
     temperature: float = 1.0
     """By which log-probabilities are divided for confidences; above 1 makes them lower."""
 
@@ -89,13 +96,14 @@ class Decoder:
     Args:
         alphabet: of the recognizer.
         config: how to search.
-        models: language models, at most one over characters and one over words.
+        models: language models, at most one over characters and one over words; that over words of n-grams.
         words: the lexicon; None for the words of the model over words, if there is one.
         hot_words: words or phrases to be expected.
         quiet: whether what the models lack and what cannot be spelled is not logged, having been before.
+        rescorer: what puts the best hypotheses in a new order.
 
     Attributes:
-        Those arguments but the last.
+        Those arguments but `quiet`.
         search: the beam search they make.
 
     Raises:
@@ -106,11 +114,13 @@ class Decoder:
         self,
         alphabet: Alphabet,
         config: DecodingConfig | None = None,
-        models: Sequence[NGram] = (),
+        models: "Sequence[NGram | RecurrentModel]" = (),
         words: Sequence[str] | None = None,
         hot_words: Sequence[str] = (),
         quiet: bool = False,
+        rescorer: "RecurrentModel | None" = None,
     ) -> None:
+        self.rescorer = rescorer
         self.alphabet, self.config = alphabet, config or DecodingConfig()
         self.models, self.words, self.hot_words = tuple(models), words, tuple(hot_words)
         self._level = logging.DEBUG if quiet else logging.WARNING
@@ -129,8 +139,12 @@ class Decoder:
         if "character" in by_unit:
             model = by_unit["character"]
             _check_known(model, self.alphabet, self._level)
-            scorers.append(CharacterScorer(model, symbols, config.lm_weight, config.label_bonus))
+            scorers.append(_character_scorer(model, symbols, config))
         word_model = by_unit.get("word")
+        if word_model is not None and not isinstance(word_model, NGram):
+            raise ValueError(
+                "a recurrent language model over words cannot join the search; rescore with it (--rescore)"
+            )
         words, name = self.words, "lexicon"
         if words is None and word_model is not None:
             words, name = word_model.tokens[len(SPECIAL) :], "language model over words"
@@ -200,7 +214,24 @@ class Decoder:
         for first in range(0, max(int(lengths.max(initial=0)), 1), PIECE):
             piece = log_probs[:, first : first + PIECE]
             self.search.feed(beam, piece, np.clip(lengths - first, 0, piece.shape[1]))
-        return self.search.best(beam, count)
+        if self.rescorer is None:
+            return self.search.best(beam, count)
+        best = self.search.best(beam, min(self.config.beam_width, max(count, WITNESSES)))
+        return Hypotheses(*(part[:, :count] for part in self._rescored(best, self.rescorer)))
+
+    def _rescored(self, best: Hypotheses, rescorer: "RecurrentModel") -> Hypotheses:
+        """Return the hypotheses in the order of their scores with what `rescorer` gives for whole texts."""
+        alive = best.scores > -np.inf  # (B, N)
+        spelled = zip(best.labels[alive].tolist(), best.lengths[alive].tolist(), strict=True)
+        texts = [self.alphabet.decode(labels[:length]) for labels, length in spelled]
+        final = best.final.copy()
+        final[alive] += self.config.rescore_weight * rescorer.score(texts)
+        final += self.config.rescore_bonus * best.lengths
+        order = np.argsort(-(best.fused + final), axis=1, kind="stable")  # (B, N)
+        parts = best._replace(final=final)
+        return Hypotheses(
+            *(np.take_along_axis(p, order if p.ndim == 2 else order[..., None], 1) for p in parts)
+        )
 
 
 def _greedy_hypothesis(log_probs: np.ndarray, hits: list[Hit], temperature: float) -> Hypothesis:
@@ -257,7 +288,17 @@ def _agreement(best: Hypotheses, row: int, rank: int, scores: np.ndarray) -> np.
     return share @ np.array(same)
 
 
-def _check_known(model: NGram, alphabet: Alphabet, level: int) -> None:
+def _character_scorer(
+    model: "NGram | RecurrentModel", symbols: Sequence[str], config: DecodingConfig
+) -> Scorer:
+    if isinstance(model, NGram):
+        return CharacterScorer(model, symbols, config.lm_weight, config.label_bonus)
+    from common.decoding.recurrent_scorer import RecurrentScorer
+
+    return RecurrentScorer(model, symbols, config.lm_weight, config.label_bonus)
+
+
+def _check_known(model: "NGram | RecurrentModel", alphabet: Alphabet, level: int) -> None:
     """Log which symbols a model over characters lacks; raise ValueError if it lacks all letters."""
     lacking = [symbol for symbol in alphabet.symbols if not model.id(symbol)]
     # of another case or script it still knows the space

@@ -6,7 +6,7 @@ table, so that the search looks gains and following states up for all prefixes o
 """
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -35,6 +35,14 @@ class Scorer(Protocol):
         """Return what texts gain (N,) by ending there."""
 
 
+@runtime_checkable
+class Growing(Scorer, Protocol):
+    """A scorer that keeps what it has met, more with every text."""
+
+    def fresh(self) -> Scorer:
+        """Return one that has met nothing yet."""
+
+
 class Fusion:
     """The sum of several scorers.
 
@@ -50,6 +58,7 @@ class Fusion:
     def table(self) -> "Table":
         """Return the table to search with: the one known so far, or if that has grown too large a new one."""
         if self._table.size > TABLE_BYTES:
+            self.scorers = tuple(one.fresh() if isinstance(one, Growing) else one for one in self.scorers)
             self._table = Table(self.scorers, self.classes)
         return self._table
 
@@ -68,7 +77,7 @@ class Table:
         self._gains = np.empty((1024, classes), np.float32)
         self._best = np.empty(1024, np.float32)
         self._following = np.empty((1024, classes), np.int32)
-        self._index = _Index()
+        self._index = Index()
         self._copies: dict[Any, list[Any]] = {}
         self._numbers(np.array([[scorer.start for scorer in scorers]], np.int64))
 
@@ -166,7 +175,7 @@ class Table:
         return copy
 
 
-class _Index:
+class Index:
     """Numbers for keys in the order of their arrival: a hash table with linear probing, in batches."""
 
     def __init__(self) -> None:

@@ -21,12 +21,13 @@ class LabelDecoder:
             stands for none.
 
     Attributes:
-        config, models, words, hot_words: of a Decoder; there is nothing to be set.
+        config, models, words, hot_words, rescorer: of a Decoder; there is nothing to be set.
     """
 
     models: Sequence[NGram] = ()
     words: Sequence[str] | None = None
     hot_words: Sequence[str] = ()
+    rescorer: None = None
 
     def __init__(self, alphabet: Names, whole: bool) -> None:
         self.alphabet, self.whole, self.config = alphabet, whole, DecodingConfig()

@@ -20,6 +20,8 @@ from common.vocabulary import END, Vocabulary
 MODALITY = "language model"
 """what the header of such a model file names"""
 TEXTS_AT_ONCE = 256
+REMEMBERED = 200_000
+"""texts whose scores are kept, for a search that meets them again and again, as tuning does"""
 EPSILON = 1e-5
 """of layer normalisation, as in torch"""
 KINDS = ("weight_ih", "bias_ih", "weight_hh", "bias_hh")
@@ -128,6 +130,7 @@ class RecurrentModel:
     def __init__(self, parts: Described, condition: str | None = None) -> None:
         self.parts, self.condition = parts, condition
         self.config, self.vocabulary = parts.config, parts.vocabulary
+        self._scores: dict[str, float] = {}
         lstm = self.config.cell == "lstm"
         self.width = self.config.layers * self.config.hidden_size * (2 if lstm else 1)
         try:
@@ -160,6 +163,11 @@ class RecurrentModel:
     def unit(self) -> str:
         """What a label stands for: "character" or "word"."""
         return self.vocabulary.unit
+
+    def id(self, token: str) -> int:
+        """Return the label of a character or word, 0 if it is unknown."""
+        label = self.vocabulary.labels.get(token, 0)
+        return 0 if label == self.vocabulary.unknown else label
 
     def _build(self) -> None:
         tensors, config = self.parts.tensors, self.config
@@ -202,7 +210,8 @@ class RecurrentModel:
             raise ValueError("this language model wants a vector with each text; it cannot be used here")
         if self.condition not in names:
             raise ValueError(
-                f"label {self.condition!r}: this language model was trained with {', '.join(names)}; name one"
+                f"label {self.condition}: this language model was trained with {', '.join(names)};"
+                " give one of them, or take a model without labels"
             )
         return self.parts.tensors["condition.weight"][names.index(self.condition)]
 
@@ -229,19 +238,28 @@ class RecurrentModel:
         found = [np.zeros(len(one)) for one in labels]
         order = sorted(range(len(texts)), key=lambda place: -len(labels[place]))
         for first in range(0, len(order), TEXTS_AT_ONCE):
-            some = order[first : first + TEXTS_AT_ONCE]
-            states, rows = (np.repeat(one, len(some), 0) for one in self.start())
+            some = np.array(order[first : first + TEXTS_AT_ONCE])
+            states, rows = self.start()
+            group = np.zeros(len(some), np.int64)  # of each text: those that are alike so far are one
             for step in range(len(labels[some[0]])):
-                some = [place for place in some if len(labels[place]) > step]  # the longest first
+                some = some[: sum(len(labels[place]) > step for place in some)]  # the longest are first
                 now = np.array([labels[place][step] for place in some])
-                for place, value in zip(some, rows[np.arange(len(some)), now], strict=True):
+                pairs = group[: len(some)] * self.vocabulary.classes + now
+                for place, value in zip(some, rows[group[: len(some)], now], strict=True):
                     found[place][step] = value
-                states, rows = self.step(states[: len(some)], now)
+                distinct, group = np.unique(pairs, return_inverse=True)
+                before, label = np.divmod(distinct, self.vocabulary.classes)
+                states, rows = self.step(states[before], label)
         return found
 
     def score(self, texts: Sequence[str]) -> np.ndarray:
-        """Return the natural log-probability (N,) of each text with its end."""
-        return np.array([one.sum() for one in self.log_probs(texts)])
+        """Return the natural log-probability (N,) of each text with its end; known ones are remembered."""
+        new = [text for text in dict.fromkeys(texts) if text not in self._scores]
+        if len(self._scores) + len(new) > REMEMBERED:
+            self._scores.clear()
+            new = list(dict.fromkeys(texts))
+        self._scores.update(zip(new, (float(one.sum()) for one in self.log_probs(new)), strict=True))
+        return np.array([self._scores[text] for text in texts])
 
 
 class _Layer:

@@ -11,8 +11,8 @@ from common.decoding.decoder import Decoder, DecodingConfig
 from common.decoding.labelled import LabelDecoder
 from common.decoding.ngram import NGram
 
-MODEL, LEXICON = "language_model.", "lexicon"
-"""how the names of these tensors begin: language_model.0.log_prob ..."""
+MODEL, RESCORER, LEXICON = "language_model.", "rescorer", "lexicon"
+"""how the names of these tensors begin: language_model.0.log_prob ... language_model.rescorer.header ..."""
 
 
 def decoder_tensors(decoder: Decoder | LabelDecoder) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
@@ -22,6 +22,9 @@ def decoder_tensors(decoder: Decoder | LabelDecoder) -> tuple[dict[str, Any], di
         for number, model in enumerate(decoder.models)
         for name, array in model.to_arrays().items()
     }
+    if decoder.rescorer is not None:
+        arrays = decoder.rescorer.to_arrays()
+        tensors |= {f"{MODEL}{RESCORER}.{name}": array for name, array in arrays.items()}
     if decoder.words is not None:
         tensors[LEXICON] = np.frombuffer("\n".join(decoder.words).encode(), np.uint8)
     return asdict(decoder.config), tensors
@@ -61,5 +64,16 @@ def decoder_from(
             weights[name] = array
     if isinstance(alphabet, Names):
         return LabelDecoder(alphabet, whole=task == "classify"), weights
-    kept = [NGram.from_arrays(models[number]) for number in sorted(models)]
-    return Decoder(alphabet, DecodingConfig(**settings), kept, words, quiet=True), weights
+    rescorer = _model(models.pop(RESCORER)) if RESCORER in models else None
+    kept = [_model(models[number]) for number in sorted(models)]
+    config = DecodingConfig(**settings)
+    return Decoder(alphabet, config, kept, words, quiet=True, rescorer=rescorer), weights
+
+
+def _model(arrays: Mapping[str, np.ndarray]) -> Any:
+    """Return the language model of n-grams, or the recurrent one, which has a header among its arrays."""
+    if "header" not in arrays:
+        return NGram.from_arrays(arrays)
+    from common.decoding.recurrent_model import RecurrentModel
+
+    return RecurrentModel.from_arrays(arrays)

@@ -154,7 +154,13 @@ class BeamStream:
 
 
 def decoding_stream(decoder: Decoder) -> GreedyStream | BeamStream:
-    """Return what decodes one signal in pieces, as `decoder` decodes it whole."""
+    """Return what decodes one signal in pieces, as `decoder` decodes it whole.
+
+    Raises:
+        ValueError: a decoder that rescores whole texts.
+    """
+    if decoder.rescorer is not None:
+        raise ValueError("rescoring wants whole texts, and a stream settles them bit by bit; leave it out")
     if decoder.config.decoder == "greedy":
         return GreedyStream(decoder.config.temperature)
     return BeamStream(decoder)

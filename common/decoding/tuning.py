@@ -18,6 +18,8 @@ RANGES = {
     "word_bonus": (0.0, 4.0),
     "hot_word_boost": (0.0, 4.0),
     "unknown_word_penalty": (0.0, 12.0),
+    "rescore_weight": (0.0, 1.5),
+    "rescore_bonus": (0.0, 2.5),
 }
 """from where to where each setting is tried"""
 WANDERING = 0.4

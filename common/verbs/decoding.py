@@ -25,7 +25,8 @@ class DecodingFlags:
     beam_width: Annotated[int | None, STORED] = None
     """Texts the beam search follows at a time: more finds likelier ones, and takes longer."""
     lm: Annotated[UseAppendAction[tuple[Path, ...]], STORED] = ()
-    """Language model (.npz or ARPA, see the verb lm); say it twice for characters and words."""
+    """Language model (.npz, ARPA, or a recurrent .safetensors: see the verb lm); say it twice for characters
+    and words."""
     lm_weight: Annotated[float | None, STORED] = None
     """Weight of the language model's natural log-probabilities."""
     label_bonus: Annotated[float | None, STORED] = None
@@ -46,6 +47,12 @@ class DecodingFlags:
     """Attention: the higher, the less a text suffers for its length."""
     ctc_weight: Annotated[float | None, STORED] = None
     """Attention with a CTC head: the share of CTC in a text's score."""
+    rescore: Annotated[Path | None, STORED] = None
+    """Recurrent language model that puts the best texts of the search in a new order."""
+    rescore_weight: Annotated[float | None, STORED] = None
+    """Weight of its natural log-probabilities."""
+    rescore_bonus: Annotated[float | None, STORED] = None
+    """Added for each character then."""
 
 
 OF_ATTENTION = ("length_penalty", "ctc_weight")
@@ -66,7 +73,9 @@ def build_decoder(
         name: value for name, value in vars(flags).items() if name in names and value is not None
     }
     material = [
-        f"--{name.replace('_', '-')}" for name in ("lm", "lexicon", "hot_words") if getattr(flags, name)
+        f"--{name.replace('_', '-')}"
+        for name in ("lm", "lexicon", "hot_words", "rescore")
+        if getattr(flags, name)
     ]
     if not given and not material:
         return stored
@@ -91,10 +100,25 @@ def build_decoder(
     return Decoder(
         stored.alphabet,
         config,
-        [NGram.load(path) for path in flags.lm] if flags.lm else stored.models,
+        list(map(_language_model, flags.lm)) if flags.lm else stored.models,
         list(map(normalise, read_words(flags.lexicon))) if flags.lexicon else stored.words,
         list(map(normalise, read_words(flags.hot_words))) if flags.hot_words else stored.hot_words,
+        rescorer=_rescorer(flags.rescore) if flags.rescore else stored.rescorer,
     )
+
+
+def _language_model(path: Path) -> Any:
+    """Return the language model of either kind in a file."""
+    from common.decoding.recurrent_model import RecurrentModel, is_recurrent
+
+    return RecurrentModel.load(path) if is_recurrent(path) else NGram.load(path)
+
+
+def _rescorer(path: Path) -> Any:
+    model = _language_model(path)
+    if isinstance(model, NGram):
+        raise ValueError(f"{path}: n-grams join the search, where they do more: give them with --lm")
+    return model
 
 
 def flags_for(config: DecodingConfig, names: list[str]) -> str:

@@ -75,7 +75,7 @@ class RecurrentSettings:
     """Folder for the model (best.safetensors), checkpoints and logs of a recurrent one."""
     resume: bool = False
     """Go on with the run in that folder, exactly where its last checkpoint was written."""
-    network: flat(Network) = field(default_factory=Network)  # type: ignore[valid-type]
+    network: Annotated[Network, tyro.conf.arg(name="")] = field(default_factory=Network)
     streams: int = 64
     """Places at which the text is read at a time, side by side."""
     k1: int = 64
@@ -132,7 +132,7 @@ def arguments(modality: Modality) -> Any:
         held_out: Annotated[str | None, tyro.conf.arg(help=HELD_OUT)] = None
         recurrent: bool = False
         """Train a recurrent network in --run; the flags below are for it."""
-        settings: flat(RecurrentSettings) = field(  # type: ignore[valid-type]
+        settings: Annotated[RecurrentSettings, tyro.conf.arg(name="")] = field(
             default_factory=RecurrentSettings
         )
         corpus: flat(modality.corpus_config) = field(  # type: ignore[valid-type,name-defined]

@@ -44,7 +44,8 @@ def tuned(
     names = searched_names(decoder)
 
     def build(config: DecodingConfig) -> Decoder:
-        return Decoder(decoder.alphabet, config, decoder.models, decoder.words, decoder.hot_words, quiet=True)
+        parts = (decoder.models, decoder.words, decoder.hot_words)
+        return Decoder(decoder.alphabet, config, *parts, quiet=True, rescorer=decoder.rescorer)
 
     print(f"trying {trials if names else 1} settings on {len(known[::2])}:")
     print("  ".join(["trial", *names, " CER %", " WER %"]))
@@ -82,6 +83,8 @@ def searched_names(decoder: Decoder) -> list[str]:
             names.append("unknown_word_penalty")
     if decoder.hot_words:
         names.append("hot_word_boost")
+    if decoder.rescorer is not None:
+        names += ["rescore_weight", "rescore_bonus"]
     return names
 
 

@@ -6,7 +6,7 @@ import torch
 
 from common.decoding import fusion as module
 from common.decoding.beam import BeamSearch
-from common.decoding.fusion import Fusion, Table, _Index
+from common.decoding.fusion import Fusion, Index, Table
 from common.decoding.prefixes import Hypotheses
 
 DEVICES = [
@@ -63,7 +63,7 @@ def assert_same(got: Hypotheses, wanted: Hypotheses) -> None:
 
 def test_numbers_are_stable_and_given_in_the_order_of_arrival():
     rng = np.random.default_rng(0)
-    index, truth = _Index(), {}
+    index, truth = Index(), {}
     for size in [1, 10, 1000, 3000, 5, 20_000, 0, 700]:
         keys = np.where(
             rng.random(size) < 0.3, rng.integers(0, 50, size), rng.integers(-(2**63), 2**63 - 1, size)
@@ -86,7 +86,7 @@ def test_numbers_are_stable_and_given_in_the_order_of_arrival():
 @pytest.mark.parametrize("size", [2048, 2049, 4096, 8192, 16_400, 36_000, 70_000])
 def test_many_keys_may_come_at_once(size):
     """36,000 once filled all places that a table of 9 * 16,384 could reach, and the search never ended."""
-    index = _Index()
+    index = Index()
     keys = np.random.default_rng(size).permutation(size) * 3
     for _ in range(2):
         numbers, _ = index.add(keys)
@@ -96,7 +96,7 @@ def test_many_keys_may_come_at_once(size):
 
 def test_keys_that_all_belong_in_one_place_are_told_apart(monkeypatch):
     monkeypatch.setattr(module, "_mixed", lambda keys: np.full(len(keys), -1))
-    index = _Index()
+    index = Index()
     assert index.add(np.arange(100, 300))[0].tolist() == list(range(200))
     keys = np.concatenate([np.arange(300, 311), np.arange(100, 300), np.arange(91, 100)])
     assert index.add(keys)[0].tolist() == [*range(209, 220), *range(200), *range(200, 209)]
