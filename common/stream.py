@@ -115,7 +115,7 @@ class Stream:
         self._settled = self._extended(self._settled, settled)
         self.steps += len(log_probs)
         first = max(0, (self.steps * stride - self._before) // stride * stride)
-        self._kept, self._first = self._kept[first - self._first :], first
+        self._kept, self._first = self._kept[first - self._first :].copy(), first
 
     @torch.inference_mode()
     def _log_probs(self, end: int | None) -> np.ndarray:

@@ -23,6 +23,7 @@ MODEL_ROOMS = (
     *("decoding.decoder", "decoding.calibration", "decoding.tuning", "decoding.storage"),
     *("verbs.decoding", "verbs.tuning", "verbs.evaluate", "verbs.transcribe", "verbs.train"),
     *("verbs.options", "verbs.files", "verbs.export", "runtime", "onnx_file"),
+    *("verbs.streaming", "decoding.stream", "wav"),
 )
 SIDE_ROOMS = ("signal", "corpora", "modality")
 

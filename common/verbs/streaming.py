@@ -181,7 +181,7 @@ class Display:
 
     def _rewrite(self, text: str) -> None:
         try:
-            columns = os.get_terminal_size(self._file.fileno()).columns
+            columns = os.get_terminal_size(self._file.fileno()).columns or COLUMNS
         except OSError:
             columns = COLUMNS
         line = _tail(text, columns - 1)  # in the last column the cursor would go to the next line
@@ -194,8 +194,8 @@ class Display:
 
 def _tail(text: str, columns: int) -> str:
     """Return the end of a text that has so many columns, at most."""
-    text = text[-columns:] if columns > 0 else ""
-    while _width(text) > columns:
+    text = text[-max(columns, 1) :]
+    while text and _width(text) > columns:
         text = text[1:]
     return text
 

@@ -265,3 +265,35 @@ def test_stripes_in_time_silence_no_more_than_their_share(frames):
     assert shares.max() <= 0.15 + 1e-6
     assert shares.mean() > 0.02
     assert not np.array_equal(shares[:, 0], shares[:, 1])  # each utterance has stripes of its own
+
+
+# --- context
+
+
+@pytest.mark.parametrize(("subsampling", "deep"), list(product([2, 3, 4], [False, True])))
+@pytest.mark.parametrize("rate", [4000, 11_025])
+def test_the_context_is_all_that_a_step_sees_and_little_more(subsampling, deep, rate):
+    """Little: a Hann window is almost 0 at its ends, and 0 at its first sample."""
+    front_end = front_end_of(subsampling, "global", deep, rate)
+    before, behind = front_end.context
+    (sound,) = sounds_of([24 * front_end.stride])
+    step = 12
+    first, last = step * front_end.stride - before, (step + 1) * front_end.stride + behind
+    assert first > 0
+    assert last < len(sound)
+
+    def features(changed: slice) -> Tensor:
+        other = sound.clone()
+        other[changed] += 1e3
+        return front_end(other[None], torch.tensor([len(other)]))[0][0, step]
+
+    truth = features(slice(0, 0))
+    torch.testing.assert_close(features(slice(0, first)), truth, rtol=0, atol=0)
+    torch.testing.assert_close(features(slice(last, None)), truth, rtol=0, atol=0)
+    assert not torch.equal(features(slice(0, first + 4)), truth)
+    assert not torch.equal(features(slice(last - 4, None)), truth)
+
+
+def test_normalised_by_utterance_there_is_no_context():
+    with pytest.raises(ValueError, match="--normalise global"):
+        _ = front_end_of(normalise="utterance").context

@@ -3,6 +3,7 @@
 import io
 import math
 import struct
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from asr.signal import SignalConfig, expand, measure, read, render, steps_per_length
+from asr.signal import SignalConfig, expand, measure, read, render, steps_per_length, stream
 
 CONFIG = SignalConfig()
 FORMATS = [
@@ -282,3 +283,61 @@ def test_silence_a_click_and_a_long_recording_can_be_shown() -> None:
         picture = Image.open(io.BytesIO(render(samples, CONFIG).png))
         assert picture.width <= 4000
         assert picture.height == 128
+
+
+# --- while it comes
+
+
+class Slow(io.BytesIO):
+    """Bytes of which a few come at a time."""
+
+    def read1(self, size: int | None = -1, /) -> bytes:
+        return super().read1(min(501, size if size is not None and size >= 0 else 501))
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("rate_hz", [8000, 11_025, 16_000, 22_050, 44_100, 48_000])
+def test_the_pieces_of_a_stream_are_what_the_file_is(rate_hz: int, channels: int) -> None:
+    samples = np.stack([noise(1, rate_hz), tone(1, rate_hz)][:channels], 1)
+    content = encoded(samples, rate_hz, "WAV", "PCM_16")
+    whole = read(io.BytesIO(content), CONFIG)
+    for source in (io.BytesIO, Slow):
+        pieces = list(stream(source(content), CONFIG))
+        assert {piece.unit_per_step for piece in pieces} == {whole.unit_per_step}
+        np.testing.assert_array_equal(np.concatenate([piece.values for piece in pieces]), whole.values)
+    assert len(pieces) > 3
+
+
+def test_what_goes_beyond_full_scale_is_softened_from_there_with_a_warning() -> None:
+    samples = np.concatenate([tone(1), 4 * tone(1), tone(1)])
+    with pytest.warns(UserWarning, match=r"beyond full scale \(2\.00\) after 1\.0 s") as warned:
+        values = np.concatenate(
+            [piece.values for piece in stream(Slow(encoded(samples, 16_000, "WAV", "FLOAT")), CONFIG)]
+        )
+    assert len(warned) == 1
+    assert np.abs(values).max() <= 1
+    np.testing.assert_array_equal(values[:15_000], samples[:15_000])
+    np.testing.assert_allclose(values[-15_000:], samples[-15_000:] / 2, atol=1e-6)
+
+
+def test_full_scale_itself_is_no_cause_for_a_warning() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        list(stream(io.BytesIO(encoded(2 * tone(1), 16_000, "WAV", "PCM_16")), CONFIG))
+
+
+def test_a_stream_shorter_than_a_window_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"at least 0\.025 s were wanted"):
+        list(stream(io.BytesIO(encoded(tone(0.02), 16_000, "WAV", "PCM_16")), CONFIG))
+
+
+@pytest.mark.parametrize("rate_hz", [16_000, 44_100])
+def test_what_came_before_an_error_is_given_whole(rate_hz: int) -> None:
+    """The resampler, too, gives what it held back."""
+    samples = tone(1, rate_hz)
+    samples[rate_hz // 2] = np.nan
+    pieces = []
+    with pytest.raises(ValueError, match="is not a finite number"):
+        for piece in stream(Slow(encoded(samples, rate_hz, "WAV", "FLOAT")), CONFIG):
+            pieces.append(piece.values)
+    assert 7800 < sum(map(len, pieces)) <= 8000

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from common.convolution import RELU_GAIN, ConvBlock, StandardisedConv2d, zero_padding
+from common.convolution import RELU_GAIN, ConvBlock, ConvBlocks, StandardisedConv2d, zero_padding
 
 BLOCKS = list(product([1, 2, 3], [1, 2, 3], [False, True], [(3, 3), (5, 5), (1, 3)]))
 """stride and pool in the direction of reading, residual, kernel"""
@@ -140,3 +140,21 @@ def test_gradients_of_standardised_kernels_equal_finite_differences():
         return torch.func.functional_call(block, named, (maps, torch.tensor([4])))[0]
 
     assert torch.autograd.gradcheck(run, (maps, *parameters.values()), atol=1e-4)
+
+
+@pytest.mark.parametrize("residual", [False, True])
+@pytest.mark.parametrize(
+    ("stride", "pool", "kernel"), [(1, 1, (3, 3)), (3, 1, (5, 5)), (2, 3, (3, 5)), (2, 2, (1, 1))]
+)
+def test_the_context_is_exactly_what_a_step_sees(stride, pool, kernel, residual):
+    """The truth: which inputs have a gradient."""
+    blocks = ConvBlocks([block_of(stride, pool, residual, kernel), ConvBlock(4, 3, (3, 3)).double()])
+    before, behind = blocks.context
+    step, own = 12, stride * pool
+    seen = torch.zeros(24 * own, dtype=torch.bool)
+    for seed in range(12):  # a maximum sees one at a time
+        torch.manual_seed(seed)
+        maps = torch.randn(1, 2, 8, len(seen), dtype=torch.float64, requires_grad=True)
+        blocks.eval()(maps, torch.tensor([len(seen)]))[0][..., step].sum().backward()
+        seen |= (maps.grad[0] != 0).any(dim=0).any(dim=0)
+    assert seen.nonzero().flatten()[[0, -1]].tolist() == [step * own - before, (step + 1) * own + behind - 1]
