@@ -22,7 +22,7 @@ from common.attention import AttentionDecoder
 INFINITY = math.inf
 IMPOSSIBLE = -1e6
 """in place of a log-probability of -inf, which cannot be taken off a sum again"""
-FEWEST_STEPS = 8
+FEWEST_STEPS = 32
 """the longest hypothesis of a sequence has one label per encoder step, of a short one so many"""
 
 

@@ -254,7 +254,8 @@ class Recognizer(nn.Module, Transcriber):
         if not isinstance(self.head, AttentionHead):
             return self._log_probs(signals, lengths)
         encoded, lengths, _ = self._encode(signals.to(self.device), lengths.to(self.device))
-        return Encoded(encoded, lengths, None if self.head.ctc is None else self.head.ctc(encoded))
+        ctc = None if self.head.ctc is None else self.head.ctc(encoded)
+        return Encoded(encoded.float(), lengths, ctc)  # the search runs outside of autocast
 
     def hypotheses(self, outputs: Any, count: int = 1) -> tuple[list[list[Hypothesis]], np.ndarray]:
         """Return up to `count` hypotheses of each signal of `outputs`, best first, and lengths (B,)."""

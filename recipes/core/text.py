@@ -277,17 +277,18 @@ def build_augment(
     config: AugmentConfig, signal: SignalConfig
 ) -> Callable[[np.ndarray, np.random.Generator], np.ndarray]:
     """Return what leaves `values` (T,) as they are."""
-    return unchanged
+    return _unchanged
 
 
-def unchanged(values: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return `values` (T,)."""
+def _unchanged(values: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return values
 
 
 def training() -> Training:
-    """Return what a model is trained with."""
-    return Training(AugmentConfig, build_augment, FrontEndConfig, SymbolEmbedding)
+    """Return what a model is trained with; there is nothing to be switched off for targets with places."""
+    return Training(
+        AugmentConfig, build_augment, FrontEndConfig, SymbolEmbedding, evenly=lambda config: config
+    )
 
 
 TEXT = Modality(
