@@ -21,7 +21,7 @@ MODEL_ROOMS = (
     *("decoding.lexicon", "decoding.scorers"),
     *("decoding.decoder", "decoding.calibration", "decoding.tuning", "decoding.storage"),
     *("verbs.decoding", "verbs.tuning", "verbs.evaluate", "verbs.transcribe", "verbs.train"),
-    *("verbs.options", "verbs.files", "verbs.export", "runtime", "onnx_file"),
+    *("verbs.options", "verbs.files", "verbs.labels", "verbs.export", "runtime", "onnx_file"),
 )
 SIDE_ROOMS = ("signal", "corpora", "modality")
 
