@@ -108,7 +108,7 @@ def _alphabet(examples: list[Example], arguments: Any) -> Alphabet | Names:
             raise ValueError(f"{arguments.train}: no example has anything in it to be labelled")
         return names
     texts = (example.text or "" for example in examples)
-    if head.task == "ctc":
+    if head.task != "classify":
         return Alphabet.from_texts(texts, arguments.unicode_form)
     names = Names.from_texts(texts, arguments.unicode_form)
     if len(names.symbols) < 2:
