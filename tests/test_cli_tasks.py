@@ -345,6 +345,17 @@ def test_a_name_with_a_space_in_it_is_one_label(words, tmp_path):
     assert header["alphabet"]["names"] == ["say ab", "say ten"]
 
 
+# --- texts, by an encoder-decoder
+
+
+def test_an_encoder_decoder_writes_characters_not_whole_texts(tones, tmp_path):
+    said = train(ASR, tones / "dev.jsonl", tones / "dev.jsonl", tmp_path / "run", "--task", "attention")
+    assert said.status == 0, said.err
+    header = read_model(tmp_path / "run" / "best.safetensors").header
+    assert "".join(header["alphabet"]["symbols"]) == " abenrst"
+    assert "dev CER" in said.err
+
+
 # --- going on
 
 
