@@ -186,9 +186,10 @@ def _parts(fields: dict[str, Any], key: str) -> tuple[Part, ...]:
             Part(part["text"], part["start"], part["end"]) if isinstance(part, dict) else Part(*part[:3])
             for part in written
         )
+        for part in parts:
+            part.text.encode()  # which half a character cannot be
         good = all(
-            part.text.encode() and _is_length(part.end) and _is_length(part.start) and part.start <= part.end
-            for part in parts
+            _is_length(part.start) and _is_length(part.end) and part.start <= part.end for part in parts
         )
     except (TypeError, KeyError, AttributeError, UnicodeEncodeError):
         good = False

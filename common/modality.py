@@ -54,7 +54,7 @@ class Training(NamedTuple):
     augment: Callable[[Any, Any], Callable[[np.ndarray, np.random.Generator], np.ndarray]]
     front_end_config: type
     front_end: Callable[[Any, Any], Any]
-    evenly: Callable[[Any], Any]
+    evenly: Callable[[Any], Any] = lambda config: config
 
 
 @dataclass(frozen=True)

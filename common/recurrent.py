@@ -51,8 +51,8 @@ def summary(encoded: Tensor, lengths: Tensor, bidirectional: bool) -> Tensor:
 
     That is the last of the `lengths` (B,) steps, and of the half that reads from the end the first.
     """
-    lengths = lengths.to(encoded.device)
-    last = encoded[torch.arange(len(encoded), device=encoded.device), (lengths - 1).clamp(min=0)]  # (B, E)
+    place = (lengths.to(encoded.device) - 1).clamp(min=0)[:, None, None].expand(-1, 1, encoded.shape[2])
+    last = encoded.gather(1, place).squeeze(1)  # (B, E); indexing would fix B in an export
     if not bidirectional:
         return last
     half = encoded.shape[2] // 2

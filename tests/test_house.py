@@ -22,7 +22,7 @@ MODEL_ROOMS = (
     *("vocabulary", "verbs.lm_evaluate"),
     *("decoding.decoder", "decoding.calibration", "decoding.tuning", "decoding.storage"),
     *("verbs.decoding", "verbs.tuning", "verbs.evaluate", "verbs.transcribe", "verbs.train"),
-    *("verbs.options", "verbs.files", "verbs.export", "runtime", "onnx_file"),
+    *("verbs.options", "verbs.files", "verbs.labels", "verbs.export", "runtime", "onnx_file"),
     *("verbs.streaming", "decoding.stream", "wav"),
 )
 SIDE_ROOMS = ("signal", "corpora", "modality")

@@ -13,7 +13,6 @@ from tyro.conf import Positional
 
 from common.alphabet import Names
 from common.decoding.arrays import to_numpy
-from common.frames import FrameTargets
 from common.loading import Device, load_recognizer
 from common.manifest import Example
 from common.metrics import Confusion, ErrorRate
@@ -22,6 +21,7 @@ from common.preparation import load_examples, report_problems, report_unknown, u
 from common.transcriber import Transcriber
 from common.verbs.decoding import DecodingFlags, build_decoder
 from common.verbs.files import ItemsFailedError, make_place, writing
+from common.verbs.labels import Labelled, labelled
 from common.verbs.options import budget, check_budget, flat
 
 log = logging.getLogger(__name__)
@@ -82,8 +82,7 @@ def run(modality: Modality, arguments: Any) -> None:
         _check_labels(arguments)
         if recognizer.task == "classify":
             report_unknown(_texts(examples), recognizer.alphabet, arguments.data)
-        count = _confusion if recognizer.task == "classify" else _step_confusion
-        done, rate = count(recognizer, examples, arguments.batch_budget, unread)
+        done, rate = _confusion(recognizer, examples, arguments.batch_budget, unread)
     else:
         report_unknown(_texts(examples), recognizer.alphabet, arguments.data)
         rate = (_measure if arguments.tune is None else _tune)(recognizer, examples, arguments, unread)
@@ -200,33 +199,15 @@ def _tune(recognizer: Any, examples: Sequence[Example], arguments: Any, refused:
 def _confusion(
     recognizer: Transcriber, examples: Sequence[Example], batch_budget: float | None, refused: list[str]
 ) -> tuple[int, Confusion]:
-    """Return how many examples were labelled, and with what."""
-    confusion, done = Confusion(), 0
-    for indices, labels in _shown(recognizer.texts_of, examples, batch_budget, refused):
-        for index, label in zip(indices, labels, strict=True):
-            confusion.add(recognizer.alphabet.normalise(examples[index].text or ""), label)
-            done += 1
-    return done, confusion
+    """Return how many examples were labelled, whole or step by step, and with what."""
 
+    def of(sources: list[str], budget: float | None, refuse: Callable[[str], None]) -> Iterator[Labelled]:
+        return labelled(recognizer, examples, budget, refuse)
 
-def _step_confusion(
-    recognizer: Transcriber, examples: Sequence[Example], batch_budget: float | None, refused: list[str]
-) -> tuple[int, Confusion]:
-    """Return how many examples had their steps labelled, and those with what."""
-    assert isinstance(recognizer.alphabet, Names), "labels of steps are names"
-    names = ("", *recognizer.alphabet.symbols)
-    level = recognizer.frame_labels
-    targets = FrameTargets(recognizer.alphabet, level, recognizer.stride, recognizer.offset)
-    confusion, done = Confusion(independent=False), 0
-    for index, labels, unit_per_step in _shown(recognizer.step_labels_of, examples, batch_budget, refused):
-        try:
-            wanted = targets.names_of(examples[index], unit_per_step, len(labels))
-        except ValueError as error:
-            refused.append(str(error))
-            log.warning("left out: %s", error)
-            continue
-        for (name, label), count in Counter(zip(wanted, labels.tolist(), strict=True)).items():
-            confusion.add(name, names[label], count)
+    confusion, done = Confusion(independent=recognizer.task == "classify"), 0
+    for one in _shown(of, examples, batch_budget, refused):
+        for (wanted, found), count in Counter(zip(one.wanted, one.found, strict=True)).items():
+            confusion.add(wanted, found, count)
         done += 1
     return done, confusion
 

@@ -2,8 +2,9 @@
 
 import logging
 import math
+import operator
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,6 +14,7 @@ import numpy as np
 from tqdm import tqdm
 from tyro.conf import Positional
 
+from common.alphabet import Names
 from common.loading import load_recognizer
 from common.manifest import Example
 from common.metrics import ErrorRate
@@ -20,6 +22,7 @@ from common.modality import Modality, Signal
 from common.preparation import load_examples, report_problems, untranscribed
 from common.transcriber import Transcriber
 from common.verbs.files import ItemsFailedError, make_place, writing
+from common.verbs.labels import Labelled, labelled
 from common.verbs.options import flat
 
 log = logging.getLogger(__name__)
@@ -134,9 +137,10 @@ def _signals(modality: Modality, examples: Sequence[Example], count: int, signal
 class _Row(NamedTuple):
     """What is printed of one model."""
 
-    rate: ErrorRate
+    errors: dict[str, float]
+    """by the names of the rates"""
     same: float
-    """share of torch's characters"""
+    """share of torch's characters, or labels"""
     alone_per_s: float
     together_per_s: float
     megabytes: float
@@ -162,7 +166,8 @@ def _compare(
     modality = recognizer.modality
     models: dict[str, Transcriber] = {"torch": recognizer}
     models |= {name: OnnxRecognizer.load(modality, path, arguments.threads) for name, path in files.items()}
-    expected = _texts("torch", recognizer, examples, unread)
+    find = _labels if isinstance(recognizer.alphabet, Names) else _texts
+    expected = find("torch", recognizer, examples, unread)
     report_problems(unread)
     if not expected:
         return unread
@@ -170,17 +175,15 @@ def _compare(
     speeds = _speeds(models, _signals(modality, readable, TIMED_ITEMS, recognizer.signal_config))
     rows = {}
     for name, path in {"torch": arguments.model, **files}.items():
-        texts = expected if name == "torch" else _texts(name, models[name], examples, [])
-        rate, agreement = ErrorRate(recognizer.alphabet.normalise), ErrorRate()
-        for index in sorted(expected):
-            rate.add(examples[index].text or "", texts[index])
-            agreement.add(expected[index], texts[index])
-        rows[name] = _Row(rate, max(0.0, 1 - agreement.cer), *speeds[name], path.stat().st_size / 1e6)
-    _print(rows, modality.item)
+        found = expected if name == "torch" else find(name, models[name], examples, [])
+        judge = _judged_labels if isinstance(recognizer.alphabet, Names) else _judged_texts
+        errors, same = judge(recognizer, examples, expected, found)
+        rows[name] = _Row(errors, same, *speeds[name], path.stat().st_size / 1e6)
+    _print(rows, modality.item, len(expected))
     for name in files:
         if rows[name].same < WANTED[name]:
             log.warning(
-                "%s: %.2f %% of the characters are those of torch, where %.1f %% are wanted",
+                "%s: %.2f %% of the characters or labels are those of torch, where %.1f %% are wanted",
                 name, 100 * rows[name].same, 100 * WANTED[name],
             )  # fmt: skip
     return unread
@@ -197,6 +200,44 @@ def _texts(
             texts.update(zip(indices, transcriber.decoder.texts(log_probs, lengths), strict=True))
             bar.update(len(indices))
     return texts
+
+
+def _labels(
+    name: str, transcriber: Transcriber, examples: Sequence[Example], refused: list[str]
+) -> dict[int, Labelled]:
+    """Return the labels of each of `examples` that can be used, by index; the others go to `refused`."""
+    found = labelled(transcriber, examples, None, refused.append)
+    return {one.place: one for one in tqdm(found, total=len(examples), desc=name, disable=None)}
+
+
+def _judged_texts(
+    recognizer: Transcriber,
+    examples: Sequence[Example],
+    expected: Mapping[int, Any],
+    found: Mapping[int, Any],
+) -> tuple[dict[str, float], float]:
+    """Return the error rates of the texts found, and the share of characters that are as expected."""
+    rate, agreement = ErrorRate(recognizer.alphabet.normalise), ErrorRate()
+    for index in sorted(expected):
+        rate.add(examples[index].text or "", found[index])
+        agreement.add(expected[index], found[index])
+    return {"CER": rate.cer, "WER": rate.wer}, max(0.0, 1 - agreement.cer)
+
+
+def _judged_labels(
+    recognizer: Transcriber,
+    examples: Sequence[Example],
+    expected: Mapping[int, Any],
+    found: Mapping[int, Any],
+) -> tuple[dict[str, float], float]:
+    """Return the share of the labels found that are wrong, and of those that are as expected."""
+    right = same = total = 0
+    for index, one in expected.items():
+        ours = found[index].found
+        right += sum(map(operator.eq, one.wanted, ours))
+        same += sum(map(operator.eq, one.found, ours))
+        total += len(ours)
+    return {"errors": 1 - right / max(1, total)}, same / max(1, total)
 
 
 def _speeds(models: dict[str, Transcriber], signals: Sequence[Signal]) -> dict[str, tuple[float, float]]:
@@ -220,12 +261,14 @@ def _speeds(models: dict[str, Transcriber], signals: Sequence[Signal]) -> dict[s
     }
 
 
-def _print(rows: dict[str, _Row], item: str) -> None:
+def _print(rows: dict[str, _Row], item: str, count: int) -> None:
     per_s = f"{item}s/s"
-    print(f"{'':8}{'CER':>9}{'WER':>9}{'as torch':>10}{per_s:>14}{'in batches':>12}{'MB':>8}")
+    heads = "".join(f"{name:>9}" for name in rows["torch"].errors)
+    print(f"{'':8}{heads}{'as torch':>10}{per_s:>14}{'in batches':>12}{'MB':>8}")
     for name, row in rows.items():
+        errors = "".join(f"{100 * rate:>7.2f} %" for rate in row.errors.values())
         print(
-            f"{name:8}{100 * row.rate.cer:>7.2f} %{100 * row.rate.wer:>7.2f} %{100 * row.same:>8.2f} %"
+            f"{name:8}{errors}{100 * row.same:>8.2f} %"
             f"{row.alone_per_s:>14.1f}{row.together_per_s:>12.1f}{row.megabytes:>8.2f}"
         )
-    print(f"{rows['torch'].rate.count} {item}s; speed on some of them, one by one and in batches")
+    print(f"{count} {item}s; speed on some of them, one by one and in batches")

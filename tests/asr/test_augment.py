@@ -15,6 +15,7 @@ from asr.augment import (
     add_noise,
     build_augment,
     change_speed,
+    evenly,
     make_noise,
     make_response,
     put_into_room,
@@ -203,3 +204,14 @@ def test_what_makes_no_sense_is_refused(tmp_path: Path) -> None:
     (tmp_path / "broken.wav").write_text("no sound")
     with pytest.raises(ValueError, match=r"broken\.wav: cannot be read as sound"):
         build_augment(AugmentConfig(noises=str(tmp_path)), SignalConfig())
+
+
+def test_evenly_changed_a_click_stays_at_its_share_of_the_recording():
+    config = evenly(AugmentConfig(speed_probability=1.0, room_probability=1.0, noise_probability=0.0))
+    assert config.speed_probability == 1
+    samples = np.zeros(RATE_HZ, dtype=np.float32)
+    samples[4000:4016] = 0.5
+    for seed in range(20):
+        result = build_augment(config, SignalConfig())(samples, np.random.default_rng(seed))
+        assert len(result) != RATE_HZ
+        assert np.abs(result).argmax() / len(result) == pytest.approx(0.25, abs=0.002)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.alphabet import BLANK, UNICODE_FORMS, WHITESPACE, Alphabet
+from common.alphabet import BLANK, UNICODE_FORMS, WHITESPACE, Alphabet, Names, alphabet_from
 
 FORMS = st.sampled_from(UNICODE_FORMS)
 SPACES = st.sampled_from(WHITESPACE)
@@ -94,3 +94,71 @@ def test_a_dictionary_keeps_all_of_it(symbols, form, whitespace):
 def test_what_is_no_alphabet_is_refused(described, sentence):
     with pytest.raises(ValueError, match=sentence):
         Alphabet.from_dict(described)
+
+
+# --- names
+
+
+@given(st.lists(st.text(), min_size=1), FORMS, st.sampled_from([None, " ", ""]))
+def test_decoding_encoded_names_gives_the_normalised_text(texts, form, separator):
+    texts = [text for text in texts if text.split()]
+    names = Names.from_texts(texts, form, separator)
+    for text in texts:
+        normalised = names.normalise(text)
+        written = normalised.replace(" ", "") if separator == "" else normalised  # no space has a name
+        assert names.decode(names.encode(text)) == written
+        assert names.unknown(text) == []
+        assert names.labels.keys() >= set(names.split(text))
+
+
+def test_names_are_sorted_and_their_labels_start_at_1():
+    names = Names.from_texts(["yes", "no  way", "no way ", "maybe"])
+    assert names.symbols == ("maybe", "no way", "yes")
+    assert [names.encode(text) for text in ("maybe", " no way", "yes")] == [[1], [2], [3]]
+    assert (names.classes, names.labels) == (4, {"maybe": 1, "no way": 2, "yes": 3})
+
+
+def test_a_separator_says_what_is_between_names():
+    words = Names.from_texts(["b a", "c"], separator=" ")
+    assert (words.symbols, words.encode("c  a"), words.decode([3, 1])) == (("a", "b", "c"), [3, 1], "c a")
+    assert words.encode("") == []
+    letters = Names.from_texts(["ba", "c a"], separator="")
+    assert (letters.symbols, letters.encode("c a"), letters.decode([3, 1])) == (("a", "b", "c"), [3, 1], "ca")
+
+
+def test_an_unknown_name_is_refused_with_those_that_are_known():
+    names = Names(("no", "yes"))
+    assert names.unknown("perhaps") == ["perhaps"]
+    with pytest.raises(ValueError, match=r"'perhaps' is not among the 2 names \(no, yes\)"):
+        names.encode("perhaps")
+
+
+@pytest.mark.parametrize("label", [-1, 0, 3])
+def test_a_label_without_a_name_is_refused(label):
+    with pytest.raises(ValueError, match=f"label {label} stands for no name; they go from 1 to 2"):
+        Names(("no", "yes")).decode([label])
+
+
+@pytest.mark.parametrize(
+    ("names", "reason"),
+    [
+        (("",), "is empty"),
+        ((" a",), "white space around"),
+        (("a\tb",), "white space"),
+        (("a", "b", "a"), "twice"),
+    ],
+)
+def test_names_that_cannot_be_told_apart_are_refused(names, reason):
+    with pytest.raises(ValueError, match=reason):
+        Names(names)
+
+
+@given(st.lists(st.text().filter(lambda text: text.split())), FORMS, st.sampled_from([None, " ", ""]))
+def test_names_and_alphabets_are_described_and_told_apart(texts, form, separator):
+    for one in (Names.from_texts(texts, form, separator), Alphabet.from_texts(texts, form)):
+        assert alphabet_from(one.to_dict()) == one
+
+
+def test_an_unknown_key_of_names_is_refused():
+    with pytest.raises(ValueError, match="unknown key 'colour'"):
+        alphabet_from({"names": ["a"], "colour": 1})

@@ -11,12 +11,13 @@ import torch
 from untrained import KINDS, recognizer_of, signals_of
 
 from asr.front_end import ConvolvedSpectrogram
+from common.alphabet import Names
 from common.batch_plan import padded
 from common.decoding.decoder import Decoder, DecodingConfig
 from common.decoding.kneser_ney import estimate
 from common.onnx_export import OPSET, export_onnx
 from common.onnx_file import FORMAT_VERSION, read_onnx
-from common.recognizer import EncoderConfig, Recognizer
+from common.recognizer import EncoderConfig, HeadConfig, ModelConfig, Recognizer
 from common.runtime import OnnxRecognizer
 
 BOTH = pytest.mark.parametrize("name", list(KINDS))
@@ -72,6 +73,21 @@ def test_every_cell_gives_what_torch_gives(cell, bidirectional, tmp_path):
     encoder = EncoderConfig(cell=cell, hidden_size=7, layers=2, bidirectional=bidirectional)
     recognizer = recognizer_of("ocr", encoder)
     check_equal(recognizer, tmp_path / "model.onnx")
+
+
+@BOTH
+@pytest.mark.parametrize("bidirectional", [True, False])
+@pytest.mark.parametrize(
+    "head",
+    [HeadConfig("frames"), *(HeadConfig("classify", pooling=one) for one in ("last", "mean", "attention"))],
+    ids=["frames", "last", "mean", "attention"],
+)
+def test_labels_of_steps_and_of_the_whole_are_those_of_torch(name, bidirectional, head, tmp_path):
+    torch.manual_seed(0)
+    kind = KINDS[name]
+    encoder = EncoderConfig(hidden_size=6, layers=2, bidirectional=bidirectional)
+    config = ModelConfig(kind.signal, kind.front_end, encoder, head)
+    check_equal(Recognizer(kind.modality, config, Names(("a", "b", "c d"))).eval(), tmp_path / "model.onnx")
 
 
 @pytest.mark.parametrize(

@@ -247,6 +247,15 @@ def test_a_setting_that_is_not_known_is_refused_by_name(name, section, stored, t
     assert "wavelets" in refusal(name, path)
 
 
+@BOTH
+def test_a_model_from_before_there_were_tasks_writes_texts_as_it_did(name, stored, tmp_path):
+    path = altered(stored[name], tmp_path, lambda header, _: header["config"].pop("head"))
+    before, after = (Recognizer.load(KINDS[name].modality, one) for one in (stored[name], path))
+    assert after.task == "ctc"
+    signals = signals_of(name)
+    assert list(after.transcribe(signals)) == list(before.transcribe(signals))
+
+
 def test_a_section_of_settings_that_is_not_known_is_refused_by_name(stored, tmp_path):
     path = altered(stored["ocr"], tmp_path, lambda header, _: header["config"].update(decoder={"width": 3}))
     assert "decoder" in refusal("ocr", path)

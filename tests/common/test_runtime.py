@@ -149,9 +149,9 @@ def refused(path: Path, name: str = "ocr") -> str:
     return sentence.removeprefix(f"{path}: ")
 
 
-def changed(folder: Path, path: Path, **header) -> Path:
+def changed(folder: Path, path: Path, of: str = "ocr", **header) -> Path:
     """Return a copy of the model with changes to its header; None removes a key."""
-    file = read_onnx(folder / "ocr.onnx")
+    file = read_onnx(folder / f"{of}.onnx")
     model = onnx.load_from_string(file.raw)
     del model.metadata_props[:]
     described = {key: value for key, value in {**file.header, **header}.items() if value is not None}
@@ -240,6 +240,16 @@ def test_headers_that_do_not_describe_a_model_are_refused(change, reason, tmp_pa
     sentence = refused(changed(folder, tmp_path / "model.onnx", **change))
     assert sentence.startswith("does not describe a model this version can build (")
     assert reason in sentence
+
+
+@BOTH
+def test_a_model_from_before_there_were_tasks_writes_texts(name, folder, tmp_path):
+    config = dict(read_onnx(folder / f"{name}.onnx").header["config"])
+    del config["head"]
+    path = changed(folder, tmp_path / "model.onnx", of=name, config=config)
+    model = OnnxRecognizer.load(KINDS[name].modality, path)
+    assert model.task == "ctc"
+    assert any(transcript.text for transcript in model.transcribe(signals_of(name)))
 
 
 def test_a_damaged_language_model_is_refused(tmp_path, folder):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.transcript import FORMATS, Alternative, Character, Transcript, Word, stem
+from common.transcript import FORMATS, Alternative, Character, Transcript, Word, stem, to_label
 
 
 def spelled(text: str, confidence: float = 0.5) -> list[Character]:
@@ -62,6 +62,11 @@ def test_txt_is_the_text_and_a_line_break():
     assert FORMATS["txt"](Transcript.from_characters(spelled("ab c"))) == "ab c\n"
 
 
+def test_a_label_has_its_probability_behind_a_tab():
+    transcript = Transcript.from_characters([Character("ice cream", 0, 1, 0.98765)])
+    assert to_label(transcript) == "ice cream\t0.9877\n"
+
+
 def test_tsv_has_one_word_a_row():
     transcript = Transcript.from_characters(spelled("ab c"))
     assert FORMATS["tsv"](transcript) == (
@@ -79,6 +84,8 @@ def test_ctm_has_nist_rows_of_words():
     assert FORMATS["ctm"](transcript) == "my_talk 1 0.000 2.000 ab 0.2500\nmy_talk 1 3.000 1.000 c 0.5000\n"
     assert FORMATS["ctm"](Transcript.from_characters(spelled("a"))) == "- 1 0.000 1.000 a 0.5000\n"
     assert FORMATS["ctm"](Transcript.from_characters([])) == ""
+    named = Transcript.from_characters([Character("ice cream", 0, 1, 0.5)])
+    assert FORMATS["ctm"](named) == "- 1 0.000 1.000 ice_cream 0.5000\n"
 
 
 @pytest.mark.parametrize(

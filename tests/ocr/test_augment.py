@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ocr.augment import AugmentConfig, build_augment
+from ocr.augment import AugmentConfig, build_augment, evenly
 from ocr.signal import SignalConfig
 from ocr.synthesis import draw_line
 
@@ -102,3 +102,16 @@ def test_ink_is_neither_lost_nor_flooded():
 def test_what_is_no_probability_is_refused(name, value):
     with pytest.raises(ValueError, match=name):
         AugmentConfig(**{name: value})
+
+
+def test_evenly_changed_a_mark_stays_at_its_share_of_the_line():
+    everything = AugmentConfig(strength=1.0, **dict.fromkeys(CHANGES, 1.0))
+    kept = [getattr(evenly(everything), name) for name in CHANGES]
+    assert kept == [0.0 if name == "warp" else 1.0 for name in CHANGES]
+    layout = evenly(AugmentConfig(**{**NONE, "stretch": 1.0, "warp": 1.0, "elastic": 1.0}))
+    values = np.zeros((400, 48), dtype=np.float32)
+    values[60:64] = 1
+    for seed in range(30):
+        ink = build_augment(layout, SIGNAL)(values, np.random.default_rng(seed)).sum(axis=1)
+        middle = (ink * (np.arange(len(ink)) + 0.5)).sum() / ink.sum()
+        assert middle / len(ink) * 400 == pytest.approx(62, abs=3)  # a step is four columns
