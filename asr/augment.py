@@ -92,6 +92,11 @@ def build_augment(
     )
 
 
+def evenly(config: AugmentConfig) -> AugmentConfig:
+    """Return `config` as it is: speed stretches all of a recording alike, nothing else moves in time."""
+    return config
+
+
 def _augmented(
     values: np.ndarray,
     rng: np.random.Generator,

@@ -99,7 +99,7 @@ class SpectrogramFrontEnd(nn.Module):
                 f" {config.window_ms}: 8 mels or more, three channels and 1 <= hop_ms <= window_ms are wanted"
             )
         self.hop = round(rate * config.hop_ms / 1000)
-        window = round(rate * config.window_ms / 1000)
+        self.window = window = round(rate * config.window_ms / 1000)
         self.fft = 1 << (window - 1).bit_length()
         self.spectrogram: nn.Module = MelSpectrogram(
             rate, n_fft=self.fft, win_length=window, hop_length=self.hop, n_mels=config.mels, center=False
@@ -123,6 +123,21 @@ class SpectrogramFrontEnd(nn.Module):
         self.stride = self.shortest = self.hop * config.subsampling
         self.offset = -self.hop * (first - 1) / 2
         self.feature_size = three * ((config.mels + 1) // 2 // 4)
+
+    @property
+    def context(self) -> tuple[int, int]:
+        """How many samples a step sees before its own, and behind them.
+
+        Raises:
+            ValueError: it sees all there are.
+        """
+        if self.config.normalise == "utterance":
+            raise ValueError(
+                "its front end normalises over the whole utterance (train with --normalise global)"
+            )
+        before, behind = self.blocks.context  # hops
+        lead = (self.fft - self.hop) // 2 - (self.fft - self.window) // 2  # of a window before its hop
+        return before * self.hop + lead, behind * self.hop + self.window - self.hop - lead
 
     def output_lengths(self, lengths: Tensor) -> Tensor:
         """Return the steps (B,) that `lengths` (B,) samples give."""

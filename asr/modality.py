@@ -3,15 +3,15 @@
 from pathlib import Path
 
 from asr.corpora import CorpusConfig, read_corpus
-from asr.signal import SignalConfig, expand, measure, read, render, steps_per_length
+from asr.signal import SignalConfig, expand, measure, read, render, steps_per_length, stream
 from common.modality import Modality, Training
 
 
 def _training() -> Training:
-    from asr.augment import AugmentConfig, build_augment
+    from asr.augment import AugmentConfig, build_augment, evenly
     from asr.front_end import FrontEndConfig, SpectrogramFrontEnd
 
-    return Training(AugmentConfig, build_augment, FrontEndConfig, SpectrogramFrontEnd)
+    return Training(AugmentConfig, build_augment, FrontEndConfig, SpectrogramFrontEnd, evenly)
 
 
 def _bundled() -> Path:
@@ -34,4 +34,5 @@ ASR = Modality(
     render=render,
     training=_training,
     bundled=_bundled,
+    stream=stream,
 )

@@ -5,7 +5,8 @@ import math
 import os
 import re
 import stat
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -19,6 +20,7 @@ from PIL import Image
 
 from common.manifest import source_file
 from common.modality import Rendering, Signal, Source
+from common.wav import UNBOUNDED, read_blocks, read_header
 
 SHORTEST_S = 0.025
 """one analysis window; less than that holds no speech"""
@@ -27,8 +29,6 @@ OVERSHOOT_S = 0.5
 BLOCK_FRAMES = 2**20
 LARGEST = 1e30
 """of a float file; what is larger overflows where samples are added"""
-UNBOUNDED = 0x7FFF_0000
-"""bytes; a header with this or more was written before the length was known (ffmpeg and sox into a pipe)"""
 MP3_SLACK = 4
 """frames of an MP3: an index, and the encoder's delay and padding"""
 MP3_KBITS = (
@@ -83,11 +83,50 @@ def read(source: Source, config: SignalConfig) -> Signal:
             raise ValueError(
                 f"{name}: is {duration_s:.4f} s long, at least {SHORTEST_S} s were wanted; drop it"
             )
-        samples = _resampled(_mono(sound, part, name), sound.samplerate, config.sample_rate_hz)
+        blocks = _averaged(_blocks(sound, part, name), sound.samplerate, name, part.start)
+        samples = np.concatenate(list(_resampling(blocks, sound.samplerate, config.sample_rate_hz)))
     peak = max(samples.max(), -samples.min())
     if peak > 1:
         samples /= peak
     return Signal(samples, 1 / config.sample_rate_hz)
+
+
+def stream(source: io.BufferedIOBase, config: SignalConfig) -> Iterator[Signal]:
+    """Yield the sound of a WAV stream in pieces while it comes; together they are what `read` returns.
+
+    But for one thing: where samples go beyond 1, all that follow are scaled down, not those before; a warning
+    says so. There is no longest duration.
+
+    Args:
+        source: its `read1` returns what has come, b"" at the end.
+        config: the rate of the samples.
+
+    Raises:
+        ValueError: one sentence; what could be read before has been yielded.
+    """
+    name = _name(source)
+    header = read_header(source, name)
+    blocks = _averaged(read_blocks(source, header, name), header.rate_hz, name)
+    received, peak = 0, 1.0
+    for samples in _resampling(blocks, header.rate_hz, config.sample_rate_hz):
+        if not len(samples):
+            continue
+        highest = float(max(samples.max(), -samples.min()))
+        if highest > 1 >= peak:
+            time_s = received / config.sample_rate_hz
+            warnings.warn(
+                f"{name}: goes beyond full scale ({highest:.2f}) after {time_s:.1f} s;"
+                " what follows is made softer, and its text may differ from that of the whole",
+                stacklevel=2,
+            )
+        peak = max(peak, highest)
+        received += len(samples)
+        yield Signal(samples / np.float32(peak) if peak > 1 else samples, 1 / config.sample_rate_hz)
+    if received < SHORTEST_S * config.sample_rate_hz:
+        raise ValueError(
+            f"{name}: is {received / config.sample_rate_hz:.4f} s long, at least {SHORTEST_S} s were wanted;"
+            " record more"
+        )
 
 
 def expand(source: str) -> list[str]:
@@ -117,7 +156,7 @@ class _Part(NamedTuple):
     frames: int
 
 
-def _name(source: Source) -> str:
+def _name(source: Source | io.BufferedIOBase) -> str:
     if isinstance(source, str | Path):
         return str(source)
     return str(getattr(source, "name", "the stream"))
@@ -279,8 +318,22 @@ def _part(source: Source, sound: soundfile.SoundFile) -> _Part:
     return _Part(start, min(end, frames) - start)
 
 
-def _mono(sound: soundfile.SoundFile, part: _Part, name: str) -> Iterator[np.ndarray]:
-    """Yield blocks (N,) of the mean of all channels; what the header promised must be there, and finite."""
+def _averaged(blocks: Iterable[np.ndarray], rate_hz: int, name: str, start: int = 0) -> Iterator[np.ndarray]:
+    """Yield the mean (N,) of the channels of blocks (N, channels), which follow `start`; all are finite."""
+    for block in blocks:
+        numbers = np.abs(block) < LARGEST  # not so for NaN
+        if not numbers.all():
+            time_s = (start + int(numbers.all(1).argmin())) / rate_hz
+            raise ValueError(
+                f"{name}: the sample at {time_s:.3f} s is not a finite number below {LARGEST:g}; "
+                "record it anew"
+            )
+        start += len(block)
+        yield block[:, 0] if block.shape[1] == 1 else block.mean(1)
+
+
+def _blocks(sound: soundfile.SoundFile, part: _Part, name: str) -> Iterator[np.ndarray]:
+    """Yield blocks (N, channels); what the header promised must be there."""
     done = 0
     try:
         if part.start:
@@ -289,15 +342,8 @@ def _mono(sound: soundfile.SoundFile, part: _Part, name: str) -> Iterator[np.nda
             block = sound.read(min(BLOCK_FRAMES, part.frames - done), dtype="float32", always_2d=True)
             if not len(block):
                 break
-            numbers = np.abs(block) < LARGEST  # not so for NaN
-            if not numbers.all():
-                time_s = (part.start + done + int(numbers.all(1).argmin())) / sound.samplerate
-                raise ValueError(
-                    f"{name}: the sample at {time_s:.3f} s is not a finite number below {LARGEST:g}; "
-                    "record it anew"
-                )
             done += len(block)
-            yield block[:, 0] if block.shape[1] == 1 else block.mean(1)
+            yield block
     except soundfile.LibsndfileError as error:
         # the frames before the break are lost with the block; FLAC: the seek after a short read fails
         raise ValueError(
@@ -328,13 +374,21 @@ def _decodable_s(sound: soundfile.SoundFile, part: _Part) -> float:
     return done / sound.samplerate
 
 
-def _resampled(blocks: Iterator[np.ndarray], rate_hz: int, wanted_hz: int) -> np.ndarray:
+def _resampling(blocks: Iterable[np.ndarray], rate_hz: int, wanted_hz: int) -> Iterator[np.ndarray]:
+    """Yield blocks (N,) at another rate, the same in any pieces; an error of `blocks` comes behind all."""
     if rate_hz == wanted_hz:
-        return np.ascontiguousarray(np.concatenate(list(blocks)))
-    stream = soxr.ResampleStream(rate_hz, wanted_hz, 1, dtype="float32", quality="HQ")
-    pieces = [stream.resample_chunk(np.ascontiguousarray(block)) for block in blocks]
-    pieces.append(stream.resample_chunk(np.zeros(0, np.float32), last=True))
-    return np.concatenate(pieces)
+        yield from blocks
+        return
+    resampler = soxr.ResampleStream(rate_hz, wanted_hz, 1, dtype="float32", quality="HQ")
+    failure = None
+    try:
+        for block in blocks:
+            yield resampler.resample_chunk(np.ascontiguousarray(block))
+    except ValueError as error:
+        failure = error
+    yield resampler.resample_chunk(np.zeros(0, np.float32), last=True)
+    if failure is not None:
+        raise failure
 
 
 # --- for the eye and the ear

@@ -152,17 +152,19 @@ class Names:
 
     symbols: tuple[str, ...]
     separator: str | None = None
-    """stands between the names of a text; None: a text is one name"""
+    """stands between the names of a text; "": nothing does, each is a character; None: a text is one name"""
     unicode_form: str = "NFC"
 
     whitespace = "collapse"
 
     def __post_init__(self) -> None:
-        for place, symbol in enumerate(self.symbols):
+        seen: set[str] = set()
+        for symbol in self.symbols:
             if not symbol or symbol != " ".join(symbol.split()):
                 raise ValueError(f"name {symbol!r} is empty or has white space around; write it without")
-            if symbol in self.symbols[:place]:
+            if symbol in seen:
                 raise ValueError(f"name {symbol!r} stands there twice; remove one")
+            seen.add(symbol)
 
     @classmethod
     def from_texts(
@@ -198,11 +200,14 @@ class Names:
     def split(self, text: str) -> list[str]:
         """Return the names in the normalised `text`."""
         text = self.normalise(text)
-        return [text] if self.separator is None else [name for name in text.split(self.separator) if name]
+        if self.separator is None:
+            return [text]
+        names = text.split(self.separator) if self.separator else text
+        return [name for name in names if name and not name.isspace()]
 
     def unknown(self, text: str) -> list[str]:
         """Return the names in `text` that have no label, each once, in order."""
-        return [name for name in dict.fromkeys(self.split(text)) if name not in self.symbols]
+        return [name for name in dict.fromkeys(self.split(text)) if name not in self.labels]
 
     def encode(self, text: str) -> list[int]:
         """Return the labels of the names in `text`; ValueError for an unknown one."""
@@ -211,7 +216,7 @@ class Names:
                 f"{unknown[0]!r} is not among the {len(self.symbols)} names"
                 f" ({', '.join(self.symbols[:10])}); correct it or train with it"
             )
-        return [self.symbols.index(name) + 1 for name in self.split(text)]
+        return [self.labels[name] for name in self.split(text)]
 
     def decode(self, labels: Iterable[int]) -> str:
         """Return the text of `labels`, none of which is 0."""
@@ -221,6 +226,11 @@ class Names:
                 raise ValueError(f"label {label} stands for no name; they go from 1 to {len(self.symbols)}")
             names.append(self.symbols[label - 1])
         return (self.separator or "").join(names)
+
+    @cached_property
+    def labels(self) -> dict[str, int]:
+        """The label of each name."""
+        return {symbol: label for label, symbol in enumerate(self.symbols, 1)}
 
 
 def alphabet_from(fields: Mapping[str, Any]) -> "Alphabet | Names":

@@ -7,6 +7,7 @@ epoch by skipping the batches already seen, and two processes see together what 
 """
 
 import logging
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -95,16 +96,17 @@ class Examples(Dataset):
             values = np.pad(values, [(0, self.shortest - len(values)), *[(0, 0)] * (values.ndim - 1)])
         return index, values, labels
 
+    def source(self, index: int) -> str:
+        """Return the name of an example."""
+        return self.examples[index].source
+
     def _labels(self, example: Example, signal: Signal, length: int) -> list[int]:
         """Return the labels of an example, augmented to so many signal steps."""
         if self.frames is None or self.steps is None:
             return self.alphabet.encode(example.text or "") if self.alphabet else []
-        if length != len(signal.values):
-            raise ValueError(
-                f"{example.source}: augmentation made {length} signal steps of {len(signal.values)}, so that"
-                " its labels would be misplaced; switch off what changes the length"
-            )
-        return self.frames(example, signal.unit_per_step, self.steps(max(length, self.shortest)))
+        # of augmentation only what stretches all of a signal alike may change its length here
+        unit_per_step = signal.unit_per_step * len(signal.values) / max(1, length)
+        return self.frames(example, unit_per_step, self.steps(max(length, self.shortest)))
 
     def _signal(self, index: int) -> Signal:
         if index in self._kept:
@@ -120,33 +122,40 @@ class BatchLoader:
     """Batches of `examples` for one rank.
 
     Args:
-        examples: the data; every `Example.length` is known.
+        examples: the data; every `Example.length` is known. With a plan, whatever gives items like those and
+            has their `source`.
         budget: padded length of a batch over all ranks, in the unit of `Example.length`.
         seed: of order and augmentation; None for a fixed order from long to short.
         rank, ranks: which share of each batch is read here.
         workers: processes that read ahead; 0 reads in this one. On two cores a worker costs the network
             more than it saves; with a GPU take 4 to 16.
+        plan: epoch -> indices of each batch over all ranks; None for batches of like length under the budget.
     """
 
     def __init__(
         self,
-        examples: Examples,
-        budget: float,
+        examples: Any,
+        budget: float = math.inf,
         seed: int | None = None,
         rank: int = 0,
         ranks: int = 1,
         workers: int = 0,
+        plan: Callable[[int], list[np.ndarray]] | None = None,
     ) -> None:
         self.examples = examples
         self.budget, self.seed = budget, seed
         self.rank, self.ranks, self.workers = rank, ranks, workers
-        unknown = [example.source for example in examples.examples if example.length is None]
-        assert not unknown, f"lengths must be known before batching, as of {unknown[:1]}"
         self._reported: set[str] = set()
-        self.lengths = np.array([example.length for example in examples.examples], dtype=np.float64)
+        self._plan = plan
+        if plan is None:
+            unknown = [example.source for example in examples.examples if example.length is None]
+            assert not unknown, f"lengths must be known before batching, as of {unknown[:1]}"
+            self.lengths = np.array([example.length for example in examples.examples], dtype=np.float64)
 
     def plan(self, epoch: int) -> list[np.ndarray]:
         """Return the batches of `epoch`, as indices, over all ranks."""
+        if self._plan is not None:
+            return self._plan(epoch)
         rng = None if self.seed is None else np.random.default_rng((self.seed, epoch))
         return plan_batches(self.lengths, self.budget, rng)
 
@@ -170,11 +179,11 @@ class BatchLoader:
                 if sentence not in self._reported:
                     self._reported.add(sentence)
                     log.warning("left out: %s", sentence)
-            sources = [self.examples.examples[index].source for index in batch.indices]
+            sources = [self.examples.source(index) for index in batch.indices]
             yield batch._replace(planned=len(planned), sources=sources)
 
 
-def _collate(items: list[tuple[int, np.ndarray, list[int]] | str]) -> Batch:
+def _collate(items: list[tuple[int, np.ndarray, Sequence[int]] | str]) -> Batch:
     good = [item for item in items if not isinstance(item, str)]
     refused = [item for item in items if isinstance(item, str)]
     if not good:

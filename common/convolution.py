@@ -97,6 +97,18 @@ class ConvBlock(nn.Module):
 class ConvBlocks(nn.ModuleList):
     """Blocks one behind the other."""
 
+    @property
+    def context(self) -> tuple[int, int]:
+        """How many steps of the input a step of the output sees before its own, and behind them."""
+        first = last = own = 0  # steps of the input that step 0 sees, and the last that is its own
+        for block in reversed(self):
+            assert isinstance(block, ConvBlock), "these are ConvBlocks"
+            stride, pool, side = block.stride[1], block.pool[1], block.convolution.kernel_size[1] // 2
+            around = 0 if block.second is None else block.second.kernel_size[1] // 2
+            first, last, own = first * pool - around, last * pool + pool - 1 + around, own * pool + pool - 1
+            first, last, own = first * stride - side, last * stride + side, own * stride + stride - 1
+        return -first, last - own
+
     def output_lengths(self, lengths: Tensor) -> Tensor:
         """Return how many steps are real behind the last block."""
         for block in self:

@@ -12,6 +12,8 @@ from common.manifest import Example, Part
 FrameLabels = Literal["words", "characters", "activity"]
 ACTIVE = "active"
 """the one label of the level "activity": there is speech, or writing"""
+UNKNOWN = -1
+"""the target of a step whose name the model does not have: whatever it says there is wrong"""
 
 
 @dataclass(frozen=True)
@@ -24,12 +26,14 @@ class FrameTargets:
         names: of the labels.
         level: "words", "characters", or "activity", where all words (or characters) have one label.
         stride, offset: step s is the signal steps from s x stride + offset on.
+        strict: whether a name that is not among `names` is an error; else its steps have the label UNKNOWN.
     """
 
     names: Names
     level: FrameLabels
     stride: int
     offset: float
+    strict: bool = True
 
     def __call__(self, example: Example, unit_per_step: float, steps: int) -> list[int]:
         """Return a label for each of `steps` steps of `example`, of which a signal step is that many units.
@@ -37,13 +41,27 @@ class FrameTargets:
         Raises:
             ValueError: the example does not say where its words or characters are, or one has no label.
         """
+        labels = {"": 0, **self.names.labels}
+        wanted = self.names_of(example, unit_per_step, steps)
+        if self.strict and (unknown := [name for name in wanted if name not in labels]):
+            raise ValueError(
+                f"{example.source}: {unknown[0]!r} is not among the {len(self.names.symbols)} names of the"
+                " model; correct it or train with it"
+            )
+        return [labels.get(name, UNKNOWN) for name in wanted]
+
+    def names_of(self, example: Example, unit_per_step: float, steps: int) -> list[str]:
+        """Return the name of each step, "" where there is none, be it known to the model or not.
+
+        Raises:
+            ValueError: the example does not say where its words or characters are.
+        """
         middles = ((np.arange(steps) + 0.5) * self.stride + self.offset) * unit_per_step  # (S,)
-        labels = np.zeros(steps, dtype=np.int64)
+        names = [""] * steps
         for part in parts_of(example, self.level):
-            first, last = np.searchsorted(middles, (part.start, part.end))
-            (label,) = self.names.encode(part.text)
-            labels[first:last] = label
-        return labels.tolist()
+            first, last = np.searchsorted(middles, (part.start, part.end)).tolist()
+            names[first:last] = [self.names.normalise(part.text)] * (last - first)
+        return names
 
 
 def parts_of(example: Example, level: FrameLabels) -> list[Part]:

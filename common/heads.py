@@ -3,6 +3,7 @@
     encoded (B, S, E)  ->  CTCHead       (B, S, C)    N to M, in order: class 0 is the blank
                            FrameHead     (B, S, C)    N to N: class 0 is a step with nothing to be labelled
                            SequenceHead  (B, C)       N to 1: class c is label c + 1
+                           AttentionHead (B, L, C)    N to M, in any order, by a decoder of its own
 
 All give log-probabilities in float32, whatever the precision elsewhere, and `losses` a sum over the batch and
 the number of targets that cannot be reached.
@@ -14,7 +15,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from common.attention import AttentionDecoder, attention_losses
 from common.ctc import count_impossible, ctc_losses
+from common.recurrent import summary
 
 Pooling = Literal["last", "mean", "attention"]
 
@@ -131,18 +134,64 @@ class SequenceHead(nn.Module):
         return functional.nll_loss(self(encoded, lengths), targets[:, 0] - 1, reduction="sum"), 0
 
 
-def summary(encoded: Tensor, lengths: Tensor, bidirectional: bool) -> Tensor:
-    """Return the state (B, E) in which each direction of an encoder has read all of `encoded` (B, S, E)."""
-    last = (lengths.to(encoded.device) - 1).clamp(min=0)[:, None, None].expand(-1, 1, encoded.shape[2])
-    states = encoded.gather(1, last).squeeze(1)  # (B, E)
-    if not bidirectional:
-        return states
-    ahead, back = states.chunk(2, dim=1)[0], encoded[:, 0].chunk(2, dim=1)[1]
-    return torch.cat([ahead, back], dim=1)
+class AttentionHead(nn.Module):
+    """Labels in any order, each predicted from the ones before it; beside that, if wanted, CTC.
+
+    With both, the loss is (1 - w) times the decoder's and w times CTC's (Kim et al. 2017): CTC soon teaches
+    the encoder where labels are.
+
+    Args:
+        decoder: on the encoder.
+        ctc: the other head, or None.
+        ctc_weight: w, its share of the loss.
+        smoothing: of the decoder's targets, see `attention_losses`.
+        sampling: the probability that the decoder is fed its own label, see `AttentionDecoder.forward`.
+    """
+
+    def __init__(
+        self,
+        decoder: AttentionDecoder,
+        ctc: CTCHead | None = None,
+        ctc_weight: float = 0.0,
+        smoothing: float = 0.0,
+        sampling: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.decoder, self.ctc = decoder, ctc
+        self.ctc_weight, self.smoothing, self.sampling = ctc_weight, smoothing, sampling
+
+    def losses(
+        self, encoded: Tensor, lengths: Tensor, targets: Tensor, target_lengths: Tensor
+    ) -> tuple[Tensor, int]:
+        """Return the sum of the losses, and how many targets CTC cannot spell, if it takes part.
+
+        Args:
+            encoded: (B, S, E).
+            lengths: (B,) real steps.
+            targets: (B, L) labels from 1 on.
+            target_lengths: (B,) real labels.
+        """
+        log_probs = self.decoder(encoded, lengths, targets, target_lengths, self.sampling)  # (B, L + 1, C)
+        total = attention_losses(log_probs, targets, target_lengths, self.smoothing).sum()
+        if self.ctc is None:
+            return total, 0
+        aside, impossible = self.ctc.losses(encoded, lengths, targets, target_lengths)
+        return (1 - self.ctc_weight) * total + self.ctc_weight * aside, impossible
 
 
 def head_outputs(head: nn.Module, encoded: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-    """Return log-probabilities (B, S', C) and their lengths (B,): of a SequenceHead, S' is 1."""
+    """Return log-probabilities (B, S', C) and their lengths (B,): of a SequenceHead, S' is 1.
+
+    Raises:
+        ValueError: a head that has an attention decoder alone, and no probabilities of steps.
+    """
+    if isinstance(head, AttentionHead):
+        if head.ctc is None:
+            raise ValueError(
+                "an attention decoder alone gives no probabilities of steps; train with --ctc-weight"
+                " above 0, or with --task ctc"
+            )
+        return head.ctc(encoded), lengths  # (B, S, C)
     if isinstance(head, SequenceHead):
         return head(encoded, lengths).unsqueeze(1), torch.ones_like(lengths)  # (B, 1, C)
     return head(encoded), lengths  # (B, S, C)

@@ -187,12 +187,17 @@ def _parts(fields: dict[str, Any], key: str) -> tuple[Part, ...]:
             for part in written
         )
         good = all(
-            isinstance(part.text, str) and _is_length(part.end) and _is_length(part.start) for part in parts
+            part.text.encode() and _is_length(part.end) and _is_length(part.start) and part.start <= part.end
+            for part in parts
         )
-    except (TypeError, KeyError):
+    except (TypeError, KeyError, AttributeError, UnicodeEncodeError):
         good = False
     if not good:
-        raise ValueError(_wrong(fields, (key,), written, "a list of [text, start, end]"))
+        raise ValueError(
+            _wrong(
+                fields, (key,), written, "a list of [text, start, end], of which none ends before it starts"
+            )
+        )
     return parts
 
 
@@ -230,6 +235,10 @@ def write_manifest(path: str | Path, examples: Iterable[Example]) -> None:
                 fields["length"] = example.length
             if example.speaker:
                 fields["speaker"] = example.speaker
+            if example.words:
+                fields["words"] = example.words
+            if example.characters:
+                fields["characters"] = example.characters
             try:
                 line = json.dumps(fields, ensure_ascii=False).encode()
             except UnicodeEncodeError:  # a file name that is not UTF-8, held in surrogates

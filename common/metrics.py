@@ -208,11 +208,15 @@ class ErrorRate:
 class Confusion:
     """How often each label was taken for which.
 
+    Args:
+        independent: whether labels are; steps of a signal are not, and have no interval.
+
     Attributes:
         counts: by (reference, label given); "" stands for none.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, independent: bool = True) -> None:
+        self.independent = independent
         self.counts: Counter[tuple[str, str]] = Counter()
 
     def add(self, reference: str, given: str, count: int = 1) -> None:
@@ -231,18 +235,18 @@ class Confusion:
         return right / self.total if self.total else math.nan
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
-        """Return the bounds of the accuracy by Wilson's score (1927), which takes labels as independent."""
-        if not self.total:
+        """Return the bounds of the accuracy by Wilson's score (1927); NaN if labels are not independent."""
+        if not self.total or not self.independent:
             return math.nan, math.nan
         z = NormalDist().inv_cdf((1 + level) / 2)
         n, p = self.total, self.accuracy
         middle, half = p + z * z / (2 * n), z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-        return (middle - half) / (1 + z * z / n), min(1.0, (middle + half) / (1 + z * z / n))
+        return max(0.0, (middle - half) / (1 + z * z / n)), min(1.0, (middle + half) / (1 + z * z / n))
 
     def table(self, none: str = "(none)", most: int = 20) -> str:
-        """Return a table, a row for each reference label and a column for each given, the commonest first.
+        """Return a table, in the order of the labels: a row for each reference, a column for each given.
 
-        Labels beyond the `most` commonest are taken together.
+        Labels beyond the `most` commonest are taken together; right among them are those given as they are.
         """
         sizes: Counter[str] = Counter()
         for (reference, given), count in self.counts.items():
@@ -251,9 +255,11 @@ class Confusion:
         shown = sorted([name for name, _ in sizes.most_common(most)])
         others = ["(other)"] if len(sizes) > most else []
         cells: Counter[tuple[str, str]] = Counter()
-        for pair, count in self.counts.items():
-            row, column = (name if name in shown else "(other)" for name in pair)
+        right: Counter[str] = Counter()
+        for (reference, given), count in self.counts.items():
+            row, column = (name if name in shown else "(other)" for name in (reference, given))
             cells[row, column] += count
+            right[row] += count if reference == given else 0
         names = shown + others
         heads = [name or none for name in names]
         first = max(len(name) for name in [*heads, "reference"])
@@ -261,7 +267,7 @@ class Confusion:
         lines = ["  ".join(["reference".ljust(first), *map(str.rjust, heads, widths), "recall"])]
         for name, head in zip(names, heads, strict=True):
             numbers = [cells[name, other] for other in names]
-            recall = f"{100 * cells[name, name] / sum(numbers):5.1f} %" if sum(numbers) else "      -"
+            recall = f"{100 * right[name] / sum(numbers):5.1f} %" if sum(numbers) else "      -"
             written = [str(count).rjust(width) for count, width in zip(numbers, widths, strict=True)]
             lines.append("  ".join([head.ljust(first), *written, recall]))
         return "\n".join(lines)

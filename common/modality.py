@@ -1,7 +1,8 @@
 """What a folder such as `ocr` or `asr` hands over to be trained and run."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from io import BufferedIOBase
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -40,15 +41,20 @@ class Training(NamedTuple):
     front_end: `(front_end_config, signal_config) -> nn.Module` as DESIGN has it: called with signals (B, T)
         or (B, T, H) and lengths (B,), it returns features (B, S, D) and lengths (B,); it has the
         integers `stride` and `feature_size`, and `output_lengths(lengths)`. Step s stands for signal steps
-        from s x stride to (s + 1) x stride, plus `offset` if it has that. For export it has the shape of one
-        signal step, (H,), as `step_shape` unless that is (), and, if not all of its own graph can be held by
-        ONNX, `exportable()`, which returns an equal module of which it can.
+        from s x stride to (s + 1) x stride, plus `offset` if it has that. For streams it has `context`, how
+        many signal steps a step sees before and behind those of s x stride to (s + 1) x stride; a ValueError
+        if it needs all. For export it has the shape of one signal step, (H,), as `step_shape` unless that is
+        (), and, if not all of its own graph can be held by ONNX, `exportable()`, which returns an equal
+        module of which it can.
+    evenly: `(augment_config) -> augment_config`: without the changes that move anything along the signal
+        otherwise than by stretching all of it alike, for targets that have places.
     """
 
     augment_config: type
     augment: Callable[[Any, Any], Callable[[np.ndarray, np.random.Generator], np.ndarray]]
     front_end_config: type
     front_end: Callable[[Any, Any], Any]
+    evenly: Callable[[Any], Any]
 
 
 @dataclass(frozen=True)
@@ -84,3 +90,6 @@ class Modality:
     training: Callable[[], Training]
     bundled: Callable[[], Path] | None = None
     """the file of the model that is used where none is named"""
+    stream: Callable[[BufferedIOBase, Any], Iterator[Signal]] | None = None
+    """`(source, signal_config)`: the pieces of a signal whose bytes are still coming; the ValueErrors of
+    `read`, which may come behind good pieces; None for a modality whose signals are there at once"""

@@ -39,6 +39,8 @@ OPSET = 17
 """of ONNX, 2022: the first with layer normalisation"""
 TRACED_STEPS = 40
 """of the example that is followed through the network; any number does"""
+ENCODED = "encoded_steps"
+"""the lengths in the encoder: those of the log-probabilities, save where a sequence has one label"""
 RECURRENT = ("LSTM", "GRU", "RNN")
 """nodes of ONNX that are a recurrent layer"""
 BETWEEN_CONVOLUTIONS = ("Relu", "MaxPool", "Where", "Add", "Mul")
@@ -59,7 +61,12 @@ def export_onnx(
 
     Raises:
         OSError: if it cannot be written.
+        ValueError: a model with an attention decoder, which ONNX cannot have here.
     """
+    if recognizer.task == "attention":
+        raise ValueError(
+            "a model of --task attention runs on torch alone; name the .safetensors to transcribe"
+        )
     model = _graph(recognizer)
     cell = recognizer.config.encoder.cell
     if int8:
@@ -95,10 +102,13 @@ class _Network(nn.Module):
         self.encoder = _Layers(copy.deepcopy(recognizer.encoder))
         self.head = copy.deepcopy(recognizer.head)
 
-    def forward(self, signals: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Return log-probabilities (B, S, C) and their lengths (B,) of `signals` (B, T, ...)."""
+    def forward(self, signals: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return log-probabilities (B, S', C), their lengths (B,) and those in the encoder (B,).
+
+        They are of `signals` (B, T, ...).
+        """
         features, steps = self.front_end(signals, lengths)  # (B, S, D)
-        return head_outputs(self.head, self.encoder(features), steps)  # (B, S, C)
+        return *head_outputs(self.head, self.encoder(features), steps), steps  # (B, S', C)
 
 
 class _Layers(nn.Module):
@@ -171,7 +181,7 @@ def _graph(recognizer: Recognizer) -> "onnx.ModelProto":
             (signals, torch.tensor([T, T - 1])),
             f"{folder}/graph.onnx",
             input_names=["signals", "lengths"],
-            output_names=["log_probs", "steps"],
+            output_names=["log_probs", "steps", ENCODED],
             dynamic_axes={
                 "signals": {0: "B", 1: "T"}, "lengths": batch, "log_probs": steps, "steps": batch
             },
@@ -180,6 +190,7 @@ def _graph(recognizer: Recognizer) -> "onnx.ModelProto":
         )  # fmt: skip
         model = onnx.load(f"{folder}/graph.onnx")
     _tell_lengths(model.graph)
+    del model.graph.output[2]
     onnx.checker.check_model(model)
     return model
 
@@ -191,13 +202,20 @@ def _tell_lengths(graph: "onnx.GraphProto") -> None:
     """
     from onnx import TensorProto, helper
 
-    first = next(place for place, node in enumerate(graph.node) if node.op_type in RECURRENT)
     for node in graph.node:
         if node.op_type in RECURRENT:
             # x, weights, recurrent weights, bias, lengths; without a state to start from, which is zero
             node.input[4:] = ["steps_int32"]
-    cast = helper.make_node("Cast", ["steps"], ["steps_int32"], "steps_int32", to=TensorProto.INT32)
-    graph.node.insert(first, cast)
+    cast = helper.make_node("Cast", [ENCODED], ["steps_int32"], "steps_int32", to=TensorProto.INT32)
+    wanted, first, others = {ENCODED}, [cast], []
+    for node in reversed(graph.node):  # what the lengths are computed with goes to the front
+        if wanted.isdisjoint(node.output):
+            others.append(node)
+        else:
+            first.append(node)
+            wanted.update(node.input)
+    del graph.node[:]
+    graph.node.extend(reversed(others + first))
 
 
 def quantised(

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from lightning.fabric import Fabric
+from lightning.fabric.plugins import MixedPrecision
 from torch import nn
 
 
@@ -89,6 +90,17 @@ def resolve_precision(precision: str, device: torch.device) -> str:
     return "bf16-mixed" if device.type == "cpu" and torch.cpu._is_amx_tile_supported() else "32-true"
 
 
+class _BFloat16(MixedPrecision):
+    """bfloat16 within the network alone: signals enter as they are.
+
+    Fabric's own rounds them to eight bits first, in training only: samples, and numbers of words.
+    """
+
+    def convert_input(self, data: Any) -> Any:
+        """Return `data`."""
+        return data
+
+
 def build_fabric(config: TrainingConfig) -> Fabric:
     """Return a launched Fabric; ValueError for a device that is not there."""
     if config.device == "cuda" and not torch.cuda.is_available():
@@ -102,11 +114,13 @@ def build_fabric(config: TrainingConfig) -> Fabric:
         )
     precision: Any = resolve_precision(config.precision, torch.device(accelerator))
     several = config.devices * config.nodes > 1
+    mixed = precision == "bf16-mixed"
     fabric = Fabric(
         accelerator=accelerator,
         devices=config.devices,
         num_nodes=config.nodes,
-        precision=precision,
+        precision=None if mixed else precision,
+        plugins=_BFloat16("bf16-mixed", accelerator) if mixed else None,
         strategy="ddp" if several else "auto",
     )
     fabric.launch()

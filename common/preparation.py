@@ -4,7 +4,7 @@ import hashlib
 import logging
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -49,18 +49,29 @@ def corpus_paths(paths: str) -> list[str]:
     return [paths] if os.path.exists(paths) else [path for path in paths.split(",") if path]
 
 
-def untranscribed(examples: Sequence[Example], item: str) -> tuple[list[Example], list[str]]:
-    """Return the examples that have a text, and one sentence for each that has none."""
-    problems = [
-        f"{_name(example)}: this {item} has no text; write it down or drop it"
-        for example in examples
-        if example.text is None
-    ]
-    return [example for example in examples if example.text is not None], problems
+def untranscribed(
+    examples: Sequence[Example], item: str, label: bool = False
+) -> tuple[list[Example], list[str]]:
+    """Return the examples that have a text, and one sentence for each that has none.
+
+    Args:
+        examples: of a corpus.
+        item: what one is called.
+        label: whether the text is to be a label, which cannot be empty.
+    """
+    good, problems = [], []
+    for example in examples:
+        if example.text is None:
+            problems.append(f"{_name(example)}: this {item} has no text; write it down or drop it")
+        elif label and not example.text.strip():
+            problems.append(f"{_name(example)}: the label of this {item} is empty; write it down or drop it")
+        else:
+            good.append(example)
+    return good, problems
 
 
 def fitting(
-    examples: Sequence[Example], alphabet: Alphabet, front_end: Any, steps_per_length: float
+    examples: Sequence[Example], alphabet: Alphabet | Names, front_end: Any, steps_per_length: float
 ) -> tuple[list[Example], list[str]]:
     """Return the examples whose text fits into the steps of their length, and a sentence for each other.
 
@@ -105,12 +116,9 @@ def report_problems(problems: Sequence[str]) -> None:
         log.warning("left out: %d more of the same kinds", len(problems) - SHOWN)
 
 
-def report_unknown(examples: Sequence[Example], alphabet: Alphabet | Names, what: str) -> None:
-    """Log which characters of these texts a model with this alphabet can never write."""
-    counts: Counter[str] = Counter()
-    for example in examples:
-        for symbol in alphabet.unknown(example.text or ""):
-            counts[symbol] += 1
+def report_unknown(texts: Iterable[str], alphabet: Alphabet | Names, what: str) -> None:
+    """Log which characters or names of these texts a model with this alphabet can never write."""
+    counts = Counter(symbol for text in texts for symbol in alphabet.unknown(text))
     if counts:
         listed = ", ".join(f"{symbol!r} (in {count})" for symbol, count in counts.most_common(12))
         log.warning(

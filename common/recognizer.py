@@ -3,31 +3,38 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from common.alphabet import Alphabet, Names, alphabet_from
+from common.attention import Arrangement, AttentionDecoder
+from common.attention_search import Attended, attention_search
 from common.batch_plan import padded
 from common.batching import Batch, BatchLoader
-from common.decoding.arrays import Array
-from common.decoding.decoder import Decoder
+from common.ctc import required_steps
+from common.decoding.alignment import align
+from common.decoding.arrays import Array, to_numpy
+from common.decoding.decoder import Decoder, DecodingConfig, Hypothesis
+from common.decoding.greedy import Hit
 from common.decoding.labelled import LabelDecoder
 from common.decoding.storage import decoder_from, decoder_tensors
 from common.evaluation import measure
 from common.frames import FrameLabels
-from common.heads import CTCHead, FrameHead, Pooling, SequenceHead, head_outputs
+from common.heads import AttentionHead, CTCHead, FrameHead, Pooling, SequenceHead, head_outputs
 from common.modality import Modality
 from common.model_file import read_model, write_model
-from common.recurrent import RecurrentEncoder
+from common.recurrent import Initialisation, RecurrentEncoder, reverse_within_lengths
 from common.transcriber import Transcriber
 
 if TYPE_CHECKING:
     from lightning.fabric import Fabric  # takes seconds to import
 
 SHORTCUT_WEIGHT = 0.1
+ATTENTION_WIDTH = 8
+"""of the beam search with an attention decoder, where nothing else is said; its beams can be narrow"""
 
 
 @dataclass(frozen=True)
@@ -46,6 +53,13 @@ class EncoderConfig:
     """Share of units silenced between layers and before the head while training."""
     residual: bool = False
     """Add each layer's normalised input to its output; for four layers and more."""
+    initialisation: Initialisation = "uniform"
+    """First weights: uniform as torch has them, xavier (Glorot and Bengio 2010), orthogonal, identity."""
+    forget_bias: float | None = None
+    """First bias of the LSTM's forget gates; 1 lets memory last. None: as the initialisation has it."""
+    reverse_source: bool = False
+    """Read backwards (Sutskever et al. 2014): what comes first is fresh in mind when an attention decoder
+    begins; for one-directional encoders."""
     shortcut: bool = False
     """A second head on the front end (weight 0.1), in training only: helps deep or slow starters."""
 
@@ -54,13 +68,29 @@ class EncoderConfig:
 class HeadConfig:
     """What is learnt, and what stands on the encoder for it."""
 
-    task: Literal["ctc", "frames", "classify"] = "ctc"
-    """ctc: texts; frames: a label for each step, of examples that say where their words are; classify: one
-    label for the whole, which is the text of an example."""
+    task: Literal["ctc", "attention", "frames", "classify"] = "ctc"
+    """ctc: texts; attention: texts, in any order, by a decoder; frames: a label for each step, of examples
+    that say where their words are; classify: one label for the whole, which is the text of an example."""
     frame_labels: FrameLabels = "words"
     """frames: what a step is labelled with; activity: whether there is any word."""
     pooling: Pooling = "attention"
     """classify: how steps become one."""
+    arrangement: Arrangement = "location"
+    """attention: what the decoder knows of the signal: first: its summary as the first state; every: that at
+    every step; additive, dot, location: all of it, by attention."""
+    decoder_size: int = 192
+    """attention: units of the decoder."""
+    ctc_weight: float = 0.0
+    """attention: share of the loss for a CTC head beside the decoder; 0: none."""
+    label_smoothing: float = 0.1
+    """attention: share of the wanted probability that goes to all labels alike (Szegedy et al. 2016)."""
+    scheduled_sampling: float = 0.0
+    """attention: how often the decoder is fed its own label in training (Bengio et al. 2015)."""
+
+    def __post_init__(self) -> None:
+        for name in ("ctc_weight", "label_smoothing", "scheduled_sampling"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; give a share, from 0 to 1")
 
 
 @dataclass(frozen=True)
@@ -71,6 +101,14 @@ class ModelConfig:
     front_end: Any
     encoder: EncoderConfig
     head: HeadConfig = field(default_factory=HeadConfig)
+
+
+class Encoded(NamedTuple):
+    """What an attention decoder reads: steps (B, S, E), lengths (B,), and log-probabilities of a CTC head."""
+
+    steps: Tensor
+    lengths: Tensor
+    ctc_log_probs: Tensor | None
 
 
 class Recognizer(nn.Module, Transcriber):
@@ -103,18 +141,24 @@ class Recognizer(nn.Module, Transcriber):
             encoder.bidirectional,
             encoder.dropout,
             encoder.residual,
+            encoder.initialisation,
+            encoder.forget_bias,
         )
         self.head = _head(config, self.encoder.output_size, alphabet)
         self.shortcut: CTCHead | None = None
+        plain = config.head.task == "attention" and not config.head.ctc_weight and not encoder.bidirectional
+        if encoder.reverse_source and not plain:
+            raise ValueError("--reverse-source: is for --task attention with --no-bidirectional, without CTC")
         if encoder.shortcut:
             if not isinstance(self.head, CTCHead):
-                raise ValueError(f"--shortcut: --task {config.head.task} has a label to a sequence, no steps")
+                raise ValueError(f"--shortcut: is for --task ctc and frames; leave it out with {self.task}")
             self.shortcut = type(self.head)(D, alphabet.classes)
         self.decoder: Decoder | LabelDecoder
         if isinstance(alphabet, Names):
             self.decoder = LabelDecoder(alphabet, whole=config.head.task == "classify")
         else:
-            self.decoder = Decoder(alphabet)
+            wide = DecodingConfig(beam_width=ATTENTION_WIDTH) if config.head.task == "attention" else None
+            self.decoder = Decoder(alphabet, wide)
         self.carried: dict[str, Tensor] = {}
 
     @property
@@ -129,14 +173,20 @@ class Recognizer(nn.Module, Transcriber):
             signals: (B, T) or (B, T, H), padded on the right.
             lengths: (B,) real steps of T.
         """
-        features, lengths = self.front_end(signals, lengths)  # (B, S, D)
-        encoded, lengths, _ = self.encoder(features, lengths)  # (B, S, E)
+        encoded, lengths, _ = self._encode(signals, lengths)  # (B, S, E)
         return head_outputs(self.head, encoded, lengths)
+
+    def _encode(self, signals: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return encoded (B, S, E), lengths (B,) and the features (B, S, D) of signals (B, T, ...)."""
+        features, lengths = self.front_end(signals, lengths)  # (B, S, D)
+        if self.config.encoder.reverse_source:
+            features = reverse_within_lengths(features, lengths)
+        encoded, lengths, _ = self.encoder(features, lengths)  # (B, S, E)
+        return encoded, lengths, features
 
     def losses(self, batch: Batch) -> tuple[Tensor, int]:
         """Return the sum of a batch's losses, and how many targets cannot be reached (they count zero)."""
-        features, lengths = self.front_end(batch.signals, batch.lengths)  # (B, S, D)
-        encoded, lengths, _ = self.encoder(features, lengths)  # (B, S, E)
+        encoded, lengths, features = self._encode(batch.signals, batch.lengths)  # (B, S, E)
         targets = (batch.targets, batch.target_lengths)
         total, impossible = self.head.losses(encoded, lengths, *targets)
         if self.shortcut is not None:
@@ -186,20 +236,87 @@ class Recognizer(nn.Module, Transcriber):
 
         They are a tensor where the model is on CUDA: the search then runs there. On the CPU it is faster
         without torch, and mps has no float64.
+
+        Raises:
+            ValueError: an attention decoder alone, which has no such probabilities.
         """
         self.eval()
+        return self._log_probs(*self._together(signals))
+
+    @torch.inference_mode()
+    def batch_outputs(self, signals: Sequence[np.ndarray]) -> Any:
+        """Return what `hypotheses` wants of `signals` (T, ...), computed as one batch."""
+        self.eval()
+        return self.outputs(*self._together(signals))
+
+    def outputs(self, signals: Tensor, lengths: Tensor) -> Any:
+        """Return what `hypotheses` wants of padded signals (B, T, ...), `lengths` (B,) steps long."""
+        if not isinstance(self.head, AttentionHead):
+            return self._log_probs(signals, lengths)
+        encoded, lengths, _ = self._encode(signals.to(self.device), lengths.to(self.device))
+        return Encoded(encoded, lengths, None if self.head.ctc is None else self.head.ctc(encoded))
+
+    def hypotheses(self, outputs: Any, count: int = 1) -> tuple[list[list[Hypothesis]], np.ndarray]:
+        """Return up to `count` hypotheses of each signal of `outputs`, best first, and lengths (B,)."""
+        if not isinstance(outputs, Encoded):
+            return super().hypotheses(outputs, count)
+        rows = zip(self._attended(outputs), range(len(outputs.steps)), strict=True)
+        found = [[self._hypothesis(one, outputs, row) for one in best[:count]] for best, row in rows]
+        return found, outputs.lengths.cpu().numpy()
+
+    def texts(self, outputs: Any) -> list[str]:
+        """Return the best text of each signal of `outputs`, without places and confidences."""
+        if not isinstance(outputs, Encoded):
+            return super().texts(outputs)
+        return [self.alphabet.decode(best[0].labels) for best in self._attended(outputs)]
+
+    def _together(self, signals: Sequence[np.ndarray]) -> tuple[Tensor, Tensor]:
         together, lengths = padded(signals, self.front_end.shortest)
-        log_probs, steps = self(
-            torch.from_numpy(together).to(self.device), torch.from_numpy(lengths).to(self.device)
-        )
+        return torch.from_numpy(together), torch.from_numpy(lengths)
+
+    def _log_probs(self, signals: Tensor, lengths: Tensor) -> tuple[Array, np.ndarray]:
+        log_probs, steps = self(signals.to(self.device), lengths.to(self.device))
         log_probs = log_probs.float()
         on_gpu = log_probs.device.type == "cuda"
         return log_probs if on_gpu else log_probs.cpu().numpy(), steps.cpu().numpy()
 
-    def outputs(self, signals: Tensor, lengths: Tensor) -> Any:
-        """Return what `hypotheses` wants of padded signals (B, T, ...), `lengths` (B,) steps long."""
-        log_probs, steps = self(signals.to(self.device), lengths.to(self.device))
-        return log_probs.float().cpu().numpy(), steps.cpu().numpy()
+    def _attended(self, outputs: Encoded) -> list[list[Attended]]:
+        """Return the hypotheses of an attention decoder for each signal, best first."""
+        assert isinstance(self.head, AttentionHead), "other heads have no decoder"
+        config = self.decoder.config
+        if config.decoder == "greedy":
+            return attention_search(self.head.decoder, outputs.steps, outputs.lengths, width=1)
+        return attention_search(
+            self.head.decoder,
+            outputs.steps,
+            outputs.lengths,
+            config.beam_width,
+            config.length_penalty,
+            outputs.ctc_log_probs,
+            0.0 if outputs.ctc_log_probs is None else config.ctc_weight,
+        )
+
+    def _hypothesis(self, found: Attended, outputs: Encoded, row: int) -> Hypothesis:
+        """Return a hypothesis with places: CTC's where it can spell it, else where attention looked.
+
+        Where neither tells, or attention does not go forward, each label has all of the signal.
+        """
+        steps = int(outputs.lengths[row])
+        places = [(0, steps, steps // 2)] * len(found.labels)
+        if outputs.ctc_log_probs is not None and required_steps(found.labels) <= steps:
+            aligned = align(to_numpy(outputs.ctc_log_probs[row, :steps]), found.labels).hits
+            places = [(hit.start, hit.end, hit.peak) for hit in aligned]
+        elif found.steps is not None:
+            reverse = self.config.encoder.reverse_source
+            looked = [steps - 1 - int(step) if reverse else int(step) for step in found.steps]
+            places = [(step, step + 1, step) for step in looked] if looked == sorted(looked) else places
+        hits = [
+            Hit(label, start, end, confidence, peak)
+            for label, confidence, (start, end, peak) in zip(
+                found.labels, found.confidences, places, strict=True
+            )
+        ]
+        return Hypothesis(hits, found.score)
 
     def described(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """Return what rebuilds and describes the model beside its weights: header, tensors of the decoder."""
@@ -249,9 +366,20 @@ class Recognizer(nn.Module, Transcriber):
         return recognizer.eval()
 
 
-def _head(config: ModelConfig, E: int, alphabet: Alphabet | Names) -> CTCHead | SequenceHead:
+def _head(config: ModelConfig, E: int, alphabet: Alphabet | Names) -> CTCHead | SequenceHead | AttentionHead:
     """Return the head for a task."""
     head, encoder = config.head, config.encoder
+    if head.task == "attention":
+        decoder = AttentionDecoder(
+            E,
+            alphabet.classes,
+            head.decoder_size,
+            arrangement=head.arrangement,
+            dropout=encoder.dropout,
+            bidirectional=encoder.bidirectional,
+        )
+        ctc = CTCHead(E, alphabet.classes, encoder.dropout) if head.ctc_weight else None
+        return AttentionHead(decoder, ctc, head.ctc_weight, head.label_smoothing, head.scheduled_sampling)
     if head.task == "classify":
         return SequenceHead(
             E, len(alphabet.symbols), head.pooling, encoder.bidirectional, dropout=encoder.dropout

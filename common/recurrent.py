@@ -46,6 +46,19 @@ def mask_steps(sequences: Tensor, lengths: Tensor) -> Tensor:
     return sequences.masked_fill(behind.unsqueeze(2), 0.0)
 
 
+def summary(encoded: Tensor, lengths: Tensor, bidirectional: bool) -> Tensor:
+    """Return the state (B, E) in which each direction of an encoder has read all of `encoded` (B, S, E).
+
+    That is the last of the `lengths` (B,) steps, and of the half that reads from the end the first.
+    """
+    lengths = lengths.to(encoded.device)
+    last = encoded[torch.arange(len(encoded), device=encoded.device), (lengths - 1).clamp(min=0)]  # (B, E)
+    if not bidirectional:
+        return last
+    half = encoded.shape[2] // 2
+    return torch.cat([last[:, :half], encoded[:, 0, half:]], dim=1)
+
+
 class RecurrentEncoder(nn.Module):
     """A stack of recurrent layers over padded sequences.
 

@@ -1,5 +1,6 @@
 """A training run from its arguments: the run folder, the data, the model, the Trainer."""
 
+import copy
 import dataclasses
 import json
 import logging
@@ -46,33 +47,31 @@ def train(modality: Modality, arguments: Any) -> Trainer:
     """
     config = json.loads(json.dumps(dataclasses.asdict(arguments), default=str))
     run: Path = arguments.run
-    _check_run(run, arguments.resume, config)
+    _check_select(arguments)
+    check_run(run, arguments.resume, config)
     fabric = build_fabric(arguments.training)
     if not fabric.is_global_zero:
         logging.getLogger().setLevel(logging.ERROR)
     seed_everything(arguments.training.seed)
 
-    training, problems = _training_examples(modality, arguments)
-    development, dev_problems = load_examples(modality, arguments.dev, arguments.corpus)
-    development, textless = untranscribed(development, modality.item)
-    problems += dev_problems + textless
     head: HeadConfig = arguments.head
     if head.task == "frames":
-        training, placeless = _placed(training, head)
-        development, placeless_dev = _placed(development, head)
-        problems += placeless + placeless_dev
-    alphabet = _alphabet(training, head, arguments.unicode_form)
+        arguments = dataclasses.replace(arguments, augment=_even_augment(modality, arguments.augment))
+    training, problems = _examples(modality, arguments.train, arguments)
+    development, dev_problems = _examples(modality, arguments.dev, arguments)
+    problems += dev_problems
+    alphabet = _alphabet(training, arguments)
     recognizer = Recognizer(
         modality, ModelConfig(arguments.signal, arguments.front_end, arguments.encoder, head), alphabet
     )
     front_end, per_length = recognizer.front_end, modality.steps_per_length(arguments.signal)
-    if isinstance(alphabet, Alphabet):
+    if head.task == "ctc" or (head.task == "attention" and head.ctc_weight):
         training, misfits = fitting(training, alphabet, front_end, per_length)
         problems += misfits
     report_problems(problems)
     if not training:
         raise ValueError(f"{arguments.train}: no {modality.item} is left to train on")
-    report_unknown(development, alphabet, arguments.dev)
+    _report_unknown(development, alphabet, arguments)
     if arguments.start_from is not None:
         _start_from(recognizer, Recognizer.load(modality, arguments.start_from))
 
@@ -84,7 +83,7 @@ def train(modality: Modality, arguments: Any) -> Trainer:
     trainer = Trainer(fabric, recognizer, data, arguments.training, run, _show(modality, development))
     if fabric.is_global_zero:
         run.mkdir(parents=True, exist_ok=True)
-        _write_config(run, config)
+        write_config(run, config)
         (run / "refused.txt").write_text("".join(f"{sentence}\n" for sentence in problems), encoding="utf-8")
         _announce(trainer, training, development)
     if arguments.resume:
@@ -100,12 +99,49 @@ def train(modality: Modality, arguments: Any) -> Trainer:
     return trainer
 
 
-def _alphabet(examples: list[Example], head: HeadConfig, unicode_form: str) -> Alphabet | Names:
-    """Return the labels of a task, found in its examples."""
+def _alphabet(examples: list[Example], arguments: Any) -> Alphabet | Names:
+    """Return the labels of a task, found in its examples; ValueError if there is nothing to tell apart."""
+    head: HeadConfig = arguments.head
     if head.task == "frames":
-        return frame_names(examples, head.frame_labels, unicode_form)
+        names = frame_names(examples, head.frame_labels, arguments.unicode_form)
+        if not names.symbols:
+            raise ValueError(f"{arguments.train}: no example has anything in it to be labelled")
+        return names
     texts = (example.text or "" for example in examples)
-    return (Names if head.task == "classify" else Alphabet).from_texts(texts, unicode_form=unicode_form)
+    if head.task == "ctc":
+        return Alphabet.from_texts(texts, arguments.unicode_form)
+    names = Names.from_texts(texts, arguments.unicode_form)
+    if len(names.symbols) < 2:
+        raise ValueError(
+            f"{arguments.train}: all examples have the label {names.symbols[0]!r}; two labels or more are"
+            " wanted to be told apart"
+        )
+    return names
+
+
+def _report_unknown(development: list[Example], alphabet: Alphabet | Names, arguments: Any) -> None:
+    """Log which characters or names of the dev examples the model can never give."""
+    texts = [example.text or "" for example in development]
+    if arguments.head.task == "frames":
+        level = arguments.head.frame_labels
+        texts = [part.text for example in development for part in parts_of(example, level)]
+        alphabet = Names(alphabet.symbols, None, alphabet.unicode_form)  # each is one name
+    report_unknown(texts, alphabet, arguments.dev)
+
+
+def _even_augment(modality: Modality, config: Any) -> Any:
+    """Return the augmentation under which labels of steps stay in place, and say what it leaves out."""
+    even = modality.training().evenly(config)
+    before, after = dataclasses.asdict(config), dataclasses.asdict(even)
+    for name in before:
+        if before[name] != after[name]:
+            log.info(
+                "--task frames: %s is %s instead of %s, for it would move labels",
+                name,
+                after[name],
+                before[name],
+            )
+    return even
 
 
 def _placed(examples: list[Example], head: HeadConfig) -> tuple[list[Example], list[str]]:
@@ -120,7 +156,7 @@ def _placed(examples: list[Example], head: HeadConfig) -> tuple[list[Example], l
     return placed, problems
 
 
-def _write_config(run: Path, config: dict[str, Any]) -> None:
+def write_config(run: Path, config: dict[str, Any]) -> None:
     """Keep the run's configuration in config.json."""
     (run / "config.json").write_text(
         json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
@@ -153,7 +189,13 @@ def _readable(read: Callable[[str], Signal], sources: list[str]) -> Iterator[tor
             continue
 
 
-def _check_run(run: Path, resume: bool, config: dict[str, Any]) -> None:
+def _check_select(arguments: Any) -> None:
+    task, select = arguments.head.task, arguments.training.select
+    if select is not None and task in ("frames", "classify"):
+        raise ValueError(f"--select {select}: is a rate of texts; --task {task} has none, leave it out")
+
+
+def check_run(run: Path, resume: bool, config: dict[str, Any]) -> None:
     """Refuse to write over a run, and to resume one under other settings."""
     kept = run / "config.json"
     if run.exists() and not run.is_dir():
@@ -187,10 +229,19 @@ def _flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _training_examples(modality: Modality, arguments: Any) -> tuple[list[Example], list[str]]:
-    found, problems = load_examples(modality, arguments.train, arguments.corpus)
-    examples, textless = untranscribed(found, modality.item)
-    return examples, problems + textless
+def _examples(modality: Modality, path: str, arguments: Any) -> tuple[list[Example], list[str]]:
+    """Return the examples at `path` that have what the task wants, and a sentence for each other."""
+    head: HeadConfig = arguments.head
+    found, problems = load_examples(modality, path, arguments.corpus)
+    examples, textless = untranscribed(found, modality.item, label=head.task == "classify")
+    placeless: list[str] = []
+    if head.task == "frames":
+        examples, placeless = _placed(examples, head)
+    problems += textless + placeless
+    if not examples:
+        report_problems(problems)
+        raise ValueError(f"{path}: none of its {modality.item}s can be used for --task {head.task}")
+    return examples, problems
 
 
 def _data(
@@ -203,16 +254,17 @@ def _data(
     cache = int(config.cache_gb * 2**30 / max(1, config.workers) / config.devices)
     reader = _Reader(modality, signal)
     augment = modality.training().augment(arguments.augment, signal)
-    frames = None
+    frames = lenient = None
     if recognizer.task == "frames":
         assert isinstance(recognizer.alphabet, Names), "labels of steps are names"
         level = arguments.head.frame_labels
         frames = FrameTargets(recognizer.alphabet, level, recognizer.stride, recognizer.offset)
-    steps = _Steps(recognizer.front_end)
+        lenient = dataclasses.replace(frames, strict=False)
+    steps = _Steps(copy.deepcopy(recognizer.front_end))  # a copy stays on the CPU, and can go to workers
     seen = Examples(
         training, recognizer.alphabet, reader, augment, config.seed, cache, shortest, frames, steps
     )
-    unseen = Examples(development, None, reader, None, config.seed, cache // 4, shortest, frames, steps)
+    unseen = Examples(development, None, reader, None, config.seed, cache // 4, shortest, lenient, steps)
     rank, ranks = fabric.global_rank, fabric.world_size
     return Data(
         BatchLoader(seen, budget, config.seed, rank, ranks, config.workers),
@@ -255,12 +307,16 @@ def _start_from(recognizer: Recognizer, other: Recognizer) -> None:
     pairs = [
         (row, known[symbol]) for row, symbol in enumerate(recognizer.alphabet.symbols, 1) if symbol in known
     ]
-    rows = torch.tensor([(0, 0), *pairs])
+    # of one label to a sequence, row 0 is label 1
+    rows = (
+        torch.tensor(pairs).reshape(-1, 2) - 1 if other.task == "classify" else torch.tensor([(0, 0), *pairs])
+    )
+    labelled = ("head.linear.", "shortcut.")
     state, same_task = other.state_dict(), other.task == recognizer.task
     for name, value in recognizer.state_dict().items():
         if name.startswith(("head.", "shortcut.")) and (name not in state or not same_task):
             continue
-        if name.startswith(("head.", "shortcut.")) and value.shape[1:] == state[name].shape[1:]:
+        if name.startswith(labelled) and value.shape[1:] == state[name].shape[1:]:
             value[rows[:, 0]] = state[name][rows[:, 1]]
         elif name in state and value.shape == state[name].shape:
             value.copy_(state[name])
@@ -278,7 +334,7 @@ def _card(modality: Modality, training: list[Example], arguments: Any) -> dict[s
         "software": f"amanuensis {version('amanuensis')}",
         "torch": torch.__version__,
         "machine": platform.machine(),
-        "commit": _commit(),
+        "commit": commit(),
         "training_data": ["/".join(Path(path).parts[-2:]) for path in corpus_paths(arguments.train)],
         "training_data_hash": fingerprint(training),
         "examples": len(training),
@@ -289,7 +345,7 @@ def _card(modality: Modality, training: list[Example], arguments: Any) -> dict[s
     }
 
 
-def _commit() -> str:
+def commit() -> str:
     """Return the commit of the checkout this file is part of, or nothing outside one."""
     try:
         asked = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]

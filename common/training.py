@@ -182,6 +182,8 @@ class Trainer:
             )
             if time.monotonic() - self._saved_at > 60 * self.config.checkpoint_minutes:
                 self.save_checkpoint()
+        if not progress.examples:
+            raise ValueError("none of the examples to train on could be used; each is named above")
 
     def _step(self, batch: Batch) -> None:
         """Make one update. A loss or gradient that is not finite makes none; it is reported and counted."""

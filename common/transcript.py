@@ -175,14 +175,15 @@ def to_tsv(transcript: Transcript) -> str:
 def to_ctm(transcript: Transcript) -> str:
     """Return NIST's format: a row "source channel start duration word confidence" for each word.
 
-    The source is the name of the file without folder and ending, "_" for white space in it; the channel is
-    always 1. Start and duration are in seconds, or, of an image, in pixels of the original.
+    The source is the name of the file without folder and ending, "_" for white space in it and in words; the
+    channel is always 1. Start and duration are in seconds, or, of an image, in pixels of the original.
     """
     name = "_".join(stem(transcript.source).split()) or "-"
-    return "".join(
-        f"{name} 1 {word.start:.3f} {word.end - word.start:.3f} {word.text} {word.confidence:.4f}\n"
-        for word in transcript.words
-    )
+    rows = []
+    for word in transcript.words:
+        text, duration = "_".join(word.text.split()), word.end - word.start
+        rows.append(f"{name} 1 {word.start:.3f} {duration:.3f} {text} {word.confidence:.4f}\n")
+    return "".join(rows)
 
 
 def stem(source: str) -> str:

@@ -7,7 +7,7 @@ Every change has its own probability and draws what it needs from the generator 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import partial
 
 import numpy as np
@@ -86,6 +86,14 @@ def build_augment(
         (config.jpeg, jpeg),
     )
     return partial(_augment, changes=changes, strength=config.strength)
+
+
+def evenly(config: AugmentConfig) -> AugmentConfig:
+    """Return `config` without `warp`, whose margins and slant move letters along the line.
+
+    `stretch` makes all of it wider alike; `elastic` pulls letters about by less than a step.
+    """
+    return replace(config, warp=0.0)
 
 
 def _augment(

@@ -64,6 +64,11 @@ class ImageFrontEnd(nn.Module):
         self.step_shape = (signal.height_px,)
         self.feature_size = four * ((signal.height_px + 1) // 2 // 8 if self.fold else 1)
 
+    @property
+    def context(self) -> tuple[int, int]:
+        """How many columns a step sees before its own, and behind them."""
+        return self.blocks.context
+
     def output_lengths(self, lengths: Tensor) -> Tensor:
         """Return the steps (B,) that `lengths` (B,) columns give."""
         return self.blocks.output_lengths(lengths)

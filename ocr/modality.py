@@ -8,10 +8,10 @@ from ocr.signal import SignalConfig, expand, measure, read, render, steps_per_le
 
 
 def _training() -> Training:
-    from ocr.augment import AugmentConfig, build_augment
+    from ocr.augment import AugmentConfig, build_augment, evenly
     from ocr.front_end import FrontEndConfig, ImageFrontEnd
 
-    return Training(AugmentConfig, build_augment, FrontEndConfig, ImageFrontEnd)
+    return Training(AugmentConfig, build_augment, FrontEndConfig, ImageFrontEnd, evenly)
 
 
 def _bundled() -> Path:

@@ -225,5 +225,5 @@ def test_what_cannot_be_is_one_sentence(text, speech, tmp_path, arguments, probl
 
 
 def test_bad_usage_has_status_2(text, tmp_path):
-    assert lm(text).status == 2
+    assert lm(text, "-o").status == 2
     assert lm(text, "-o", tmp_path / "lm.npz", "--unit", "syllable").status == 2

@@ -48,6 +48,10 @@ class DecodingConfig:
     """Subtracted for each word that is not in the lexicon; None: only its words are written."""
     hot_word_boost: float = 1.0
     """Added for each letter of a hot word."""
+    length_penalty: float = 0.0
+    """Attention: the higher, the less a text suffers for its length (Wu et al. 2016)."""
+    ctc_weight: float = 0.3
+    """Attention with a CTC head: the share of CTC in a text's score (Hori et al. 2017)."""
     temperature: float = 1.0
     """By which log-probabilities are divided for confidences; above 1 makes them lower."""
 
@@ -59,6 +63,11 @@ class DecodingConfig:
         for name, value in vars(self).items():
             if name != "decoder" and value is not None and not math.isfinite(value):
                 raise ValueError(f"{name} is {value:g}; give a finite number")
+        if self.length_penalty < 0 or not 0 <= self.ctc_weight <= 1:
+            raise ValueError(
+                f"length_penalty is {self.length_penalty:g} and ctc_weight {self.ctc_weight:g}; give 0 or"
+                " more, and a share from 0 to 1"
+            )
         if not self.temperature > 0:
             raise ValueError(f"temperature is {self.temperature:g}; give a number above 0")
 
@@ -87,6 +96,7 @@ class Decoder:
 
     Attributes:
         Those arguments but the last.
+        search: the beam search they make.
 
     Raises:
         ValueError: what cannot work together, or with this alphabet.
@@ -107,7 +117,7 @@ class Decoder:
         symbols = ("", *alphabet.symbols)
         scorers = self._scorers(symbols) if self.config.decoder == "beam" else []
         fusion = Fusion(scorers, len(symbols)) if scorers else None
-        self._search = BeamSearch(self.config.beam_width, fusion=fusion)
+        self.search = BeamSearch(self.config.beam_width, fusion=fusion)
 
     def _scorers(self, symbols: Sequence[str]) -> list[Scorer]:
         config, scorers = self.config, list[Scorer]()
@@ -171,7 +181,7 @@ class Decoder:
             ]
         best = self._beams(log_probs, lengths, min(self.config.beam_width, max(count, WITNESSES)))
         return lambda temperature: [
-            _beam_hypotheses(best, row, log_probs[row], count, temperature) for row in range(len(lengths))
+            beam_hypotheses(best, row, log_probs[row], count, temperature) for row in range(len(lengths))
         ]
 
     def texts(self, log_probs: Array, lengths: np.ndarray) -> list[str]:
@@ -186,11 +196,11 @@ class Decoder:
         ]
 
     def _beams(self, log_probs: Array, lengths: np.ndarray, count: int) -> Hypotheses:
-        beam = self._search.start(log_probs)
+        beam = self.search.start(log_probs)
         for first in range(0, max(int(lengths.max(initial=0)), 1), PIECE):
             piece = log_probs[:, first : first + PIECE]
-            self._search.feed(beam, piece, np.clip(lengths - first, 0, piece.shape[1]))
-        return self._search.best(beam, count)
+            self.search.feed(beam, piece, np.clip(lengths - first, 0, piece.shape[1]))
+        return self.search.best(beam, count)
 
 
 def _greedy_hypothesis(log_probs: np.ndarray, hits: list[Hit], temperature: float) -> Hypothesis:
@@ -202,7 +212,7 @@ def _greedy_hypothesis(log_probs: np.ndarray, hits: list[Hit], temperature: floa
     return Hypothesis(hits, score)
 
 
-def _beam_hypotheses(
+def beam_hypotheses(
     best: Hypotheses, row: int, log_probs: Array, count: int, temperature: float
 ) -> list[Hypothesis]:
     """Return the hypotheses of one signal (S, C), which is the given row of those searched."""

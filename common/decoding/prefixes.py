@@ -133,6 +133,19 @@ class Stay(NamedTuple):
     """whether there is one"""
 
 
+def along(trace: Trace, places: Array) -> tuple[Trace, Array]:
+    """Return a trace (S, B, K) along the way of the prefixes that are in slots `places` (B, N) behind it.
+
+    Returns:
+        The trace (S, B, N); its origins are still slots. And the slots (B, N) before it.
+    """
+    visited = full(places, (len(trace.origin), *places.shape), 0, "int64")
+    for t in reversed(range(len(visited))):
+        visited[t] = places
+        places = cast(gather(trace.origin[t], places), "int64")
+    return Trace(*(gather(part, visited) for part in trace)), places
+
+
 def follow(
     beam: Beam, slots: np.ndarray, alive: np.ndarray
 ) -> tuple[np.ndarray, list[np.ndarray], list[np.ndarray]]:
@@ -150,11 +163,8 @@ def follow(
     places = from_numpy(beam.blank, slots)
     pieces = []  # of the traces, along the way of each prefix, the last piece first
     for trace in reversed(beam.traces):
-        visited = full(beam.blank, (len(trace.origin), B, N), 0, "int64")
-        for t in reversed(range(len(visited))):
-            visited[t] = places
-            places = cast(gather(trace.origin[t], places), "int64")
-        pieces.append([to_numpy(gather(part, visited)) for part in trace[1:]])
+        way, places = along(trace, places)
+        pieces.append([to_numpy(part) for part in way[1:]])
     if not pieces:
         nothing = np.zeros((0, B, N), np.int32)
         pieces = [[nothing, nothing, nothing, nothing, nothing.astype(np.float32)]]

@@ -42,9 +42,20 @@ class DecodingFlags:
     """File of words or phrases to be expected, one a line."""
     hot_word_boost: Annotated[float | None, STORED] = None
     """Added for each letter of a hot word."""
+    length_penalty: Annotated[float | None, STORED] = None
+    """Attention: the higher, the less a text suffers for its length."""
+    ctc_weight: Annotated[float | None, STORED] = None
+    """Attention with a CTC head: the share of CTC in a text's score."""
 
 
-def build_decoder(stored: Decoder | LabelDecoder, flags: DecodingFlags) -> Decoder | LabelDecoder:
+OF_ATTENTION = ("length_penalty", "ctc_weight")
+OF_BOTH = ("decoder", "beam_width")
+"""settings that an attention decoder has; the others are for CTC"""
+
+
+def build_decoder(
+    stored: Decoder | LabelDecoder, flags: DecodingFlags, task: str = "ctc"
+) -> Decoder | LabelDecoder:
     """Return the decoder of a model file, changed by what flags say.
 
     Raises:
@@ -62,6 +73,13 @@ def build_decoder(stored: Decoder | LabelDecoder, flags: DecodingFlags) -> Decod
     if isinstance(stored, LabelDecoder):
         useless = material + [_flag(name) for name in given]
         raise ValueError(f"{', '.join(useless)}: of no use to a model that gives labels, not texts")
+    allowed = OF_ATTENTION + OF_BOTH if task == "attention" else names - set(OF_ATTENTION)
+    useless = [_flag(name) for name in given if name not in allowed]
+    useless += material if task == "attention" else []
+    if useless:
+        raise ValueError(f"{', '.join(useless)}: of no use to a model of --task {task}")
+    if task == "attention" and "decoder" not in given:
+        given["decoder"] = "beam"
     if material and "decoder" not in given:
         given["decoder"] = "beam"
     config = replace(stored.config, **given)

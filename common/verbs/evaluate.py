@@ -65,9 +65,13 @@ def run(modality: Modality, arguments: Any) -> None:
     """Print the error rates of a model; raise ItemsFailedError if some examples could not be measured."""
     _check(arguments)
     recognizer = load_recognizer(modality, arguments.model, arguments.device, arguments.threads)
-    recognizer.decoder = build_decoder(recognizer.decoder, arguments.decoding)
+    recognizer.decoder = build_decoder(recognizer.decoder, arguments.decoding, recognizer.task)
+    if arguments.tune is not None and recognizer.task == "attention":
+        raise ValueError(
+            "--tune: is for models of --task ctc; try --beam-width, --ctc-weight, --length-penalty"
+        )
     found, problems = load_examples(modality, arguments.data, arguments.corpus)
-    examples, textless = untranscribed(found, modality.item)
+    examples, textless = untranscribed(found, modality.item, label=recognizer.task == "classify")
     problems += textless
     unread: list[str] = []
     facts: dict[str, Any] = {"model": str(arguments.model), "data": arguments.data}
@@ -76,11 +80,12 @@ def run(modality: Modality, arguments: Any) -> None:
     rate: ErrorRate | Confusion
     if isinstance(recognizer.alphabet, Names):
         _check_labels(arguments)
-        report_unknown(examples if recognizer.task == "classify" else [], recognizer.alphabet, arguments.data)
+        if recognizer.task == "classify":
+            report_unknown(_texts(examples), recognizer.alphabet, arguments.data)
         count = _confusion if recognizer.task == "classify" else _step_confusion
         done, rate = count(recognizer, examples, arguments.batch_budget, unread)
     else:
-        report_unknown(examples, recognizer.alphabet, arguments.data)
+        report_unknown(_texts(examples), recognizer.alphabet, arguments.data)
         rate = (_measure if arguments.tune is None else _tune)(recognizer, examples, arguments, unread)
         done = rate.count
     report_problems(problems)
@@ -119,6 +124,10 @@ def _report(
     with writing(arguments.report):
         shown = {name: f"{fact:,}" if isinstance(fact, int) else fact for name, fact in facts.items()}
         write_report(arguments.report, f"{modality.name}: {arguments.data}", rate, render, shown)
+
+
+def _texts(examples: Sequence[Example]) -> list[str]:
+    return [example.text or "" for example in examples]
 
 
 def _check_labels(arguments: Any) -> None:
@@ -208,26 +217,27 @@ def _step_confusion(
     names = ("", *recognizer.alphabet.symbols)
     level = recognizer.frame_labels
     targets = FrameTargets(recognizer.alphabet, level, recognizer.stride, recognizer.offset)
-    confusion, done = Confusion(), 0
+    confusion, done = Confusion(independent=False), 0
     for index, labels, unit_per_step in _shown(recognizer.step_labels_of, examples, batch_budget, refused):
         try:
-            wanted = targets(examples[index], unit_per_step, len(labels))
+            wanted = targets.names_of(examples[index], unit_per_step, len(labels))
         except ValueError as error:
             refused.append(str(error))
             log.warning("left out: %s", error)
             continue
-        for pair, count in Counter(zip(wanted, labels.tolist(), strict=True)).items():
-            confusion.add(names[pair[0]], names[pair[1]], count)
+        for (name, label), count in Counter(zip(wanted, labels.tolist(), strict=True)).items():
+            confusion.add(name, names[label], count)
         done += 1
     return done, confusion
 
 
 def _print_confusion(confusion: Confusion, done: int, item: str) -> None:
     low, high = confusion.interval()
-    print(f"accuracy {100 * confusion.accuracy:.2f} %  (95 % interval {100 * low:.2f} to {100 * high:.2f})")
-    print(
-        f"{done} {item}s, {confusion.total} labels, {round(confusion.total * (1 - confusion.accuracy))} wrong"
-    )
+    interval = f"  (95 % interval {100 * low:.2f} to {100 * high:.2f})" if confusion.independent else ""
+    print(f"accuracy {100 * confusion.accuracy:.2f} %{interval}")
+    wrong = round(confusion.total * (1 - confusion.accuracy))
+    labels = "labels" if confusion.independent else "steps"
+    print(f"{done} {item}s, {confusion.total} {labels}, {wrong} wrong")
     print(confusion.table())
 
 

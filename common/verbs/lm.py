@@ -1,4 +1,4 @@
-"""The verb lm: language models of n-grams."""
+"""The verb lm: language models, of n-grams or recurrent, from text; what they say of other text."""
 
 import logging
 import unicodedata
@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
 import tyro
-from tyro.conf import Positional
+from tyro.conf import Positional, UseAppendAction
 
 from common.alphabet import Alphabet
 from common.decoding.arpa import write_arpa
 from common.decoding.kneser_ney import REPLACEMENT, count_ngrams, discounts, smooth, thresholds
 from common.decoding.ngram import START_ID, UNKNOWN_ID, NGram
+from common.decoding.recurrent_model import LanguageModelConfig
 from common.modality import Modality
 from common.model_file import read_model
 from common.plain_text import read_lines
@@ -42,10 +43,15 @@ SHOWN = 12
 TEXTS = (
     "Plain text, UTF-8, a sentence a line (.gz, .xz and .bz2 too; - is standard input), or a corpus whose"
     f" texts are taken: a folder, or a manifest that ends in one of {' '.join(CORPUS_SUFFIXES)}."
+    " For a recurrent model each may have a label that it is told: LABEL=FILE."
 )
 PRUNE = (
     "Leave out n-grams of length 1, 2, ... that come so often or less: 0 first, and the last number holds for"
     " all that are longer. 0 0 1 leaves out the trigrams and longer that come once. (default: none)"
+)
+HELD_OUT = (
+    "Text or corpus to measure on; without it a recurrent model keeps every 50th line for that. LABEL=FILE,"
+    " with commas between, where texts have labels."
 )
 LIKE = (
     "Model file to whose alphabet the texts are brought: its Unicode form and case; bare letters where it has"
@@ -54,18 +60,60 @@ LIKE = (
 )
 
 
-def arguments(modality: Modality) -> type:
-    """Return the dataclass whose fields are the flags."""
+@dataclass(frozen=True)
+class Network(LanguageModelConfig):
+    """The network, with the settings that flags can say."""
+
+    condition_size: Annotated[int, tyro.conf.Suppress] = 0
+
+
+@dataclass(frozen=True)
+class RecurrentSettings:
+    """How a recurrent model is trained."""
+
+    run: Path | None = None
+    """Folder for the model (best.safetensors), checkpoints and logs of a recurrent one."""
+    resume: bool = False
+    """Go on with the run in that folder, exactly where its last checkpoint was written."""
+    network: flat(Network) = field(default_factory=Network)  # type: ignore[valid-type]
+    streams: int = 64
+    """Places at which the text is read at a time, side by side."""
+    k1: int = 64
+    """Steps from one update to the next; 0: whole lines are read, each from a fresh state."""
+    k2: Annotated[int | None, tyro.conf.arg(help_behavior_hint="(default: k1)")] = None
+    """Steps that errors go back, a multiple of k1."""
+    batch_budget: float = 4096
+    """With --k1 0: characters or words of a batch, with padding."""
+    epochs: int = 5
+    """Passes over the text."""
+    learning_rate: float = 2e-3
+    """Of AdamW, at its peak; it rises for 200 updates, and then falls along a cosine."""
+    clip_norm: float = 1.0
+    """Longest gradient allowed; a longer one is scaled down (Pascanu et al. 2013)."""
+    ema: float = 0.998
+    """Decay of the averaged weights, which are measured and saved; 0 for none."""
+    patience: int = 0
+    """Stop after this many epochs without better bits; 0 never."""
+    precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
+    """auto: bfloat16 where the machine computes it faster."""
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """Where to train."""
+    seed: int = 1
+    """Of weights, order and dropout."""
+    checkpoint_minutes: float = 5.0
+    """How often, beside each epoch's end, latest.ckpt is written."""
+
+
+def arguments(modality: Modality) -> Any:
+    """Return the dataclasses whose fields are the flags, one for each action."""
 
     @dataclass(frozen=True)
-    class LanguageModel:
-        """`lm train TEXT... -o LM` learns which characters or words follow each other: an n-gram model."""
+    class Train:
+        """Learn which characters or words follow each other: an n-gram model, or a recurrent one."""
 
-        action: Annotated[Positional[Literal["train"]], tyro.conf.arg(metavar="train", help_behavior_hint="")]
-        """The one thing there is to do."""
         texts: Annotated[Positional[tuple[str, ...]], tyro.conf.arg(help=TEXTS, help_behavior_hint="")]
-        output: Annotated[Path, tyro.conf.arg(aliases=["-o"])]
-        """File to write: .arpa or .arpa.gz for the text format that others read, else NumPy's .npz."""
+        output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"], help_behavior_hint="")] = None
+        """File to write n-grams to: .arpa or .arpa.gz for the text format that others read, else .npz."""
         order: Annotated[
             int | None, tyro.conf.arg(help_behavior_hint="(default: 6 for characters, 3 for words)")
         ] = None
@@ -81,19 +129,138 @@ def arguments(modality: Modality) -> type:
             tyro.conf.arg(help_behavior_hint="(default: that of --like, else NFC)"),
         ] = None
         """Form the texts are brought to."""
-        held_out: str | None = None
-        """Text or corpus to measure the perplexity on."""
+        held_out: Annotated[str | None, tyro.conf.arg(help=HELD_OUT)] = None
+        recurrent: bool = False
+        """Train a recurrent network in --run; the flags below are for it."""
+        settings: flat(RecurrentSettings) = field(  # type: ignore[valid-type]
+            default_factory=RecurrentSettings
+        )
         corpus: flat(modality.corpus_config) = field(  # type: ignore[valid-type,name-defined]
             default_factory=modality.corpus_config
         )
 
-    return LanguageModel
+    @dataclass(frozen=True)
+    class Evaluate:
+        """Bits and perplexity of other text, of one model or of several on the same characters or words."""
+
+        model: Positional[Path]
+        """Language model, of either kind."""
+        texts: Annotated[Positional[tuple[str, ...]], tyro.conf.arg(help=TEXTS, help_behavior_hint="")]
+        beside: UseAppendAction[tuple[Path, ...]] = ()
+        """Another model, to be measured on the same; may be said several times."""
+        label: str | None = None
+        """What the texts are, for a recurrent model that was trained with labels."""
+        corpus: flat(modality.corpus_config) = field(  # type: ignore[valid-type,name-defined]
+            default_factory=modality.corpus_config
+        )
+
+    return (
+        Annotated[Train, tyro.conf.subcommand("train", prefix_name=False)]
+        | Annotated[Evaluate, tyro.conf.subcommand("evaluate", prefix_name=False)]
+        | Annotated[Sample, tyro.conf.subcommand("sample", prefix_name=False)]
+    )
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Text drawn from a recurrent model, one a line."""
+
+    model: Positional[Path]
+    """Recurrent language model."""
+    prompt: str = ""
+    """How the texts begin."""
+    count: int = 1
+    """How many texts."""
+    length: int = 200
+    """Characters or words of a text at most."""
+    temperature: float = 1.0
+    """Below 1 what is likely becomes likelier."""
+    top_k: int | None = None
+    """Draw among so many of the likeliest only."""
+    top_p: float = 1.0
+    """Draw among the fewest that have together this probability."""
+    seed: int = 1
+    """Of the draws."""
+    label: str | None = None
+    """What kind of text, for a model that was trained with labels."""
 
 
 def run(modality: Modality, arguments: Any) -> None:
-    """Train a language model and print what it consists of."""
-    if not arguments.texts:
-        raise ValueError("no text to learn from; name a file, a corpus, or - for standard input")
+    """Train, evaluate or sample a language model."""
+    action = type(arguments).__name__
+    if action == "Sample":
+        _sample(arguments)
+    elif not arguments.texts:
+        purpose = "measure on" if action == "Evaluate" else "learn from"
+        raise ValueError(f"no text to {purpose}; name a file, a corpus, or - for standard input")
+    elif action == "Evaluate":
+        from common.verbs.lm_evaluate import evaluate
+
+        evaluate(arguments, lambda form: texts_of(modality, arguments.texts, arguments.corpus, form))
+    elif arguments.recurrent:
+        _train_recurrent(modality, arguments)
+    else:
+        _train_ngrams(modality, arguments)
+
+
+def _sample(arguments: Any) -> None:
+    import torch
+
+    from common.language_model import LanguageModel
+    from common.sampling import sample
+
+    model = LanguageModel.load(arguments.model)
+    given = None if arguments.label is None else [arguments.label] * arguments.count
+    generator = torch.Generator().manual_seed(arguments.seed)
+    texts = sample(
+        model, arguments.count, arguments.length, arguments.prompt, given,
+        arguments.temperature, arguments.top_k, arguments.top_p, generator,
+    )  # fmt: skip
+    print("\n".join(texts))
+
+
+def texts_of(modality: Modality, names: Sequence[str], config: Any, form: str) -> list[str]:
+    """Return the lines of texts and corpora in a Unicode form."""
+    return _texts(modality, names, config, _spelling(None, form))
+
+
+def _train_recurrent(modality: Modality, arguments: Any) -> None:
+    useless = [f"--{name}" for name in ("order", "prune", "output") if getattr(arguments, name)]
+    if useless:
+        raise ValueError(f"{', '.join(useless)}: of no use to a recurrent model; leave it out")
+    if arguments.settings.run is None:
+        raise ValueError("--recurrent: trains in a folder of its own; name it with --run")
+    from common.verbs.lm_recurrent import train
+
+    spelling = _spelling(arguments.like, arguments.unicode_form)
+    texts = _labelled(modality, arguments.texts, arguments.corpus, spelling)
+    held_out = {}
+    if arguments.held_out is not None:
+        held_out = _labelled(modality, corpus_paths(arguments.held_out), arguments.corpus, spelling)
+    train(arguments, texts, held_out, spelling.alphabet.unicode_form)
+
+
+def _labelled(
+    modality: Modality, names: Sequence[str], config: Any, spelling: "_Spelling"
+) -> dict[str, list[str]]:
+    """Return the lines of texts under their labels, "" where none are given."""
+    found: dict[str, list[str]] = {}
+    for name in names:
+        label, separator, path = name.partition("=")
+        if not separator or Path(name).exists():
+            label, path = "", name
+        found.setdefault(label, []).extend(_texts(modality, [path], config, spelling))
+    if "" in found and len(found) > 1:
+        raise ValueError("some texts have a label and some have none; give each one, as in english=FILE")
+    return found
+
+
+def _train_ngrams(modality: Modality, arguments: Any) -> None:
+    """Train a model of n-grams and print what it consists of."""
+    if arguments.output is None:
+        raise ValueError("no file to write the model to; name it with --output, or say --recurrent")
+    if arguments.settings != RecurrentSettings():
+        raise ValueError("flags of recurrent models were given; say --recurrent, too")
     order = ORDERS[arguments.unit] if arguments.order is None else arguments.order
     thresholds(order, arguments.prune)
     make_place(arguments.output)

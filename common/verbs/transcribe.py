@@ -17,6 +17,7 @@ from common.transcript import FORMATS, to_label
 from common.verbs.decoding import DecodingFlags, build_decoder
 from common.verbs.files import ItemsFailedError, check_output, name_failure, write_transcript
 from common.verbs.options import budget, check_budget, flat
+from common.verbs.streaming import STANDARD_INPUT, check_streams, streaming, transcribe_streams
 
 BUNDLED = tyro.conf.arg(aliases=["-m"], help_behavior_hint="(default: the one that is installed)")
 
@@ -40,6 +41,7 @@ def arguments(modality: Modality) -> type:
         alternatives: int = 0
         """How many other readings json gives beside the best; for the beam search."""
         decoding: flat(DecodingFlags) = field(default_factory=DecodingFlags)  # type: ignore[valid-type]
+        stream: streaming(modality) = False  # type: ignore[valid-type]
         batch_budget: budget(modality) = None  # type: ignore[valid-type]
         device: Device = "auto"
         """Where to compute."""
@@ -52,9 +54,13 @@ def arguments(modality: Modality) -> type:
 def run(modality: Modality, arguments: Any) -> None:
     """Write the text of each file; raise ItemsFailedError if some could not be transcribed."""
     _check_transcribe(arguments)
+    if arguments.stream:
+        check_streams(modality, arguments)
     recognizer = load_recognizer(modality, arguments.model, arguments.device, arguments.threads)
-    recognizer.decoder = build_decoder(recognizer.decoder, arguments.decoding)
+    recognizer.decoder = build_decoder(recognizer.decoder, arguments.decoding, recognizer.task)
     labelled = recognizer.task == "classify"
+    if arguments.alternatives and recognizer.task == "frames":
+        raise ValueError("--alternatives: a model of --task frames has one label for each step")
     if arguments.alternatives and recognizer.decoder.config.decoder == "greedy" and not labelled:
         raise ValueError("--alternatives: greedy decoding finds one reading; say --decoder beam")
     failures: list[str] = []
@@ -67,14 +73,17 @@ def run(modality: Modality, arguments: Any) -> None:
     formats = dict(FORMATS, txt=to_label) if labelled else FORMATS
     if arguments.format != "all":
         formats = {arguments.format: formats[arguments.format]}
-    transcripts = recognizer.transcribe(
-        _sources(modality, arguments.files, refuse),
-        arguments.batch_budget,
-        alternatives=arguments.alternatives,
-        refuse=refuse,
-    )
+    if arguments.stream:
+        transcripts = transcribe_streams(recognizer, arguments.files, arguments.alternatives, refuse)
+    else:
+        transcripts = recognizer.transcribe(
+            _sources(modality, arguments.files, refuse),
+            arguments.batch_budget,
+            alternatives=arguments.alternatives,
+            refuse=refuse,
+        )
     for transcript in transcripts:
-        source = "-" if transcript.source == _StandardInput.name else transcript.source
+        source = "-" if transcript.source == STANDARD_INPUT else transcript.source
         try:
             write_transcript(
                 dataclasses.replace(transcript, source=source), formats, arguments.output_dir, written
@@ -83,7 +92,7 @@ def run(modality: Modality, arguments: Any) -> None:
         except ValueError as error:
             refuse(str(error))
     if failures:
-        total = len(failures) + done
+        total = len(arguments.files) if arguments.stream else len(failures) + done
         raise ItemsFailedError(f"{len(failures)} of {total} {modality.item}s could not be transcribed")
 
 
@@ -99,7 +108,7 @@ def _check_transcribe(arguments: Any) -> None:
 
 
 class _StandardInput(BytesIO):
-    name = "standard input"
+    name = STANDARD_INPUT
 
 
 def _sources(

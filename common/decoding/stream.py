@@ -1,0 +1,160 @@
+"""Decoding while the log-probabilities come: what is certain of the text, what is likely, and the end.
+
+    prefixes in the beam   hello wor  hello war  hello wo      certain: "hello w"; likely: "or"
+
+All that will be found begins with what every prefix in the beam begins with.
+"""
+
+from itertools import takewhile
+from typing import NamedTuple
+
+import numpy as np
+
+from common.decoding.decoder import WITNESSES, Decoder, Hypothesis, beam_hypotheses, tempered
+from common.decoding.greedy import Hit, greedy
+from common.decoding.prefixes import NOTHING, Trace, along
+
+
+class News(NamedTuple):
+    """What a piece has brought: labels that are certain from now on, and those that may follow all such."""
+
+    settled: list[int]
+    tentative: list[int]
+
+
+class GreedyStream:
+    """Greedy decoding of one signal in pieces; only the labels found are kept.
+
+    Args:
+        temperature: by which log-probabilities are divided for confidences.
+    """
+
+    def __init__(self, temperature: float = 1.0) -> None:
+        self.temperature = temperature
+        self.steps = 0
+        self._hits: list[Hit] = []
+        self._log_prob = 0.0  # of the last label at its peak
+        self._score = 0.0
+
+    def feed(self, log_probs: np.ndarray) -> News:
+        """Read the next steps (S, C)."""
+        self._score += float(log_probs.max(1).sum()) if len(log_probs) else 0.0
+        settled = []
+        for found in greedy(log_probs):
+            log_prob, confidence = float(log_probs[found.peak, found.label]), found.confidence
+            if self.temperature != 1:
+                row, label = log_probs[found.peak, None], np.array([found.label])
+                confidence = float(tempered(row, label, self.temperature)[0])
+            places = {name: getattr(found, name) + self.steps for name in ("start", "end", "peak")}
+            hit = found._replace(confidence=confidence, **places)
+            last = self._hits[-1] if self._hits else None
+            if last is None or (last.label, last.end) != (hit.label, hit.start):
+                settled.append(hit.label)
+                self._hits.append(hit)
+                self._log_prob = log_prob
+            elif log_prob > self._log_prob:
+                self._hits[-1] = hit._replace(start=last.start)
+                self._log_prob = log_prob
+            else:
+                self._hits[-1] = last._replace(end=hit.end)
+        self.steps += len(log_probs)
+        return News(settled, [])
+
+    def hypotheses(self, count: int = 1) -> list[Hypothesis]:
+        """Return the one reading of what came, whatever the count."""
+        return [Hypothesis(list(self._hits), self._score)]
+
+
+class BeamStream:
+    """The beam search of one signal in pieces.
+
+    Of the past it keeps the log-probabilities, which confidences need; of the prefixes only the steps where
+    one of those that live was extended, and where all are the same, only once:
+
+        step        1  2  3  4  5  6  7  8            2  4  5  8
+        prefix 1    .  w  .  o  .  .  .  r     ->     w  o  .  r
+        prefix 2    .  w  .  .  a  .  .  .            w  .  a  .     w: settled
+
+    Args:
+        decoder: whose settings and language models are used.
+    """
+
+    def __init__(self, decoder: Decoder) -> None:
+        self._search, self._temperature = decoder.search, decoder.config.temperature
+        width = self._search.width
+        self._beam = self._search.start(np.zeros((1, 0, decoder.alphabet.classes)))
+        self._ways = Trace(*(np.zeros((0, 1, width), kind) for kind in ("int32",) * 5 + ("float32",)))
+        self._settled = [Trace(*(part[..., :1] for part in self._ways))]  # one prefix wide
+        self._told = 0  # labels that `feed` has called settled, from the first of _ways on
+        self._pieces = [np.zeros((0, decoder.alphabet.classes), np.float32)]
+
+    @property
+    def steps(self) -> int:
+        """How many steps were read."""
+        return int(self._beam.steps[0])
+
+    def feed(self, log_probs: np.ndarray) -> News:
+        """Read the next steps (S, C).
+
+        Raises:
+            ValueError: NaN or +inf among the log-probabilities.
+        """
+        beam, slots = self._beam, np.arange(self._search.width)[None]  # (1, K)
+        self._search.feed(beam, log_probs[None], np.array([len(log_probs)]))
+        self._pieces.append(log_probs)
+        score = (np.logaddexp(beam.blank, beam.label) + beam.bonus)[0]  # (K,)
+        alive = np.flatnonzero(score > -np.inf)
+        for trace in beam.traces:
+            way, before = along(trace, slots)
+            self._ways = Trace(
+                *(
+                    np.concatenate([old[:, :, before[0]], new])
+                    for old, new in zip(self._ways, way, strict=True)
+                )
+            )
+        beam.traces.clear()
+        if not len(alive):  # no text is possible any more
+            return News([], [])
+        grown = (self._ways.appended[:, 0, alive] != NOTHING).any(1)
+        self._ways = Trace(*(part[grown] for part in self._ways))
+        appended = self._ways.appended[:, 0]  # (E, K)
+        texts = {slot: [label for label in appended[:, slot].tolist() if label != NOTHING] for slot in alive}
+        low, high = min(texts.values()), max(texts.values())  # all begin as these two do
+        common = [
+            label for label, _ in takewhile(lambda pair: pair[0] == pair[1], zip(low, high, strict=False))
+        ]
+        news = News(common[self._told :], texts[alive[score[alive].argmax()]][len(common) :])
+        self._told = len(common) - self._settle(alive)
+        return news
+
+    def _settle(self, alive: np.ndarray) -> int:
+        """Put aside the steps before which all prefixes in the slots `alive` were one; return how many."""
+        same = np.ones(len(self._ways.appended), bool)
+        for part in self._ways[1:]:
+            same &= (part[:, 0, alive] == part[:, 0, alive[:1]]).all(1)
+        count = len(same) if same.all() else int(same.argmin())
+        if count:
+            self._settled.append(Trace(*(part[:count, :, alive[:1]] for part in self._ways)))
+            self._ways = Trace(*(part[count:] for part in self._ways))
+        return count
+
+    def hypotheses(self, count: int = 1) -> list[Hypothesis]:
+        """Return up to `count` readings of what came, best first, as `Decoder.decode`; it may be fed on."""
+        width = self._search.width
+        settled = [np.concatenate(parts) for parts in zip(*self._settled, strict=True)]
+        self._settled = [Trace(*settled)]
+        wide = [np.broadcast_to(part, (len(part), 1, width)) for part in settled]
+        slots = np.arange(width)[None, None]
+        self._beam.traces = [
+            Trace(np.broadcast_to(slots, part[1].shape), *part[1:]) for part in (wide, self._ways)
+        ]
+        best = self._search.best(self._beam, min(width, max(count, WITNESSES)))
+        self._beam.traces.clear()
+        return beam_hypotheses(best, 0, np.concatenate(self._pieces), count, self._temperature)
+
+
+def decoding_stream(decoder: Decoder) -> GreedyStream | BeamStream:
+    """Return what decodes one signal in pieces, as `decoder` decodes it whole."""
+    if decoder.config.decoder == "greedy":
+        return GreedyStream(decoder.config.temperature)
+    return BeamStream(decoder)

@@ -1,0 +1,176 @@
+"""WAV as it comes through a pipe: a header whose sizes may be unknown, then samples until the end.
+
+    "RIFF" size "WAVE"   "fmt " size format ...   other chunks   "data" size samples ...
+
+Of what else libsndfile reads, no file can be read before its end is there, or not without seeking.
+"""
+
+import struct
+from collections.abc import Iterator
+from io import BufferedIOBase
+from typing import NamedTuple
+
+import numpy as np
+
+UNBOUNDED = 0x7FFF_0000
+"""bytes; a header with this or more was written before the length was known (ffmpeg and sox into a pipe)"""
+PCM, FLOAT, EXTENSIBLE = 1, 3, 0xFFFE
+KINDS = {
+    (PCM, 8): "u1",
+    (PCM, 16): "<i2",
+    (PCM, 24): "u1",
+    (PCM, 32): "<i4",
+    (FLOAT, 32): "<f4",
+    (FLOAT, 64): "<f8",
+}
+"""of a number, by format and bits; of 24 bits, of a byte"""
+OTHERS = {b"OggS": "Ogg", b"fLaC": "FLAC", b"ID3": "MP3", b"FORM": "AIFF", b".snd": "AU", b"RIFX": "RIFX"}
+"""formats by their first bytes"""
+LARGEST_FORMAT = 4096
+"""bytes of a chunk "fmt "; it has 16 to 40"""
+CUT = "{name}: ends within its header; look at what should write it"
+READ = 2**16
+"""bytes, at most, at a time; what is there is taken at once"""
+
+
+class WavHeader(NamedTuple):
+    """What the samples of a stream are.
+
+    kind: the format, PCM or FLOAT, and bits of a sample.
+    size: bytes of all samples; None if the stream goes on until it ends.
+    """
+
+    rate_hz: int
+    channels: int
+    kind: tuple[int, int]
+    size: int | None
+
+    @property
+    def frame_bytes(self) -> int:
+        """Bytes of one sample of each channel."""
+        return self.channels * self.kind[1] // 8
+
+
+def read_header(source: BufferedIOBase, name: str) -> WavHeader:
+    """Return the header of a WAV stream, and leave `source` at its first sample.
+
+    Raises:
+        ValueError: one sentence that begins with `name`: nothing comes, it is cut short, or no such WAV.
+    """
+    start = _read(source, 12)
+    _refuse_others(start, name)
+    chunks = dict[bytes, bytes]()
+    while True:
+        kind, size = struct.unpack("<4sI", _whole(source, 8, name))
+        if kind == b"data":
+            break
+        padded = size + size % 2
+        if kind in (b"fmt ", b"ds64") and size <= LARGEST_FORMAT:
+            chunks[kind] = _whole(source, padded, name)
+            continue
+        for first in range(0, padded, READ):
+            _whole(source, min(READ, padded - first), name)
+    if b"ds64" in chunks and size == 0xFFFF_FFFF:
+        long_size = int.from_bytes(chunks[b"ds64"][8:16], "little")
+        size = long_size if long_size < 2**62 else 0
+    elif size >= UNBOUNDED:
+        size = 0
+    return _header(chunks.get(b"fmt ", b""), size or None, name)
+
+
+def _refuse_others(start: bytes, name: str) -> None:
+    """Raise a ValueError if these are not the first 12 bytes of a WAV file."""
+    if not start:
+        raise ValueError(f"{name}: is empty, a WAV stream was wanted; look at what should write it")
+    if start[:4] in (b"RIFF", b"RF64") and start[8:] == b"WAVE":
+        return
+    if b"RIFF".startswith(start[:4]) and len(start) < 12:
+        raise ValueError(CUT.format(name=name))
+    other = next((kind for magic, kind in OTHERS.items() if start.startswith(magic)), "no WAV")
+    if len(start) > 1 and start[0] == 0xFF and start[1] & 0xE6 == 0xE2:
+        other = "MP3"
+    raise ValueError(
+        f"{name}: is {other}, which cannot be read while it comes; pipe it through `ffmpeg -i FILE -f wav -`"
+    )
+
+
+def _header(described: bytes, size: int | None, name: str) -> WavHeader:
+    if len(described) < 16:
+        raise ValueError(f"{name}: its header does not say what its samples are; write it anew")
+    form, channels, rate_hz, _, frame_bytes, bits = struct.unpack("<HHIIHH", described[:16])
+    if form == EXTENSIBLE and len(described) >= 26:
+        form = int.from_bytes(described[24:26], "little")
+    header = WavHeader(rate_hz, channels, (form, bits), size)
+    if header.kind not in KINDS:
+        raise ValueError(
+            f"{name}: its samples are of format {form} with {bits} bits, where PCM of 8, 16, 24 or 32 bits or"
+            " float was wanted; pipe it through `ffmpeg -i FILE -f wav -`"
+        )
+    if not rate_hz or not channels or frame_bytes != header.frame_bytes:
+        raise ValueError(
+            f"{name}: its header is damaged ({channels} channels of {bits} bits in {frame_bytes} bytes,"
+            f" {rate_hz} Hz); write it anew"
+        )
+    return header
+
+
+def read_blocks(source: BufferedIOBase, header: WavHeader, name: str) -> Iterator[np.ndarray]:
+    """Yield samples (N, channels), float32 in [-1, 1] if they are PCM, as soon as they come.
+
+    What follows the samples is read, and left out.
+
+    Raises:
+        ValueError: behind the last whole sample, if less came than the header promises, or part of a sample.
+    """
+    frame, done, left = header.frame_bytes, 0, b""
+    while header.size is None or done < header.size:
+        content = source.read1(READ if header.size is None else min(READ, header.size - done))
+        if not content:
+            break
+        done += len(content)
+        content = left + content
+        whole = len(content) // frame * frame
+        left = content[whole:]
+        if whole:
+            yield _decoded(content[:whole], header.kind).reshape(-1, header.channels)
+    if header.size is not None and done < header.size:
+        raise ValueError(
+            f"{name}: is cut short: its header promises {header.size} bytes of samples and {done} came;"
+            " look at what wrote it"
+        )
+    if left and header.size is None:
+        raise ValueError(
+            f"{name}: ends within a sample: {len(left)} of its {frame} bytes came; look at what wrote it"
+        )
+    while source.read1(READ):  # chunks behind the samples
+        pass
+
+
+def _decoded(content: bytes, kind: tuple[int, int]) -> np.ndarray:
+    """Return the numbers (N,) as libsndfile does."""
+    form, bits = kind
+    numbers = np.frombuffer(content, KINDS[kind])
+    if form == FLOAT:
+        return numbers.astype(np.float32)
+    if bits == 8:
+        return (numbers.astype(np.float32) - 128) / 128
+    if bits == 24:
+        wide = np.zeros((len(numbers) // 3, 4), np.uint8)
+        wide[:, 1:] = numbers.reshape(-1, 3)
+        numbers, bits = wide.view("<i4")[:, 0], 32
+    return numbers.astype(np.float32) / np.float32(2 ** (bits - 1))
+
+
+def _read(source: BufferedIOBase, size: int) -> bytes:
+    """Return so many bytes, or fewer at the end."""
+    content = b""
+    while len(content) < size and (more := source.read1(size - len(content))):
+        content += more
+    return content
+
+
+def _whole(source: BufferedIOBase, size: int, name: str) -> bytes:
+    content = _read(source, size)
+    if len(content) < size:
+        raise ValueError(CUT.format(name=name))
+    return content

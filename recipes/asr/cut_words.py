@@ -1,0 +1,76 @@
+"""Cut single words out of recordings that say where their words are, as a manifest of segments.
+
+    python recipes/asr/cut_words.py ALIGNED.jsonl OUT.jsonl --words ONE TWO THREE
+
+ALIGNED has lines as `asr align -f json` writes them, or a manifest with "words": [[text, start, end], ...].
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import tyro
+from tyro.conf import Positional
+
+from asr.corpora import CorpusConfig, read_corpus
+from common.manifest import Example, Part, write_manifest
+
+SHORTEST_S = 0.08
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Cut words out of recordings."""
+
+    aligned: Positional[Path]
+    """manifest, or output of `asr align`, with places of words"""
+    output: Positional[Path]
+    """manifest to write"""
+    words: tuple[str, ...] = ()
+    """which; without it all"""
+    copies: int = 1
+    """how often each is cut, every time a little elsewhere"""
+    margin_s: tuple[float, float] = (-0.04, 0.08)
+    """how far before its start and behind its end a word is cut, drawn anew for each end of each copy"""
+    seed: int = 1
+    """of the margins"""
+
+
+def cuts(example: Example, command: Cut, rng: np.random.Generator) -> list[Example]:
+    """Return the words of an example as segments of its recording."""
+    found = []
+    for number, part in enumerate(example.words):
+        if command.words and part.text not in command.words:
+            continue
+        before = example.words[number - 1].end if number else 0.0
+        behind = example.words[number + 1].start if number + 1 < len(example.words) else part.end + 0.05
+        for _ in range(command.copies):
+            start, end = _edges(part, before, behind, command, rng)
+            if end - start >= SHORTEST_S:
+                source = f"{example.source}[{start:.3f},{end:.3f}]"
+                found.append(Example(source, part.text, round(end - start, 3), example.speaker))
+    return found
+
+
+def _edges(
+    part: Part, before: float, behind: float, command: Cut, rng: np.random.Generator
+) -> tuple[float, float]:
+    """Return where a word is cut: its edges moved at random, but not into its neighbours."""
+    first, last = rng.uniform(*command.margin_s, 2)
+    return max(0.0, before, part.start - first), min(behind, part.end + last)
+
+
+def main() -> None:
+    """Write the manifest."""
+    command = tyro.cli(Cut, config=(tyro.conf.PositionalRequiredArgs,))
+    rng = np.random.default_rng(command.seed)
+    corpus = read_corpus(str(command.aligned), CorpusConfig())
+    examples = [cut for example in corpus.examples for cut in cuts(example, command, rng)]
+    for problem in corpus.problems:
+        print(f"left out: {problem}")
+    write_manifest(command.output, examples)
+    print(f"{command.output}: {len(examples)} words of {len(corpus.examples)} recordings")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,154 @@
+"""The verb lm with recurrent models, from end to end: trained, resumed, beside n-grams, drawn from."""
+
+import csv
+import math
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from command import Outcome, call
+
+from common.decoding.ngram import NGram
+from common.language_model import LanguageModel
+from common.model_file import read_model
+from ocr.modality import OCR
+
+SMALL = ("--hidden-size", 12, "--embedding-size", 6, "--streams", 4, "--k1", 8, "--ema", 0)
+
+
+def lm(*arguments: object, stdin: bytes = b"") -> Outcome:
+    outcome = call(OCR, "lm", *arguments, stdin=stdin)
+    assert outcome.status == 0, outcome.err
+    return outcome
+
+
+@pytest.fixture
+def text(tmp_path) -> Path:
+    rng = np.random.default_rng(0)
+    words = ["tick", "tock", "ding", "dong"]
+    path = tmp_path / "text.txt"
+    path.write_text("".join(" ".join(rng.choice(words, 4)) + "\n" for _ in range(150)))
+    return path
+
+
+def bits_of(outcome: Outcome) -> dict[tuple[str, str], float]:
+    """Return the bits of each row, by model and context."""
+    rows = re.findall(r"^(\S+) +(line|running) +(\S+) +(\S+)$", outcome.out, re.M)
+    for *_, bits, perplexity in rows:
+        assert 2 ** float(bits) == pytest.approx(float(perplexity), rel=1e-3)
+    return {(name, context): float(bits) for name, context, bits, _ in rows}
+
+
+def test_a_recurrent_model_is_trained_measured_beside_ngrams_and_drawn_from(text, tmp_path):
+    run = tmp_path / "run"
+    lm("train", text, "--recurrent", "--run", run, "--epochs", 4, "--learning-rate", 1e-2, "--k2", 16, *SMALL)
+    lm("train", text, "--order", 3, "-o", tmp_path / "lm.npz")
+    other = tmp_path / "other.txt"
+    other.write_text("ding dong tick\ntock tick zing\n")
+    found = lm("evaluate", run / "best.safetensors", other, "--beside", tmp_path / "lm.npz")
+    bits = bits_of(found)
+    assert list(bits) == [("best.safetensors", "line"), ("best.safetensors", "running"), ("lm.npz", "line")]
+    assert (
+        "29 characters and ends of lines in 2 lines; 1 not counted, unknown to a model: 'z' (1)" in found.out
+    )
+    lines = other.read_text().splitlines()
+    mask = [np.array([*(symbol != "z" for symbol in line), True]) for line in lines]
+    model, ngram = LanguageModel.load(run / "best.safetensors"), NGram.load(tmp_path / "lm.npz")
+    for name, log_probs in [
+        (("best.safetensors", "line"), model.log_probs(lines)),
+        (("best.safetensors", "running"), model.log_probs(lines, running=True)),
+        (("lm.npz", "line"), [ngram.log_probs(line) for line in lines]),
+    ]:
+        nats = -sum(float(one[kept].sum()) for one, kept in zip(log_probs, mask, strict=True))
+        assert bits[name] == pytest.approx(nats / 29 / math.log(2), abs=1e-4)
+    drawn = lm(
+        "sample", run / "best.safetensors", "--prompt", "ti", "--count", 3, "--length", 20, "--top-k", 2
+    )
+    texts = drawn.out.splitlines()
+    assert len(texts) == 3
+    assert all(text.startswith("ti") and len(text) <= 22 for text in texts)
+    again = lm(
+        "sample", run / "best.safetensors", "--prompt", "ti", "--count", 3, "--length", 20, "--top-k", 2
+    )
+    assert again.out == drawn.out
+    log = list(csv.DictReader((run / "log.csv").open()))
+    rates = [float(row["dev_bits_per_character"]) for row in log]
+    assert rates[-1] < rates[0]
+    header = read_model(run / "best.safetensors").header
+    assert header["card"]["dev"]["bits_per_character"] == pytest.approx(min(rates))
+    assert header["card"]["lines"] == 147  # every fiftieth was held out
+
+
+def test_a_run_that_was_cut_off_resumes_to_the_same_weights(text, tmp_path, monkeypatch):
+    flags = ("--recurrent", "--k2", 16, "--dropout", 0.2, "--precision", "32-true", *SMALL)
+    lm("train", text, *flags, "--epochs", 2, "--run", tmp_path / "whole")
+    from common.training import Trainer
+
+    step, done = Trainer._step, []
+
+    def interrupted(self: Trainer, batch: object) -> None:
+        step(self, batch)
+        done.append(1)
+        if len(done) == 130:  # in the second epoch
+            self.save_checkpoint()
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "_step", interrupted)
+        assert call(OCR, "lm", "train", text, *flags, "--epochs", 2, "--run", tmp_path / "cut").status == 130
+    lm("train", text, *flags, "--epochs", 2, "--run", tmp_path / "cut", "--resume")
+    whole, cut = (read_model(tmp_path / name / "best.safetensors").tensors for name in ("whole", "cut"))
+    for name, tensor in whole.items():
+        np.testing.assert_array_equal(cut[name], tensor, err_msg=name)
+
+
+@pytest.mark.parametrize("k1", [0, 8])
+def test_labels_of_files_are_conditions(tmp_path, k1):
+    for label, word in (("english", "the"), ("german", "und")):
+        (tmp_path / label).write_text(f"{word}\n" * 60)
+    texts = [f"{label}={tmp_path / label}" for label in ("english", "german")]
+    flags = ("--epochs", 12, "--learning-rate", 2e-2, "--batch-budget", 120, *SMALL, "--k1", k1)
+    lm("train", *texts, "--recurrent", "--run", tmp_path / "run", *flags)
+    model = tmp_path / "run" / "best.safetensors"
+    for label, word in (("english", "the"), ("german", "und")):
+        assert lm("sample", model, "--label", label, "--top-k", 1).out == f"{word}\n"
+    (tmp_path / "more").write_text("und\n")
+    bits = [
+        bits_of(lm("evaluate", model, tmp_path / "more", "--label", label))[model.name, "line"]
+        for label in ("english", "german")
+    ]
+    assert bits[0] > 1
+    assert bits[1] < 0.4
+
+
+def test_words_are_measured_in_bits_per_word(text, tmp_path):
+    flags = ("--unit", "word", "--epochs", 1, "--vocabulary", 3, *SMALL)
+    lm("train", text, "--recurrent", "--run", tmp_path / "run", *flags)
+    found = lm("evaluate", tmp_path / "run" / "best.safetensors", "-", stdin=b"tick tock ding dong\n")
+    assert "bits per word" in found.out
+    assert re.search(r"4 words and ends of lines in 1 lines; 1 not counted", found.out)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (["train", "{text}", "--recurrent"], "--run"),
+        (["train", "{text}"], "--output"),
+        (["train", "{text}", "-o", "{folder}/lm.npz", "--hidden-size", "9"], "--recurrent"),
+        (["train", "{text}", "--recurrent", "--run", "{folder}/run", "--order", "3"], "--order"),
+        (["train", "a={text}", "{text}", "--recurrent", "--run", "{folder}/run"], "some have none"),
+        (
+            ["train", "a={text}", "--recurrent", "--run", "{folder}/run", "--held-out", "b={text}"],
+            "label b, but texts have a",
+        ),
+        (["train", "{text}", "--recurrent", "--run", "{folder}/run", "--k1", "4", "--k2", "6"], "multiple"),
+        (["evaluate", "{folder}/none.safetensors", "{text}"], "none.safetensors"),
+        (["evaluate", "{text}"], "no text to measure on"),
+        (["sample", "{text}"], "not a .safetensors"),
+    ],
+)
+def test_what_cannot_be_is_one_sentence(text, tmp_path, arguments, problem):
+    outcome = call(OCR, "lm", *(one.format(text=text, folder=tmp_path) for one in arguments))
+    assert outcome.status == 1, outcome.err
+    assert problem in outcome.err.splitlines()[-1]
