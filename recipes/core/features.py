@@ -187,7 +187,9 @@ FEATURES = Modality(
     steps_per_length=lambda config: 1.0,
     corpora=read_corpus,
     render=render,
-    training=lambda: Training(AugmentConfig, build_augment, FrontEndConfig, StackedFrames),
+    training=lambda: Training(
+        AugmentConfig, build_augment, FrontEndConfig, StackedFrames, lambda config: config
+    ),
 )
 
 if __name__ == "__main__":
