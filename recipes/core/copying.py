@@ -119,7 +119,7 @@ COPYING = Modality(
     steps_per_length=lambda config: 1.0,
     corpora=read_corpus,
     render=render,
-    training=lambda: Training(AugmentConfig, build_augment, FrontEndConfig, OneHot),
+    training=lambda: Training(AugmentConfig, build_augment, FrontEndConfig, OneHot, lambda config: config),
 )
 
 if __name__ == "__main__":
