@@ -1,0 +1,126 @@
+"""The copy problem (Hochreiter and Schmidhuber 1997; Arjovsky et al. 2016) as a modality of its own.
+
+    input   c a h b e a g d f c  - - - ... - - -  #  - - - - - - - - - -
+    label   . . . . . . . . . .  . . . ... . . .  .  c a h b e a g d f c
+            10 symbols of 8      T - 1 blanks   mark       10 steps
+
+A label to a step: nothing, and after the mark the symbols of the beginning. Each of them is to be kept for
+T + 10 steps, and nothing else has to be learnt. A corpus is written by copying_corpus.py.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from io import BytesIO
+
+import numpy as np
+from PIL import Image
+from torch import Tensor, nn
+
+from common import cli
+from common.manifest import Corpus, read_manifest
+from common.modality import Modality, Rendering, Signal, Source, Training
+
+CHANNELS = 10
+"""Values of a step, of which one is 1: eight symbols, the blank, the mark."""
+
+
+@dataclass(frozen=True)
+class SignalConfig:
+    """Nothing about signals can be chosen."""
+
+
+@dataclass(frozen=True)
+class CorpusConfig:
+    """Nothing about corpora can be chosen."""
+
+
+@dataclass(frozen=True)
+class FrontEndConfig:
+    """Nothing about the front end can be chosen."""
+
+
+@dataclass(frozen=True)
+class AugmentConfig:
+    """Nothing is augmented."""
+
+
+class OneHot(nn.Module):
+    """Steps are features as they are."""
+
+    stride = shortest = 1
+    feature_size = CHANNELS
+
+    def __init__(self, config: FrontEndConfig, signal: SignalConfig) -> None:
+        super().__init__()
+
+    def output_lengths(self, lengths: Tensor) -> Tensor:
+        """Return `lengths` (B,)."""
+        return lengths
+
+    def forward(self, signals: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Return `signals` (B, S, CHANNELS) and their lengths (B,)."""
+        return signals, lengths
+
+
+@cache
+def _rows(path: str) -> np.ndarray:
+    return np.load(path, mmap_mode="r", allow_pickle=False)
+
+
+def read(source: Source, config: SignalConfig) -> Signal:
+    """Return the row that "inputs.npy::7" names, (S,) numbers of channels, as (S, CHANNELS) of 0 and 1."""
+    path, _, row = str(source).partition("::")
+    try:
+        numbers = _rows(path)[int(row)]
+        values = np.eye(CHANNELS, dtype=np.float32)[numbers]
+    except (OSError, ValueError, IndexError) as error:
+        raise ValueError(
+            f"{source}: cannot be read ({error}); a row of an .npy of numbers below {CHANNELS} is wanted"
+        ) from error
+    return Signal(values, 1.0)
+
+
+def measure(source: str) -> float:
+    """Return the steps of a source."""
+    return float(len(read(source, SignalConfig()).values))
+
+
+def read_corpus(path: str, config: CorpusConfig) -> Corpus:
+    """Return the sequences of a manifest."""
+    return Corpus(read_manifest(path, length_keys=("steps",)), [])
+
+
+def render(values: np.ndarray, config: SignalConfig) -> Rendering:
+    """Return the steps from left to right, four pixels to a value, the first channel above."""
+    grey = np.repeat(np.repeat(255 - values.T * 255, 4, axis=0), 4, axis=1).astype(np.uint8)
+    Image.fromarray(grey).save(file := BytesIO(), format="PNG")
+    return Rendering(file.getvalue())
+
+
+def build_augment(
+    config: AugmentConfig, signal: SignalConfig
+) -> Callable[[np.ndarray, np.random.Generator], np.ndarray]:
+    """Return what leaves values as they are."""
+    return lambda values, rng: values
+
+
+COPYING = Modality(
+    name="copying",
+    item="sequence",
+    unit="steps",
+    length_unit="steps",
+    batch_budget=8000.0,
+    signal_config=SignalConfig,
+    corpus_config=CorpusConfig,
+    read=read,
+    expand=lambda source: [source],
+    measure=measure,
+    steps_per_length=lambda config: 1.0,
+    corpora=read_corpus,
+    render=render,
+    training=lambda: Training(AugmentConfig, build_augment, FrontEndConfig, OneHot, lambda config: config),
+)
+
+if __name__ == "__main__":
+    cli.main(COPYING)
