@@ -118,7 +118,8 @@ def test_a_cell_learns_to_copy_and_the_command_says_how_well(tmp_path):
         *("--task", "frames", "--frame-labels", "characters"),
         *("--cell", "lstm", "--initialisation", "orthogonal", "--forget-bias", "1", "--no-bidirectional"),
         *("--layers", "1", "--hidden-size", "64", "--dropout", "0", "--ema", "0", "--clip-norm", "1"),
-        *("--batch-budget", "80", "--epochs", "12", "--learning-rate", "2e-2", "--warmup-steps", "20", "--seed", "1"),
+        *("--batch-budget", "80", "--epochs", "12", "--learning-rate", "2e-2", "--warmup-steps", "20"),
+        *("--seed", "1"),
     )  # fmt: skip
     run("evaluate", "run/best.safetensors", "dev.jsonl", "--json", "lstm-4.json")
     assert recalled(json.loads((tmp_path / "lstm-4.json").read_text())) > 0.5
