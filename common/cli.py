@@ -7,19 +7,11 @@ import warnings
 from collections.abc import Sequence
 from importlib import import_module
 
-import tyro
-
+from common.flags import parse
 from common.modality import Modality
 from common.verbs.files import ItemsFailedError
 
 log = logging.getLogger(__name__)
-
-HELP = (
-    tyro.conf.DisallowNone,  # "PATH" instead of "{None}|PATH"; what is left out is None
-    tyro.conf.HelptextFromCommentsOff,
-    tyro.conf.PositionalMetavarFromFieldName,
-)
-"""how a verb's fields become flags"""
 
 VERBS = ("train", "evaluate", "transcribe", "align", "export", "lm")
 """modules of common.verbs; only the one that is called is imported, so that it starts at once"""
@@ -46,8 +38,7 @@ def main(modality: Modality, arguments: Sequence[str] | None = None) -> None:
         raise SystemExit(2)
     try:
         verb = import_module(f"common.verbs.{name}")
-        prog = f"{modality.name} {name}"
-        verb.run(modality, tyro.cli(verb.arguments(modality), prog=prog, args=arguments[1:], config=HELP))
+        verb.run(modality, parse(verb.arguments(modality), arguments[1:], f"{modality.name} {name}"))
     except BrokenPipeError:  # as the signal module's documentation has it: what is left goes nowhere
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(1) from None

@@ -46,7 +46,7 @@ class Training(NamedTuple):
     """
 
     augment_config: type
-    augment: Callable[[Any, Any], Callable[[np.ndarray, np.random.Generator], np.ndarray]]
+    augment: Callable[[Any, Any], Callable[[np.ndarray, "np.random.Generator"], np.ndarray]]  # quoted: NumPy imports it when asked
     front_end_config: type
     front_end: Callable[[Any, Any], Any]
 

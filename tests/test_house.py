@@ -107,7 +107,7 @@ for name in {names}:
 
 PURE = {
     *("dict", "frozenset", "set", "tuple", "range", "sorted", "str.maketrans", "TypeVar"),
-    *("field", "logging.getLogger", "tyro.conf.arg", "math.sqrt", "re.compile", "Modality"),
+    *("field", "logging.getLogger", "tyro.conf.arg", "Flag", "math.sqrt", "re.compile", "Modality"),
 }
 """What may be called while a module is imported."""
 

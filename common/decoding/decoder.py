@@ -4,19 +4,19 @@ import logging
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
 from common.alphabet import Alphabet
 from common.decoding.arrays import Array, namespace, to_numpy
-from common.decoding.beam import BeamSearch
-from common.decoding.fusion import Fusion, Scorer
 from common.decoding.greedy import Hit, greedy
-from common.decoding.lexicon import Lexicon
-from common.decoding.ngram import SPECIAL, NGram
-from common.decoding.prefixes import Hypotheses
-from common.decoding.scorers import CharacterScorer, HotWordScorer, WordScorer
+
+if TYPE_CHECKING:  # what only the beam search needs is imported by it: greedy decoding is to start at once
+    from common.decoding.beam import BeamSearch
+    from common.decoding.fusion import Scorer
+    from common.decoding.ngram import NGram
+    from common.decoding.prefixes import Hypotheses
 
 log = logging.getLogger(__name__)
 
@@ -96,7 +96,7 @@ class Decoder:
         self,
         alphabet: Alphabet,
         config: DecodingConfig | None = None,
-        models: Sequence[NGram] = (),
+        models: "Sequence[NGram]" = (),
         words: Sequence[str] | None = None,
         hot_words: Sequence[str] = (),
         quiet: bool = False,
@@ -104,13 +104,24 @@ class Decoder:
         self.alphabet, self.config = alphabet, config or DecodingConfig()
         self.models, self.words, self.hot_words = tuple(models), words, tuple(hot_words)
         self._level = logging.DEBUG if quiet else logging.WARNING
-        symbols = ("", *alphabet.symbols)
-        scorers = self._scorers(symbols) if self.config.decoder == "beam" else []
-        fusion = Fusion(scorers, len(symbols)) if scorers else None
-        self._search = BeamSearch(self.config.beam_width, fusion=fusion)
+        if self.config.decoder == "beam":
+            self._search = self._beam_search()
 
-    def _scorers(self, symbols: Sequence[str]) -> list[Scorer]:
-        config, scorers = self.config, list[Scorer]()
+    def _beam_search(self) -> "BeamSearch":
+        from common.decoding.beam import BeamSearch
+        from common.decoding.fusion import Fusion
+
+        symbols = ("", *self.alphabet.symbols)
+        scorers = self._scorers(symbols)
+        return BeamSearch(self.config.beam_width, fusion=Fusion(scorers, len(symbols)) if scorers else None)
+
+    def _scorers(self, symbols: Sequence[str]) -> "list[Scorer]":
+        from common.decoding.lexicon import Lexicon
+        from common.decoding.ngram import SPECIAL
+        from common.decoding.scorers import CharacterScorer, HotWordScorer, WordScorer
+
+        config = self.config
+        scorers: list[Scorer] = []
         by_unit = {model.unit: model for model in self.models}
         if len(by_unit) < len(self.models):
             raise ValueError(
@@ -185,7 +196,7 @@ class Decoder:
             for labels, length in zip(best.labels[:, 0], best.lengths[:, 0], strict=True)
         ]
 
-    def _beams(self, log_probs: Array, lengths: np.ndarray, count: int) -> Hypotheses:
+    def _beams(self, log_probs: Array, lengths: np.ndarray, count: int) -> "Hypotheses":
         beam = self._search.start(log_probs)
         for first in range(0, max(int(lengths.max(initial=0)), 1), PIECE):
             piece = log_probs[:, first : first + PIECE]
@@ -203,7 +214,7 @@ def _greedy_hypothesis(log_probs: np.ndarray, hits: list[Hit], temperature: floa
 
 
 def _beam_hypotheses(
-    best: Hypotheses, row: int, log_probs: Array, count: int, temperature: float
+    best: "Hypotheses", row: int, log_probs: Array, count: int, temperature: float
 ) -> list[Hypothesis]:
     """Return the hypotheses of one signal (S, C), which is the given row of those searched."""
     scores = best.fused[row] + best.final[row]
@@ -236,7 +247,7 @@ def tempered(log_probs: np.ndarray, labels: np.ndarray, temperature: float) -> n
     return mass[np.arange(len(labels)), labels] / mass.sum(1)
 
 
-def _agreement(best: Hypotheses, row: int, rank: int, scores: np.ndarray) -> np.ndarray:
+def _agreement(best: "Hypotheses", row: int, rank: int, scores: np.ndarray) -> np.ndarray:
     """Return for each label of a hypothesis the share of all hypotheses that have it there, too: (L,)."""
     share = np.exp(scores - scores.max())
     share /= share.sum()  # (N,)
@@ -247,7 +258,7 @@ def _agreement(best: Hypotheses, row: int, rank: int, scores: np.ndarray) -> np.
     return share @ np.array(same)
 
 
-def _check_known(model: NGram, alphabet: Alphabet, level: int) -> None:
+def _check_known(model: "NGram", alphabet: Alphabet, level: int) -> None:
     """Log which symbols a model over characters lacks; raise ValueError if it lacks all letters."""
     lacking = [symbol for symbol in alphabet.symbols if not model.id(symbol)]
     # of another case or script it still knows the space

@@ -8,7 +8,6 @@ import numpy as np
 
 from common.alphabet import Alphabet
 from common.decoding.decoder import Decoder, DecodingConfig
-from common.decoding.ngram import NGram
 
 MODEL, LEXICON = "language_model.", "lexicon"
 """how the names of these tensors begin: language_model.0.log_prob ..."""
@@ -54,5 +53,9 @@ def decoder_from(
             words = array.tobytes().decode().split("\n")
         else:
             weights[name] = array
-    kept = [NGram.from_arrays(models[number]) for number in sorted(models)]
+    kept = []
+    if models:
+        from common.decoding.ngram import NGram  # which greedy decoding does without
+
+        kept = [NGram.from_arrays(models[number]) for number in sorted(models)]
     return Decoder(alphabet, DecodingConfig(**settings), kept, words, quiet=True), weights

@@ -4,14 +4,11 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import tyro
-from tyro.conf import UseAppendAction
-
 from common.decoding.decoder import Decoder, DecodingConfig
-from common.decoding.lexicon import read_words
-from common.decoding.ngram import NGram
+from common.flags import Flag
 
-STORED = tyro.conf.arg(help_behavior_hint="(default: as in the model file)")
+HINT = "(default: as in the model file)"
+STORED = Flag(hint=HINT)
 
 
 @dataclass(frozen=True)
@@ -23,7 +20,7 @@ class DecodingFlags:
     hot words mean beam."""
     beam_width: Annotated[int | None, STORED] = None
     """Texts the beam search follows at a time: more finds likelier ones, and takes longer."""
-    lm: Annotated[UseAppendAction[tuple[Path, ...]], STORED] = ()
+    lm: Annotated[tuple[Path, ...], Flag(hint=HINT, repeated=True)] = ()
     """Language model (.npz or ARPA, see the verb lm); say it twice for characters and words."""
     lm_weight: Annotated[float | None, STORED] = None
     """Weight of the language model's natural log-probabilities."""
@@ -37,7 +34,7 @@ class DecodingFlags:
     """File of words, one a line. Without it the words of the model over words are the lexicon."""
     unknown_word_penalty: Annotated[float | None, STORED] = None
     """Subtracted for each word outside the lexicon; without it only words of the lexicon are written."""
-    hot_words: Annotated[Path | None, tyro.conf.arg(help_behavior_hint="(default: none)")] = None
+    hot_words: Annotated[Path | None, Flag(hint="(default: none)")] = None
     """File of words or phrases to be expected, one a line."""
     hot_word_boost: Annotated[float | None, STORED] = None
     """Added for each letter of a hot word."""
@@ -65,6 +62,9 @@ def build_decoder(stored: Decoder, flags: DecodingFlags) -> Decoder:
         useless = material + [_flag(name) for name in given if name != "decoder"]
         if useless:
             raise ValueError(f"{', '.join(useless)}: of no use to greedy decoding; say --decoder beam")
+    from common.decoding.lexicon import read_words
+    from common.decoding.ngram import NGram
+
     normalise = stored.alphabet.normalise
     return Decoder(
         stored.alphabet,
