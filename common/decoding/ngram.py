@@ -166,14 +166,17 @@ class NGram:
         contexts = [np.asarray(states, np.int64)]  # from the whole context to the empty one, -1 beyond
         while (contexts[-1] > ROOT).any():
             contexts.append(np.where(contexts[-1] > ROOT, self.suffixes(contexts[-1]), -1))
-        log_probs = np.full((len(contexts[0]), len(self.tokens)), FLOOR)  # float64: as in `score`
-        for context in reversed(contexts):
-            rows = np.flatnonzero(context >= 0)
-            first, end = self.first_child[context[rows]], self.first_child[context[rows] + 1]
-            log_probs[rows] += self.backoff[context[rows], None]
-            rows = np.repeat(rows, end - first)
-            places = np.arange(len(rows)) - np.repeat(np.cumsum(end - first) - end, end - first)
-            log_probs[rows, self.token[places]] = self.log_prob[places]
+        chain = np.stack(contexts)  # (D, N)
+        paid = np.zeros((len(chain) + 1, len(contexts[0])))  # (D + 1, N) backoff before each; float64: as `score`
+        np.cumsum(np.where(chain >= 0, self.backoff[chain], 0.0), 0, out=paid[1:])
+        log_probs = np.repeat((paid[-1] + FLOOR)[:, None], len(self.tokens), 1)
+        depths, rows = np.nonzero(chain[::-1] >= 0)  # the empty one first: what longer ones give replaces it
+        depths = len(chain) - 1 - depths
+        first, end = self.first_child[chain[depths, rows]], self.first_child[chain[depths, rows] + 1]
+        counts = end - first
+        places = np.repeat(end - np.cumsum(counts), counts) + np.arange(counts.sum())
+        given = self.log_prob[places] + np.repeat(paid[depths, rows], counts)
+        log_probs[np.repeat(rows, counts), self.token[places]] = given
         return log_probs.astype(np.float32)
 
     # --- whole texts
@@ -266,13 +269,12 @@ class NGram:
         It is worked out when it is first asked for, since a text meets few of a large model's n-grams: an
         n-gram's suffix is that of its parent with its own token, or what is found so from shorter ones.
         """
-        suffixes = self._suffix[nodes]
-        unseen = suffixes == UNSEEN
-        if unseen.any():
-            fresh = np.unique(nodes[unseen])
+        suffixes = self._suffix.take(nodes)
+        if suffixes.min(initial=ROOT) == UNSEEN:
+            fresh = nodes[suffixes == UNSEEN]
             found, _ = self._longest(self.suffixes(self._parents[fresh]), self.token[fresh])
             self._suffix[fresh] = np.maximum(found, ROOT)
-            suffixes = self._suffix[nodes]
+            suffixes = self._suffix.take(nodes)
         return suffixes
 
     # --- files
