@@ -1,7 +1,7 @@
 """Flags made of the fields of a dataclass: by tyro, save for plain calls, since tyro takes 80 ms to start.
 
-    a.png b.png --format json      files, and flags with one value each: read here
-    --help, --lm a.npz, a mistake  whatever else there is: by tyro, which knows all flags and what to say
+a.png b.png --format json      files, and flags with one value each: read here
+--help, --lm a.npz, a mistake  whatever else there is: by tyro, which knows all flags and what to say
 """
 
 from collections.abc import Callable, Sequence
@@ -62,7 +62,7 @@ def parse(kind: type, arguments: Sequence[str], prog: str) -> Any:
 
 
 def read_plain(kind: type, arguments: Sequence[str]) -> Any:
-    """Return the `kind` that a plain call says: words for its tuple, all in one place, and flags; else None."""
+    """Return the `kind` that a plain call says: words for its tuple, in one place, and flags; else None."""
     words, readers = _plain_fields(kind)
     values: dict[str, Any] = {}
     place = 0
@@ -119,18 +119,19 @@ def _tell_tyro(kind: type) -> None:
     """Put beside each `Flag` of a dataclass, and of those in it, what tyro has for it."""
     import tyro
 
+    conf: Any = tyro.conf
     for name, hint in get_type_hints(kind, include_extras=True).items():
         bare, *marks = get_args(hint) if get_origin(hint) is Annotated else (hint,)
         if hasattr(bare, "__dataclass_fields__"):
             _tell_tyro(bare)
         if len(marks) == 1 and isinstance(marks[0], Flag):  # with more, it has been told already
             flag = marks[0]
-            look = tyro.conf.arg(
+            look = conf.arg(
                 name=flag.name, help=flag.help, help_behavior_hint=flag.hint, aliases=flag.aliases or None
             )
             told: Any = Annotated[bare, flag, look]
             if flag.positional:
-                told = tyro.conf.Positional[told]
+                told = conf.Positional[told]
             if flag.repeated:
-                told = tyro.conf.UseAppendAction[told]
+                told = conf.UseAppendAction[told]
             kind.__annotations__[name] = told

@@ -176,7 +176,7 @@ def _bytes(file: Path | BinaryIO) -> AbstractContextManager[BinaryIO]:
 def _recognised(file: Path | BinaryIO, content: BinaryIO) -> Path | BinaryIO:
     """Return what Pillow is to open: the path, by whose suffix it loads no more than it needs, or `content`.
 
-    Content for a TIFF: Pillow maps the file of an uncompressed one that lies on its side with sides exchanged.
+    Of a TIFF the latter: Pillow maps the file of one that lies on its side with sides exchanged.
     """
     if not isinstance(file, Path):
         return content

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import numpy as np
 
 from common.alphabet import Alphabet
-from common.decoding.arrays import Array, namespace, to_numpy
+from common.decoding.arrays import Array, check_values, namespace, to_numpy
 from common.decoding.greedy import Hit, greedy
 
 if TYPE_CHECKING:  # what only the beam search needs is imported by it: greedy decoding is to start at once
@@ -166,7 +166,7 @@ class Decoder:
             count: 1 or more.
 
         Raises:
-            ValueError: in the beam search, NaN or +inf among the log-probabilities.
+            ValueError: NaN or +inf among the log-probabilities of a real step.
         """
         return self.searched(log_probs, lengths, count)(self.config.temperature)
 
@@ -175,7 +175,7 @@ class Decoder:
     ) -> Callable[[float], list[list[Hypothesis]]]:
         """Search, and return what gives the hypotheses of `decode` with confidences at a temperature."""
         if self.config.decoder == "greedy":
-            rows = [one[:length] for one, length in zip(to_numpy(log_probs), lengths, strict=True)]
+            rows = _real_steps(log_probs, lengths)
             hits = [greedy(row) for row in rows]
             return lambda temperature: [
                 [_greedy_hypothesis(*one, temperature)] for one in zip(rows, hits, strict=True)
@@ -188,8 +188,8 @@ class Decoder:
     def texts(self, log_probs: Array, lengths: np.ndarray) -> list[str]:
         """Return the best text of each signal, as `decode` but without places and confidences."""
         if self.config.decoder == "greedy":
-            rows = zip(to_numpy(log_probs), lengths, strict=True)
-            return [self.alphabet.decode(hit.label for hit in greedy(one[:length])) for one, length in rows]
+            rows = _real_steps(log_probs, lengths)
+            return [self.alphabet.decode(hit.label for hit in greedy(row)) for row in rows]
         best = self._beams(log_probs, lengths, 1)
         return [
             self.alphabet.decode(labels[:length].tolist())
@@ -202,6 +202,12 @@ class Decoder:
             piece = log_probs[:, first : first + PIECE]
             self._search.feed(beam, piece, np.clip(lengths - first, 0, piece.shape[1]))
         return self._search.best(beam, count)
+
+
+def _real_steps(log_probs: Array, lengths: np.ndarray) -> list[np.ndarray]:
+    """Return the steps (S, C) of each signal in log-probabilities (B, S, C) of lengths (B,)."""
+    check_values(log_probs, lengths)
+    return [one[:length] for one, length in zip(to_numpy(log_probs), lengths, strict=True)]
 
 
 def _greedy_hypothesis(log_probs: np.ndarray, hits: list[Hit], temperature: float) -> Hypothesis:

@@ -167,7 +167,9 @@ class NGram:
         while (contexts[-1] > ROOT).any():
             contexts.append(np.where(contexts[-1] > ROOT, self.suffixes(contexts[-1]), -1))
         chain = np.stack(contexts)  # (D, N)
-        paid = np.zeros((len(chain) + 1, len(contexts[0])))  # (D + 1, N) backoff before each; float64: as `score`
+        paid = np.zeros(
+            (len(chain) + 1, len(contexts[0]))
+        )  # (D + 1, N) backoff before each; float64: as `score`
         np.cumsum(np.where(chain >= 0, self.backoff[chain], 0.0), 0, out=paid[1:])
         log_probs = np.repeat((paid[-1] + FLOOR)[:, None], len(self.tokens), 1)
         depths, rows = np.nonzero(chain[::-1] >= 0)  # the empty one first: what longer ones give replaces it

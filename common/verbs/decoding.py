@@ -11,6 +11,17 @@ HINT = "(default: as in the model file)"
 STORED = Flag(hint=HINT)
 
 
+NEEDS = {
+    "lm_weight": "a language model; name one with --lm",
+    "label_bonus": "a language model over characters; name one with --lm",
+    "word_lm_weight": "two language models, over characters and words; name them with --lm, twice",
+    "word_bonus": "a language model over words or a lexicon; name one with --lm or --lexicon",
+    "unknown_word_penalty": "a language model over words or a lexicon; name one with --lm or --lexicon",
+    "hot_word_boost": "hot words; name a file with --hot-words",
+}
+"""what each weight of the beam search is for"""
+
+
 @dataclass(frozen=True)
 class DecodingFlags:
     """How text is searched for; what is left out is as the model file has it."""
@@ -50,14 +61,16 @@ def build_decoder(stored: Decoder, flags: DecodingFlags) -> Decoder:
     given: dict[str, Any] = {
         name: value for name, value in vars(flags).items() if name in names and value is not None
     }
-    material = [
-        f"--{name.replace('_', '-')}" for name in ("lm", "lexicon", "hot_words") if getattr(flags, name)
-    ]
+    material = [_flag(name) for name in ("lm", "lexicon", "hot_words") if getattr(flags, name)]
     if not given and not material:
         return stored
     if material and "decoder" not in given:
         given["decoder"] = "beam"
-    config = replace(stored.config, **given)
+    try:
+        config = replace(stored.config, **given)
+    except ValueError as error:  # "beam_width is 0; give 1 or more"
+        name, _, problem = str(error).partition(" ")
+        raise ValueError(f"{_flag(name)} {problem}") from None
     if config.decoder == "greedy":
         useless = material + [_flag(name) for name in given if name != "decoder"]
         if useless:
@@ -66,13 +79,34 @@ def build_decoder(stored: Decoder, flags: DecodingFlags) -> Decoder:
     from common.decoding.ngram import NGram
 
     normalise = stored.alphabet.normalise
-    return Decoder(
+    decoder = Decoder(
         stored.alphabet,
         config,
         [NGram.load(path) for path in flags.lm] if flags.lm else stored.models,
         list(map(normalise, read_words(flags.lexicon))) if flags.lexicon else stored.words,
         list(map(normalise, read_words(flags.hot_words))) if flags.hot_words else stored.hot_words,
     )
+    useless = [name for name in given if name in NEEDS and name not in settings_in_use(decoder)]
+    if useless:
+        raise ValueError(f"{_flag(useless[0])}: of no use without {NEEDS[useless[0]]}")
+    return decoder
+
+
+def settings_in_use(decoder: Decoder) -> list[str]:
+    """Return which settings of NEEDS matter to this decoder."""
+    if decoder.config.decoder == "greedy":
+        return []
+    units = {model.unit for model in decoder.models}
+    words = "word" in units or decoder.words is not None
+    matters = {
+        "lm_weight": bool(units),
+        "label_bonus": "character" in units,
+        "word_lm_weight": len(units) == 2,
+        "word_bonus": words,
+        "unknown_word_penalty": words,
+        "hot_word_boost": bool(decoder.hot_words),
+    }
+    return [name for name in NEEDS if matters[name]]
 
 
 def flags_for(config: DecodingConfig, names: list[str]) -> str:
