@@ -112,7 +112,7 @@ class NGram:
 
     @property
     def suffix(self) -> np.ndarray:
-        """The node of the longest n-gram that ends each one and is shorter (nodes,) int32; the root's is -1."""
+        """Of each node the one of the longest n-gram that ends it and is shorter (nodes,) int32; root -1."""
         return self.suffixes(np.arange(len(self)))
 
     @property
