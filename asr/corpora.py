@@ -1,6 +1,5 @@
 """Corpora of recorded speech: manifests, trees and tables that others have made."""
 
-import csv
 import json
 import os
 from collections.abc import Iterable, Iterator
@@ -125,6 +124,8 @@ def _segment(example: Example, start_s: float, end_s: float | None = None) -> Ex
 
 
 def _read_csv(path: Path) -> Corpus:
+    import csv
+
     examples, problems = [], []
     rows = csv.reader(line for _, line in _lines(path))
     header = next(rows, [])

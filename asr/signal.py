@@ -16,7 +16,6 @@ from typing import NamedTuple
 import numpy as np
 import soundfile
 import soxr
-from PIL import Image
 
 from common.manifest import source_file
 from common.modality import Rendering, Signal, Source
@@ -418,6 +417,8 @@ def render(values: np.ndarray, config: SignalConfig) -> Rendering:
 
     10 ms are a pixel, more in a recording of over 40 s.
     """
+    from PIL import Image
+
     levels = _mel_levels_db(values, config.sample_rate_hz)  # (W, PICTURE_HEIGHT_PX)
     top = np.quantile(levels, 0.998)
     shades = np.clip((levels - top + RANGE_DB) / RANGE_DB, 0, 1)

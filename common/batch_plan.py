@@ -20,7 +20,7 @@ def padded(arrays: Sequence[np.ndarray], shortest: int = 0) -> tuple[np.ndarray,
 
 
 def plan_batches(
-    lengths: np.ndarray, budget: float, rng: np.random.Generator | None = None
+    lengths: np.ndarray, budget: float, rng: "np.random.Generator | None" = None
 ) -> list[np.ndarray]:
     """Return batches of indices into `lengths` (n,), each of padded length (longest x count) within `budget`.
 

@@ -1,5 +1,7 @@
 """The commands: train, evaluate, transcribe, align, export and lm, for any modality."""
 
+import atexit
+import gc
 import logging
 import os
 import sys
@@ -7,19 +9,11 @@ import warnings
 from collections.abc import Sequence
 from importlib import import_module
 
-import tyro
-
+from common.flags import parse
 from common.modality import Modality
 from common.verbs.files import ItemsFailedError
 
 log = logging.getLogger(__name__)
-
-HELP = (
-    tyro.conf.DisallowNone,  # "PATH" instead of "{None}|PATH"; what is left out is None
-    tyro.conf.HelptextFromCommentsOff,
-    tyro.conf.PositionalMetavarFromFieldName,
-)
-"""how a verb's fields become flags"""
 
 VERBS = ("train", "evaluate", "transcribe", "align", "export", "lm")
 """modules of common.verbs; only the one that is called is imported, so that it starts at once"""
@@ -29,6 +23,7 @@ TRAINING_PACKAGES = ("lightning", "onnx", "tensorboard", "torch", "torchaudio", 
 
 def main(modality: Modality, arguments: Sequence[str] | None = None) -> None:
     """Run the command line of `modality` and exit: 0 all good, 1 something failed, 2 bad usage."""
+    atexit.register(gc.freeze)  # nothing is walked once more for cycles at the end, which would take 20 ms
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     warnings.formatwarning = lambda message, *_, **__: f"{modality.name}: warning: {message}\n"
     arguments = list(sys.argv[1:] if arguments is None else arguments)
@@ -46,8 +41,7 @@ def main(modality: Modality, arguments: Sequence[str] | None = None) -> None:
         raise SystemExit(2)
     try:
         verb = import_module(f"common.verbs.{name}")
-        prog = f"{modality.name} {name}"
-        verb.run(modality, tyro.cli(verb.arguments(modality), prog=prog, args=arguments[1:], config=HELP))
+        verb.run(modality, parse(verb.arguments(modality), arguments[1:], f"{modality.name} {name}"))
     except BrokenPipeError:  # as the signal module's documentation has it: what is left goes nowhere
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(1) from None

@@ -1,6 +1,5 @@
 """Examples: where a signal is, what it says and how long it is; written as JSON lines."""
 
-import hashlib
 import json
 import logging
 import os
@@ -326,6 +325,8 @@ def length_cache(path: str | Path) -> Path:
     home = Path(os.environ.get("XDG_CACHE_HOME", ""))
     if not home.is_absolute():  # the XDG base directory specification has relative ones ignored
         home = Path.home() / ".cache"
+    import hashlib
+
     name = hashlib.sha256(os.fsencode(Path(path).resolve())).hexdigest()[:32]
     return home / "amanuensis" / f"lengths-{name}.jsonl"
 

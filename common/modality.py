@@ -51,7 +51,8 @@ class Training(NamedTuple):
     """
 
     augment_config: type
-    augment: Callable[[Any, Any], Callable[[np.ndarray, np.random.Generator], np.ndarray]]
+    # quoted, as NumPy imports np.random when it is named
+    augment: Callable[[Any, Any], Callable[[np.ndarray, "np.random.Generator"], np.ndarray]]
     front_end_config: type
     front_end: Callable[[Any, Any], Any]
     evenly: Callable[[Any], Any] = lambda config: config

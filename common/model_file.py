@@ -16,11 +16,10 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
+from common.header import KEY, read_header, written_header
 from common.manifest import written_aside
 
 FORMAT_VERSION = 1
-KEY = "amanuensis"
-"""where our header stands in the metadata of the file"""
 MAX_HEADER = 100_000_000
 """bytes; as in the safetensors library"""
 
@@ -43,10 +42,9 @@ def write_model(path: str | Path, tensors: Mapping[str, np.ndarray], header: Map
     Raises:
         OSError: if it cannot be written, e.g. for want of space.
     """
-    described = json.dumps({**header, "format_version": FORMAT_VERSION}, ensure_ascii=False)
     # not ascontiguousarray, which makes a scalar a vector
     ordered = {name: np.asarray(tensor, order="C") for name, tensor in tensors.items()}
-    raw = save(ordered, metadata={KEY: described})
+    raw = save(ordered, metadata={KEY: written_header(header, FORMAT_VERSION)})
     with written_aside(path) as file:
         file.write(raw)
 
@@ -79,19 +77,7 @@ def _header(path: str | Path, raw: bytes) -> dict[str, Any]:
         raise ValueError(
             f"{path}: holds tensors but no {KEY!r} header, so it is no model of ours; name a model we wrote"
         )
-    try:
-        header = json.loads(metadata[KEY])
-        version = header["format_version"]
-    except (ValueError, TypeError, KeyError, RecursionError):
-        version = None
-    if not isinstance(version, int) or version < 1:
-        raise ValueError(f"{path}: its header is damaged; copy or train the model again")
-    if version > FORMAT_VERSION:
-        raise ValueError(
-            f"{path}: is of format version {version}, known here up to {FORMAT_VERSION}; "
-            "install a newer amanuensis"
-        )
-    return header
+    return read_header(path, metadata[KEY], FORMAT_VERSION, "copy or train the model again")
 
 
 def _index(path: str | Path, raw: bytes) -> dict[str, Any]:

@@ -9,17 +9,14 @@ The fields are walked here, not by the onnx package, which those who only transc
 
 import base64
 import binascii
-import json
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load, save
 
-from common.model_file import KEY
+from common.header import KEY, read_header, written_header
 
 FORMAT_VERSION = 1
 """of the header, and of what goes into the graph and comes out of it"""
@@ -32,11 +29,28 @@ FIRST_BYTE = 0x08
 
 
 class OnnxFile(NamedTuple):
-    """What an ONNX file of ours holds: its header, the tensors of its decoder by name, and all its bytes."""
+    """What an ONNX file of ours holds: its header, the tensors of its decoder, packed, and all its bytes."""
 
+    path: str
     header: dict[str, Any]
-    tensors: dict[str, np.ndarray]
+    packed: bytes
     raw: bytes
+
+    def tensors(self) -> dict[str, np.ndarray]:
+        """Return the tensors of the decoder by name.
+
+        Raises:
+            ValueError: they are damaged.
+        """
+        if not self.packed:
+            return {}
+        from safetensors import SafetensorError
+        from safetensors.numpy import load
+
+        try:
+            return load(zlib.decompress(base64.b64decode(self.packed, validate=True)))
+        except (binascii.Error, zlib.error, SafetensorError, ValueError, TypeError, KeyError) as error:
+            raise ValueError(f"{self.path}: is damaged ({error}); export the model again") from None
 
 
 def metadata(header: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> dict[str, str]:
@@ -46,9 +60,11 @@ def metadata(header: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> di
         header: what JSON can hold; `format_version` is added.
         tensors: of the decoder.
     """
-    described = json.dumps({**header, "format_version": FORMAT_VERSION}, ensure_ascii=False)
+    described = written_header(header, FORMAT_VERSION)
     if not tensors:
         return {KEY: described}
+    from safetensors.numpy import save  # which a model without them does without
+
     ordered = {name: np.asarray(tensor, order="C") for name, tensor in tensors.items()}
     packed = base64.b64encode(zlib.compress(save(ordered), 9)).decode()
     return {TENSORS_KEY: packed, KEY: described}
@@ -78,29 +94,8 @@ def read_onnx(path: str | Path) -> OnnxFile:
         raise ValueError(
             f"{path}: has no {KEY!r} header, so it is no model of ours or cut short; export the model again"
         )
-    header = _header(path, found[KEY])
-    try:
-        packed = found.get(TENSORS_KEY)
-        tensors = load(zlib.decompress(base64.b64decode(packed, validate=True))) if packed else {}
-    except (binascii.Error, zlib.error, SafetensorError, ValueError, TypeError, KeyError) as error:
-        raise ValueError(f"{path}: is damaged ({error}); export the model again") from None
-    return OnnxFile(header, tensors, raw)
-
-
-def _header(path: str | Path, described: bytes) -> dict[str, Any]:
-    try:
-        header = json.loads(described)
-        version = header["format_version"]
-    except (ValueError, TypeError, KeyError, RecursionError):
-        version = None
-    if not isinstance(version, int) or version < 1:
-        raise ValueError(f"{path}: its header is damaged; export the model again")
-    if version > FORMAT_VERSION:
-        raise ValueError(
-            f"{path}: is of format version {version}, known here up to {FORMAT_VERSION}; "
-            "install a newer amanuensis"
-        )
-    return header
+    header = read_header(path, found[KEY], FORMAT_VERSION, "export the model again")
+    return OnnxFile(str(path), header, found.get(TENSORS_KEY, b""), raw)
 
 
 def _pair(path: str | Path, message: memoryview) -> tuple[str, bytes]:

@@ -9,16 +9,18 @@ the inputs of an LSTM in int8 would otherwise be rounded by the range of all of 
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnxruntime
 
-from common.alphabet import alphabet_from
 from common.batch_plan import padded
+from common.decoding.decoder import Decoder
+from common.decoding.labelled import LabelDecoder
 from common.decoding.storage import decoder_from
 from common.frames import FrameLabels
 from common.modality import Modality
@@ -35,7 +37,7 @@ class OnnxRecognizer(Transcriber):
     Args:
         modality: of the model.
         header: of its file.
-        tensors: of its decoder.
+        decoder: that it keeps.
         session: of its graph.
         threads: that compute, each one signal at a time.
 
@@ -51,16 +53,15 @@ class OnnxRecognizer(Transcriber):
         self,
         modality: Modality,
         header: Mapping[str, Any],
-        tensors: Mapping[str, np.ndarray],
+        decoder: Decoder | LabelDecoder,
         session: onnxruntime.InferenceSession,
         threads: int = 1,
     ) -> None:
         self.modality, self.header, self._session = modality, dict(header), session
         self._pool = ThreadPoolExecutor(threads)
-        self.alphabet = alphabet_from(header["alphabet"])
-        self.card = dict(header.get("card") or {})
+        self.alphabet, self.decoder = decoder.alphabet, decoder
         self._head: dict[str, Any] = header["config"].get("head", {})
-        self.decoder, _ = decoder_from(self.alphabet, header.get("decoding"), tensors, self.task)
+        self.card = dict(header.get("card") or {})
         self._signal_config = modality.signal_config(**header["config"]["signal"])
         self._stride, self._offset = int(header["stride"]), float(header["offset"])
         self._shortest = int(header["shortest"])
@@ -128,21 +129,39 @@ class OnnxRecognizer(Transcriber):
             raise ValueError(
                 f"{path}: a model for `{came}`, where one for `{modality.name}` was wanted; use `{came}`"
             )
-        try:
-            # without a fallback, of which it would speak on standard output
-            session = onnxruntime.InferenceSession(
-                file.raw, _options(), providers=["CPUExecutionProvider"], enable_fallback=0
-            )
-        except Exception as error:  # its exceptions have nothing else in common
-            reason = " ".join(str(error).split())
-            raise ValueError(
-                f"{path}: onnxruntime {onnxruntime.__version__} cannot run it ({reason}); export the model"
-                " again, or install a newer onnxruntime"
-            ) from error
-        try:
-            return cls(modality, file.header, file.tensors, session, threads or _cores())
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise ValueError(f"{path}: does not describe a model this version can build ({error})") from error
+        with ThreadPoolExecutor(1) as aside:  # onnxruntime takes as long as the decoder, and lets it run
+            session = aside.submit(_session, path, file.raw)
+            tensors = file.tensors()
+            with _describing(path):
+                alphabet = alphabet_from(file.header["alphabet"])
+                task = file.header["config"].get("head", {}).get("task", "ctc")
+                decoder, _ = decoder_from(alphabet, file.header.get("decoding"), tensors, task)
+        ready = session.result()
+        with _describing(path):
+            return cls(modality, file.header, decoder, ready, threads or _cores())
+
+
+@contextmanager
+def _describing(path: str | Path) -> Iterator[None]:
+    """Raise ValueError where what the header of a file says is not what this version knows."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ValueError(f"{path}: does not describe a model this version can build ({error})") from error
+
+
+def _session(path: str | Path, raw: bytes) -> onnxruntime.InferenceSession:
+    try:
+        # without a fallback, of which it would speak on standard output
+        return onnxruntime.InferenceSession(
+            raw, _options(), providers=["CPUExecutionProvider"], enable_fallback=0
+        )
+    except Exception as error:  # its exceptions have nothing else in common
+        reason = " ".join(str(error).split())
+        raise ValueError(
+            f"{path}: onnxruntime {onnxruntime.__version__} cannot run it ({reason}); export the model"
+            " again, or install a newer onnxruntime"
+        ) from error
 
 
 def _options() -> onnxruntime.SessionOptions:

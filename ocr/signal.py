@@ -147,8 +147,7 @@ def _opened(place: _Place, any_page: bool = False) -> Iterator[Image.Image]:
         what = "is a folder" if place.file.is_dir() else "does not exist"
         raise ValueError(f"{place.name}: {what}; the image file of a line was wanted")
     try:
-        # opened here, since Pillow maps an uncompressed TIFF that lies on its side with sides exchanged
-        with _bytes(place.file) as file, Image.open(file) as image:
+        with _bytes(place.file) as file, Image.open(_recognised(place.file, file)) as image:
             pages = _pages(image)
             if place.page is not None:
                 if place.page >= pages:
@@ -172,6 +171,18 @@ def _opened(place: _Place, any_page: bool = False) -> Iterator[Image.Image]:
 
 def _bytes(file: Path | BinaryIO) -> AbstractContextManager[BinaryIO]:
     return file.open("rb") if isinstance(file, Path) else nullcontext(file)
+
+
+def _recognised(file: Path | BinaryIO, content: BinaryIO) -> Path | BinaryIO:
+    """Return what Pillow is to open: the path, by whose suffix it loads no more than it needs, or `content`.
+
+    Of a TIFF the latter: Pillow maps the file of one that lies on its side with sides exchanged.
+    """
+    if not isinstance(file, Path):
+        return content
+    start = content.read(2)
+    content.seek(0)
+    return content if start in (b"II", b"MM") else file
 
 
 def _content(file: Path | BinaryIO) -> str:

@@ -378,6 +378,10 @@ def test_tuning_what_has_nothing_to_tune_finds_a_temperature(lines, tmp_path):
         assert outcome.status == 0, outcome.err
         assert table(outcome.out) == (["trial", "CER%", "WER%"], [outcome.out.splitlines()[2].split()])
         assert "best:" not in outcome.out
+        said = (
+            "--tune 3: no language model, lexicon or hot words, so no weight to search; one setting is tried"
+        )
+        assert outcome.about("--tune").startswith(said)
         assert re.findall(r"^  (\w[\w ]*?) +CER +[\d.]+ %   WER", outcome.out, re.M) == names
         assert lines.lines(model=tmp_path / "m.safetensors") == lines.lines(*flags)
 
@@ -450,7 +454,9 @@ def wrong(lines, tmp_path) -> Path:
     (tmp_path / "latin.txt").write_bytes("déjà\n".encode("latin-1"))
     (tmp_path / "zeros.npz").write_bytes(b"PK" + bytes(50))
     np.savez(tmp_path / "other.npz", weights=np.zeros(3))
-    shutil.copy(lines.folder / "letters.npz", tmp_path / "letters.npz")
+    for name in ("letters.npz", "words.arpa"):
+        shutil.copy(lines.folder / name, tmp_path / name)
+    shutil.copy(lines.folder / "lexicon.txt", tmp_path / "words.txt")
     return tmp_path
 
 
@@ -464,8 +470,27 @@ def wrong(lines, tmp_path) -> Path:
         ),
         (["--beam-width", 5], "--beam-width: of no use to greedy decoding; say --decoder beam"),
         (["--lm-weight", 1, "--word-bonus", 2], "--lm-weight, --word-bonus: of no use to greedy decoding"),
-        (["--decoder", "beam", "--beam-width", 0], "beam_width is 0; give 1 or more"),
-        (["--lm", "letters.npz", "--lm-weight", "nan"], "lm_weight is nan; give a finite number"),
+        (["--decoder", "beam", "--beam-width", 0], "ocr: --beam-width is 0; give 1 or more"),
+        (["--lm", "letters.npz", "--lm-weight", "nan"], "ocr: --lm-weight is nan; give a finite number"),
+        (
+            ["--decoder", "beam", "--lm-weight", 1],
+            "--lm-weight: of no use without a language model; name one",
+        ),
+        (["--lexicon", "words.txt", "--lm-weight", 1], "--lm-weight: of no use without a language model;"),
+        (
+            ["--lm", "words.arpa", "--label-bonus", 1],
+            "--label-bonus: of no use without a language model over",
+        ),
+        (["--lm", "letters.npz", "--word-lm-weight", 1], "--word-lm-weight: of no use without two language"),
+        (
+            ["--lm", "letters.npz", "--word-bonus", 1],
+            "--word-bonus: of no use without a language model over words",
+        ),
+        (["--lm", "letters.npz", "--unknown-word-penalty", 1], "--unknown-word-penalty: of no use without a"),
+        (
+            ["--lm", "letters.npz", "--hot-word-boost", 1],
+            "--hot-word-boost: of no use without hot words; name a",
+        ),
         (["--lm", "none.npz"], "none.npz: cannot be read (No such file or directory); name an n-gram model"),
         (["--lm", "broken.arpa"], "broken.arpa:{place}: "),
         (["--lm", "zeros.npz"], "zeros.npz:1: not text, an ARPA file was wanted"),

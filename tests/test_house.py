@@ -15,7 +15,8 @@ FILES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
 MODULES = {str(path.relative_to(ROOT).with_suffix("")).replace("/", "."): path for path in FILES}
 TEXT_ROOMS = ("alphabet", "manifest", "transcript", "metrics", "report", "preparation")
 MODEL_ROOMS = (
-    *("model_file", "modality", "cli", "decoding.greedy", "decoding.alignment", "verbs.align"),
+    *("header", "model_file", "modality", "flags"),
+    *("cli", "decoding.greedy", "decoding.alignment", "verbs.align"),
     *("decoding.ngram", "decoding.arpa", "decoding.kneser_ney", "verbs.lm"),
     *("decoding.arrays", "decoding.beam", "decoding.extension", "decoding.prefixes", "decoding.fusion"),
     *("decoding.lexicon", "decoding.scorers", "decoding.recurrent_model", "decoding.recurrent_scorer"),
@@ -109,7 +110,7 @@ for name in {names}:
 
 PURE = {
     *("dict", "frozenset", "set", "tuple", "range", "sorted", "str.maketrans", "TypeVar"),
-    *("field", "logging.getLogger", "tyro.conf.arg", "math.sqrt", "re.compile", "Modality"),
+    *("field", "logging.getLogger", "tyro.conf.arg", "Flag", "math.sqrt", "re.compile", "Modality"),
 }
 """What may be called while a module is imported."""
 

@@ -317,7 +317,7 @@ def _fill(model: NGram, path: str | Path) -> None:
         if start == model.levels[1]:
             model.log_prob[nodes] = FLOOR  # a mark such as <s>; all other tokens are unigrams
             continue
-        shorter, _ = model.score(model.suffix[parents[nodes]], model.token[nodes])
+        shorter, _ = model.score(model.suffixes(parents[nodes]), model.token[nodes])
         model.log_prob[nodes] = model.backoff[parents[nodes]] + shorter
 
 

@@ -1,5 +1,6 @@
 """The few array operations of the beam search that NumPy and torch name differently."""
 
+import math
 import sys
 from types import ModuleType
 from typing import Any
@@ -66,3 +67,14 @@ def first_true(array: Array) -> Array:
     """Return where along the last dimension the first True stands, 0 if there is none."""
     xp = namespace(array)
     return array.argmax(-1) if xp is np else array.to(xp.int8).argmax(-1)
+
+
+def check_values(log_probs: Array, lengths: np.ndarray) -> None:
+    """Raise ValueError for NaN or +inf in the real steps of log-probabilities (B, S, C) of lengths (B,)."""
+    wrong = to_numpy(~(log_probs < math.inf)).any(-1)  # (B, S)
+    wrong &= np.arange(wrong.shape[1]) < lengths[:, None]
+    if wrong.any():
+        row, step = np.argwhere(wrong)[0]
+        raise ValueError(
+            f"utterance {row}, step {step}: a log-probability is NaN or +inf; look at what computed it"
+        )

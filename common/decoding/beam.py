@@ -20,6 +20,7 @@ from common.decoding.arrays import (
     Array,
     arange,
     cast,
+    check_values,
     first_true,
     from_numpy,
     full,
@@ -308,11 +309,5 @@ def _checked(log_probs: Array, lengths: Array, utterances: int, blank: int) -> n
     if len(counts) and (counts.min() < 0 or counts.max() > shape[1]):
         wrong = int(counts.min() if counts.min() < 0 else counts.max())
         raise ValueError(f"a length is {wrong}, but there are {shape[1]} steps; give lengths from 0 to that")
-    wrong_values = to_numpy(~(log_probs < INFINITY)).any(-1)  # (B, S)
-    wrong_values &= np.arange(shape[1]) < counts[:, None]
-    if wrong_values.any():
-        row, step = np.argwhere(wrong_values)[0]
-        raise ValueError(
-            f"utterance {row}, step {step}: a log-probability is NaN or +inf; look at what computed it"
-        )
+    check_values(log_probs, counts)
     return counts

@@ -9,16 +9,14 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import numpy as np
 
 from common.alphabet import Alphabet
-from common.decoding.arrays import Array, namespace, to_numpy
-from common.decoding.beam import BeamSearch
-from common.decoding.fusion import Fusion, Scorer
+from common.decoding.arrays import Array, check_values, namespace, to_numpy
 from common.decoding.greedy import Hit, greedy
-from common.decoding.lexicon import Lexicon
-from common.decoding.ngram import SPECIAL, NGram
-from common.decoding.prefixes import Hypotheses
-from common.decoding.scorers import CharacterScorer, HotWordScorer, WordScorer
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # what only the beam search needs is imported by it: greedy decoding is to start at once
+    from common.decoding.beam import BeamSearch
+    from common.decoding.fusion import Scorer
+    from common.decoding.ngram import NGram
+    from common.decoding.prefixes import Hypotheses
     from common.decoding.recurrent_model import RecurrentModel
 
 log = logging.getLogger(__name__)
@@ -124,13 +122,24 @@ class Decoder:
         self.alphabet, self.config = alphabet, config or DecodingConfig()
         self.models, self.words, self.hot_words = tuple(models), words, tuple(hot_words)
         self._level = logging.DEBUG if quiet else logging.WARNING
-        symbols = ("", *alphabet.symbols)
-        scorers = self._scorers(symbols) if self.config.decoder == "beam" else []
-        fusion = Fusion(scorers, len(symbols)) if scorers else None
-        self.search = BeamSearch(self.config.beam_width, fusion=fusion)
+        if self.config.decoder == "beam":
+            self.search = self._beam_search()
 
-    def _scorers(self, symbols: Sequence[str]) -> list[Scorer]:
-        config, scorers = self.config, list[Scorer]()
+    def _beam_search(self) -> "BeamSearch":
+        from common.decoding.beam import BeamSearch
+        from common.decoding.fusion import Fusion
+
+        symbols = ("", *self.alphabet.symbols)
+        scorers = self._scorers(symbols)
+        return BeamSearch(self.config.beam_width, fusion=Fusion(scorers, len(symbols)) if scorers else None)
+
+    def _scorers(self, symbols: Sequence[str]) -> "list[Scorer]":
+        from common.decoding.lexicon import Lexicon
+        from common.decoding.ngram import SPECIAL
+        from common.decoding.scorers import HotWordScorer, WordScorer
+
+        config = self.config
+        scorers: list[Scorer] = []
         by_unit = {model.unit: model for model in self.models}
         if len(by_unit) < len(self.models):
             raise ValueError(
@@ -179,7 +188,7 @@ class Decoder:
             count: 1 or more.
 
         Raises:
-            ValueError: in the beam search, NaN or +inf among the log-probabilities.
+            ValueError: NaN or +inf among the log-probabilities of a real step.
         """
         return self.searched(log_probs, lengths, count)(self.config.temperature)
 
@@ -188,7 +197,7 @@ class Decoder:
     ) -> Callable[[float], list[list[Hypothesis]]]:
         """Search, and return what gives the hypotheses of `decode` with confidences at a temperature."""
         if self.config.decoder == "greedy":
-            rows = [one[:length] for one, length in zip(to_numpy(log_probs), lengths, strict=True)]
+            rows = _real_steps(log_probs, lengths)
             hits = [greedy(row) for row in rows]
             return lambda temperature: [
                 [_greedy_hypothesis(*one, temperature)] for one in zip(rows, hits, strict=True)
@@ -201,15 +210,15 @@ class Decoder:
     def texts(self, log_probs: Array, lengths: np.ndarray) -> list[str]:
         """Return the best text of each signal, as `decode` but without places and confidences."""
         if self.config.decoder == "greedy":
-            rows = zip(to_numpy(log_probs), lengths, strict=True)
-            return [self.alphabet.decode(hit.label for hit in greedy(one[:length])) for one, length in rows]
+            rows = _real_steps(log_probs, lengths)
+            return [self.alphabet.decode(hit.label for hit in greedy(row)) for row in rows]
         best = self._beams(log_probs, lengths, 1)
         return [
             self.alphabet.decode(labels[:length].tolist())
             for labels, length in zip(best.labels[:, 0], best.lengths[:, 0], strict=True)
         ]
 
-    def _beams(self, log_probs: Array, lengths: np.ndarray, count: int) -> Hypotheses:
+    def _beams(self, log_probs: Array, lengths: np.ndarray, count: int) -> "Hypotheses":
         beam = self.search.start(log_probs)
         for first in range(0, max(int(lengths.max(initial=0)), 1), PIECE):
             piece = log_probs[:, first : first + PIECE]
@@ -217,9 +226,9 @@ class Decoder:
         if self.rescorer is None:
             return self.search.best(beam, count)
         best = self.search.best(beam, min(self.config.beam_width, max(count, WITNESSES)))
-        return Hypotheses(*(part[:, :count] for part in self._rescored(best, self.rescorer)))
+        return _each(self._rescored(best, self.rescorer), lambda part: part[:, :count])
 
-    def _rescored(self, best: Hypotheses, rescorer: "RecurrentModel") -> Hypotheses:
+    def _rescored(self, best: "Hypotheses", rescorer: "RecurrentModel") -> "Hypotheses":
         """Return the hypotheses in the order of their scores with what `rescorer` gives for whole texts."""
         alive = best.scores > -np.inf  # (B, N)
         spelled = zip(best.labels[alive].tolist(), best.lengths[alive].tolist(), strict=True)
@@ -228,10 +237,21 @@ class Decoder:
         final[alive] += self.config.rescore_weight * rescorer.score(texts)
         final += self.config.rescore_bonus * best.lengths
         order = np.argsort(-(best.fused + final), axis=1, kind="stable")  # (B, N)
-        parts = best._replace(final=final)
-        return Hypotheses(
-            *(np.take_along_axis(p, order if p.ndim == 2 else order[..., None], 1) for p in parts)
+        return _each(
+            best._replace(final=final),
+            lambda part: np.take_along_axis(part, order if part.ndim == 2 else order[..., None], 1),
         )
+
+
+def _each(best: "Hypotheses", change: Callable[[np.ndarray], np.ndarray]) -> "Hypotheses":
+    """Return hypotheses with each of their arrays (B, N, ...) changed."""
+    return type(best)(*map(change, best))
+
+
+def _real_steps(log_probs: Array, lengths: np.ndarray) -> list[np.ndarray]:
+    """Return the steps (S, C) of each signal in log-probabilities (B, S, C) of lengths (B,)."""
+    check_values(log_probs, lengths)
+    return [one[:length] for one, length in zip(to_numpy(log_probs), lengths, strict=True)]
 
 
 def _greedy_hypothesis(log_probs: np.ndarray, hits: list[Hit], temperature: float) -> Hypothesis:
@@ -244,7 +264,7 @@ def _greedy_hypothesis(log_probs: np.ndarray, hits: list[Hit], temperature: floa
 
 
 def beam_hypotheses(
-    best: Hypotheses, row: int, log_probs: Array, count: int, temperature: float
+    best: "Hypotheses", row: int, log_probs: Array, count: int, temperature: float
 ) -> list[Hypothesis]:
     """Return the hypotheses of one signal (S, C), which is the given row of those searched."""
     scores = best.fused[row] + best.final[row]
@@ -277,7 +297,7 @@ def tempered(log_probs: np.ndarray, labels: np.ndarray, temperature: float) -> n
     return mass[np.arange(len(labels)), labels] / mass.sum(1)
 
 
-def _agreement(best: Hypotheses, row: int, rank: int, scores: np.ndarray) -> np.ndarray:
+def _agreement(best: "Hypotheses", row: int, rank: int, scores: np.ndarray) -> np.ndarray:
     """Return for each label of a hypothesis the share of all hypotheses that have it there, too: (L,)."""
     share = np.exp(scores - scores.max())
     share /= share.sum()  # (N,)
@@ -290,7 +310,10 @@ def _agreement(best: Hypotheses, row: int, rank: int, scores: np.ndarray) -> np.
 
 def _character_scorer(
     model: "NGram | RecurrentModel", symbols: Sequence[str], config: DecodingConfig
-) -> Scorer:
+) -> "Scorer":
+    from common.decoding.ngram import NGram
+    from common.decoding.scorers import CharacterScorer
+
     if isinstance(model, NGram):
         return CharacterScorer(model, symbols, config.lm_weight, config.label_bonus)
     from common.decoding.recurrent_scorer import RecurrentScorer

@@ -106,7 +106,8 @@ class Table:
         following = self._following.reshape(-1).take(places)
         unseen = following == UNSEEN
         if unseen.any():
-            self._explore(np.unique(places[unseen]))
+            distinct, _ = np.unique(places[unseen], return_index=True)  # without it, NumPy imports numpy.ma
+            self._explore(distinct)
             following = self._following.reshape(-1).take(places)
         return from_numpy(states, following.astype(np.int64))
 

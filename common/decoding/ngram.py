@@ -30,6 +30,8 @@ UNKNOWN_ID, START_ID, END_ID = 0, 1, 2
 UNITS = ("character", "word")
 ROOT = 0
 """the node of the empty context"""
+UNSEEN = -2
+"""instead of a suffix that has not been worked out"""
 LN10 = 2.302585092994046
 FLOOR = -100 * LN10
 """log-probability of a token that has no unigram, `<unk>` included; KenLM takes the same 10^-100"""
@@ -63,7 +65,6 @@ class NGram:
         log_prob: (nodes,) float32, natural logarithm of p(last token | those before).
         backoff: (nodes,) float32, natural logarithm of the weight of the node as a context.
         first_child: (nodes + 1,) int64, the children of node s are `first_child[s]` to `first_child[s + 1]`.
-        suffix: (nodes,) int32, the node of the longest n-gram that ends this one and is shorter; root -1.
         levels: (order + 2,) int64, the n-grams of length n are the nodes `levels[n]` to `levels[n + 1]`.
     """
 
@@ -78,7 +79,7 @@ class NGram:
         first_child: np.ndarray,
         suffix: np.ndarray | None = None,
     ) -> None:
-        """Keep the arrays as described above; `suffix` is worked out where it is not given."""
+        """Keep the arrays as described above; `suffix` (nodes,) is worked out where it is not given."""
         assert unit in UNITS, f"{unit!r} is none of {UNITS}"
         self.tokens = tuple(tokens)
         self.unit, self.order = unit, order
@@ -91,9 +92,13 @@ class NGram:
             levels.append(int(self.first_child[levels[-1]]))
         self.levels = np.array(levels)
         self._ids = {token: place for place, token in enumerate(self.tokens)}
-        self._keys = self.parents() * len(self.tokens) + self.token
+        self._parents = self.parents()
+        self._keys = self._parents * len(self.tokens) + self.token
         self._keys[ROOT] = -1
-        self.suffix = self._suffixes() if suffix is None else suffix.astype(np.int32, copy=False)
+        if suffix is None:
+            suffix = np.full(len(self), UNSEEN, np.int32)
+            suffix[: self.levels[2]], suffix[ROOT] = ROOT, -1
+        self._suffix = suffix.astype(np.int32, copy=False)
 
     def __len__(self) -> int:
         """Return the number of nodes."""
@@ -104,6 +109,11 @@ class NGram:
         """The state at the start of a sentence, after `<s>`."""
         node = self._children(np.array([ROOT]), np.array([START_ID]))[0]
         return ROOT if self.order == 1 else max(int(node), ROOT)
+
+    @property
+    def suffix(self) -> np.ndarray:
+        """Of each node the one of the longest n-gram that ends it and is shorter (nodes,) int32; root -1."""
+        return self.suffixes(np.arange(len(self)))
 
     @property
     def counts(self) -> list[int]:
@@ -155,15 +165,20 @@ class NGram:
         """
         contexts = [np.asarray(states, np.int64)]  # from the whole context to the empty one, -1 beyond
         while (contexts[-1] > ROOT).any():
-            contexts.append(np.where(contexts[-1] > ROOT, self.suffix[contexts[-1]], -1))
-        log_probs = np.full((len(contexts[0]), len(self.tokens)), FLOOR)  # float64: as in `score`
-        for context in reversed(contexts):
-            rows = np.flatnonzero(context >= 0)
-            first, end = self.first_child[context[rows]], self.first_child[context[rows] + 1]
-            log_probs[rows] += self.backoff[context[rows], None]
-            rows = np.repeat(rows, end - first)
-            places = np.arange(len(rows)) - np.repeat(np.cumsum(end - first) - end, end - first)
-            log_probs[rows, self.token[places]] = self.log_prob[places]
+            contexts.append(np.where(contexts[-1] > ROOT, self.suffixes(contexts[-1]), -1))
+        chain = np.stack(contexts)  # (D, N)
+        paid = np.zeros(
+            (len(chain) + 1, len(contexts[0]))
+        )  # (D + 1, N) backoff before each; float64: as `score`
+        np.cumsum(np.where(chain >= 0, self.backoff[chain], 0.0), 0, out=paid[1:])
+        log_probs = np.repeat((paid[-1] + FLOOR)[:, None], len(self.tokens), 1)
+        depths, rows = np.nonzero(chain[::-1] >= 0)  # the empty one first: what longer ones give replaces it
+        depths = len(chain) - 1 - depths
+        first, end = self.first_child[chain[depths, rows]], self.first_child[chain[depths, rows] + 1]
+        counts = end - first
+        places = np.repeat(end - np.cumsum(counts), counts) + np.arange(counts.sum())
+        given = self.log_prob[places] + np.repeat(paid[depths, rows], counts)
+        log_probs[np.repeat(rows, counts), self.token[places]] = given
         return log_probs.astype(np.float32)
 
     # --- whole texts
@@ -239,23 +254,30 @@ class NGram:
             missing = found < 0
             rest, states = rest[missing], states[missing]
             paid[rest] += self.backoff[states]
-            states = self.suffix[states]
+            states = self.suffixes(states)
             rest, states = rest[states >= 0], states[states >= 0]
         return nodes, paid
 
     def _state(self, nodes: np.ndarray) -> np.ndarray:
         """Return the states that n-grams lead to: themselves, or their suffix if they are of full length."""
-        return np.where(nodes >= self.levels[self.order], self.suffix[nodes], nodes).astype(np.int32)
+        whole = nodes >= self.levels[self.order]
+        states = nodes.astype(np.int32)
+        states[whole] = self.suffixes(nodes[whole])
+        return states
 
-    def _suffixes(self) -> np.ndarray:
-        self.suffix = np.zeros(len(self), np.int32)
-        self.suffix[ROOT] = -1
-        parents = self.parents()
-        for length in range(2, self.order + 1):
-            level = slice(self.levels[length], self.levels[length + 1])
-            nodes, _ = self._longest(self.suffix[parents[level]], self.token[level])
-            self.suffix[level] = np.maximum(nodes, ROOT)
-        return self.suffix
+    def suffixes(self, nodes: np.ndarray) -> np.ndarray:
+        """Return the node of the longest n-gram that ends each of `nodes` (N,) and is shorter: (N,) int32.
+
+        It is worked out when it is first asked for, since a text meets few of a large model's n-grams: an
+        n-gram's suffix is that of its parent with its own token, or what is found so from shorter ones.
+        """
+        suffixes = self._suffix.take(nodes)
+        if suffixes.min(initial=ROOT) == UNSEEN:
+            fresh = nodes[suffixes == UNSEEN]
+            found, _ = self._longest(self.suffixes(self._parents[fresh]), self.token[fresh])
+            self._suffix[fresh] = np.maximum(found, ROOT)
+            suffixes = self._suffix.take(nodes)
+        return suffixes
 
     # --- files
 

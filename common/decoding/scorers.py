@@ -136,12 +136,14 @@ class WordScorer:
     def advance(self, states: np.ndarray, labels: np.ndarray) -> np.ndarray:
         """Return the states (N,) that follow."""
         node, context = np.divmod(states, self._contexts)
-        space = labels == self._space
+        (ending,) = np.nonzero(labels == self._space)
         inside = np.where(node == self._outside, ROOT, node)
         child = self.lexicon.child(inside, labels)
         child = np.where((child < 0) | (node == self._outside), self._outside, child)
-        after = self._ended(node, context)[1]
-        return np.where(space, ROOT * self._contexts + after, child * self._contexts + context)
+        states = child * self._contexts + context
+        if len(ending):
+            states[ending] = ROOT * self._contexts + self._ended(node[ending], context[ending])[1]
+        return states
 
     def final(self, states: np.ndarray) -> np.ndarray:
         """Return what the end gains (N,)."""

@@ -9,7 +9,6 @@ import numpy as np
 from common.alphabet import Alphabet, Names
 from common.decoding.decoder import Decoder, DecodingConfig
 from common.decoding.labelled import LabelDecoder
-from common.decoding.ngram import NGram
 
 MODEL, RESCORER, LEXICON = "language_model.", "rescorer", "lexicon"
 """how the names of these tensors begin: language_model.0.log_prob ... language_model.rescorer.header ..."""
@@ -73,6 +72,8 @@ def decoder_from(
 def _model(arrays: Mapping[str, np.ndarray]) -> Any:
     """Return the language model of n-grams, or the recurrent one, which has a header among its arrays."""
     if "header" not in arrays:
+        from common.decoding.ngram import NGram  # which greedy decoding does without
+
         return NGram.from_arrays(arrays)
     from common.decoding.recurrent_model import RecurrentModel
 

@@ -4,15 +4,25 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import tyro
-from tyro.conf import UseAppendAction
-
 from common.decoding.decoder import Decoder, DecodingConfig
 from common.decoding.labelled import LabelDecoder
-from common.decoding.lexicon import read_words
-from common.decoding.ngram import NGram
+from common.flags import Flag
 
-STORED = tyro.conf.arg(help_behavior_hint="(default: as in the model file)")
+HINT = "(default: as in the model file)"
+STORED = Flag(hint=HINT)
+
+
+NEEDS = {
+    "lm_weight": "a language model; name one with --lm",
+    "label_bonus": "a language model over characters; name one with --lm",
+    "word_lm_weight": "two language models, over characters and words; name them with --lm, twice",
+    "word_bonus": "a language model over words or a lexicon; name one with --lm or --lexicon",
+    "unknown_word_penalty": "a language model over words or a lexicon; name one with --lm or --lexicon",
+    "hot_word_boost": "hot words; name a file with --hot-words",
+    "rescore_weight": "a recurrent language model; name one with --rescore",
+    "rescore_bonus": "a recurrent language model; name one with --rescore",
+}
+"""what each weight of the beam search is for"""
 
 
 @dataclass(frozen=True)
@@ -24,7 +34,7 @@ class DecodingFlags:
     hot words mean beam."""
     beam_width: Annotated[int | None, STORED] = None
     """Texts the beam search follows at a time: more finds likelier ones, and takes longer."""
-    lm: Annotated[UseAppendAction[tuple[Path, ...]], STORED] = ()
+    lm: Annotated[tuple[Path, ...], Flag(hint=HINT, repeated=True)] = ()
     """Language model (.npz, ARPA, or a recurrent .safetensors: see the verb lm); say it twice for characters
     and words."""
     lm_weight: Annotated[float | None, STORED] = None
@@ -39,7 +49,7 @@ class DecodingFlags:
     """File of words, one a line. Without it the words of the model over words are the lexicon."""
     unknown_word_penalty: Annotated[float | None, STORED] = None
     """Subtracted for each word outside the lexicon; without it only words of the lexicon are written."""
-    hot_words: Annotated[Path | None, tyro.conf.arg(help_behavior_hint="(default: none)")] = None
+    hot_words: Annotated[Path | None, Flag(hint="(default: none)")] = None
     """File of words or phrases to be expected, one a line."""
     hot_word_boost: Annotated[float | None, STORED] = None
     """Added for each letter of a hot word."""
@@ -72,11 +82,7 @@ def build_decoder(
     given: dict[str, Any] = {
         name: value for name, value in vars(flags).items() if name in names and value is not None
     }
-    material = [
-        f"--{name.replace('_', '-')}"
-        for name in ("lm", "lexicon", "hot_words", "rescore")
-        if getattr(flags, name)
-    ]
+    material = [_flag(name) for name in ("lm", "lexicon", "hot_words", "rescore") if getattr(flags, name)]
     if not given and not material:
         return stored
     if isinstance(stored, LabelDecoder):
@@ -91,13 +97,19 @@ def build_decoder(
         given["decoder"] = "beam"
     if material and "decoder" not in given:
         given["decoder"] = "beam"
-    config = replace(stored.config, **given)
+    try:
+        config = replace(stored.config, **given)
+    except ValueError as error:  # "beam_width is 0; give 1 or more"
+        name, _, problem = str(error).partition(" ")
+        raise ValueError(f"{_flag(name)} {problem}") from None
     if config.decoder == "greedy":
         useless = material + [_flag(name) for name in given if name != "decoder"]
         if useless:
             raise ValueError(f"{', '.join(useless)}: of no use to greedy decoding; say --decoder beam")
+    from common.decoding.lexicon import read_words
+
     normalise = stored.alphabet.normalise
-    return Decoder(
+    decoder = Decoder(
         stored.alphabet,
         config,
         list(map(_language_model, flags.lm)) if flags.lm else stored.models,
@@ -105,20 +117,48 @@ def build_decoder(
         list(map(normalise, read_words(flags.hot_words))) if flags.hot_words else stored.hot_words,
         rescorer=_rescorer(flags.rescore) if flags.rescore else stored.rescorer,
     )
+    useless = [name for name in given if name in NEEDS and name not in settings_in_use(decoder)]
+    if useless:
+        raise ValueError(f"{_flag(useless[0])}: of no use without {NEEDS[useless[0]]}")
+    return decoder
+
+
+def settings_in_use(decoder: Decoder) -> list[str]:
+    """Return which settings of NEEDS matter to this decoder."""
+    if decoder.config.decoder == "greedy":
+        return []
+    units = {model.unit for model in decoder.models}
+    words = "word" in units or decoder.words is not None
+    matters = {
+        "lm_weight": bool(units),
+        "label_bonus": "character" in units,
+        "word_lm_weight": len(units) == 2,
+        "word_bonus": words,
+        "unknown_word_penalty": words,
+        "hot_word_boost": bool(decoder.hot_words),
+        "rescore_weight": decoder.rescorer is not None,
+        "rescore_bonus": decoder.rescorer is not None,
+    }
+    return [name for name in NEEDS if matters[name]]
 
 
 def _language_model(path: Path) -> Any:
     """Return the language model of either kind in a file."""
     from common.decoding.recurrent_model import RecurrentModel, is_recurrent
 
-    return RecurrentModel.load(path) if is_recurrent(path) else NGram.load(path)
+    if is_recurrent(path):
+        return RecurrentModel.load(path)
+    from common.decoding.ngram import NGram
+
+    return NGram.load(path)
 
 
 def _rescorer(path: Path) -> Any:
-    model = _language_model(path)
-    if isinstance(model, NGram):
+    from common.decoding.recurrent_model import is_recurrent
+
+    if not is_recurrent(path):
         raise ValueError(f"{path}: n-grams join the search, where they do more: give them with --lm")
-    return model
+    return _language_model(path)
 
 
 def flags_for(config: DecodingConfig, names: list[str]) -> str:

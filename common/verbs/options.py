@@ -2,21 +2,20 @@
 
 from typing import Annotated, Any
 
-import tyro
-
+from common.flags import Flag
 from common.modality import Modality
 
 
 def flat(kind: Any) -> Any:
     """Return `kind` such that its fields become flags without a prefix."""
-    return Annotated[kind, tyro.conf.arg(name="")]
+    return Annotated[kind, Flag(name="")]
 
 
 def budget(modality: Modality) -> Any:
     """Return the type of the flag --batch-budget."""
     what = f"Padded length of one batch, in {modality.length_unit}: lower it if memory is short."
     hint = f"(default: {modality.batch_budget:g})"
-    return Annotated[float | None, tyro.conf.arg(help=what, help_behavior_hint=hint)]
+    return Annotated[float | None, Flag(help=what, hint=hint)]
 
 
 def check_budget(batch_budget: float | None) -> None:

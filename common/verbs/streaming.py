@@ -10,8 +10,7 @@ from io import BufferedIOBase, BufferedReader, FileIO
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
-import tyro
-
+from common.flags import Flag
 from common.modality import Modality
 from common.transcript import Transcript
 
@@ -26,12 +25,12 @@ COLUMNS = 80
 def streaming(modality: Modality) -> Any:
     """Return the type of the flag --stream, which is none where there is nothing to be streamed."""
     if modality.stream is None:
-        return Annotated[bool, tyro.conf.Suppress]
+        return Annotated[bool, Flag(hidden=True)]
     what = (
         "Transcribe WAV while it comes, as from a microphone through - (standard input), and show the text so"
         " far on standard error; for .safetensors models trained with --no-bidirectional --normalise global."
     )
-    return Annotated[bool, tyro.conf.arg(help=what)]
+    return Annotated[bool, Flag(help=what)]
 
 
 def check_streams(modality: Modality, arguments: Any) -> None:

@@ -8,9 +8,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import tyro
-from tyro.conf import Positional
-
+from common.flags import Flag
 from common.loading import Device, load_recognizer
 from common.modality import Modality
 from common.transcript import FORMATS, to_label
@@ -19,7 +17,7 @@ from common.verbs.files import ItemsFailedError, check_output, name_failure, wri
 from common.verbs.options import budget, check_budget, flat
 from common.verbs.streaming import STANDARD_INPUT, check_streams, streaming, transcribe_streams
 
-BUNDLED = tyro.conf.arg(aliases=["-m"], help_behavior_hint="(default: the one that is installed)")
+BUNDLED = Flag(aliases=("-m",), hint="(default: the one that is installed)")
 
 
 def arguments(modality: Modality) -> type:
@@ -29,14 +27,14 @@ def arguments(modality: Modality) -> type:
     class Transcribe:
         """The text of files, in the order they are named."""
 
-        files: Annotated[Positional[tuple[str, ...]], tyro.conf.arg(help_behavior_hint="")]
+        files: Annotated[tuple[str, ...], Flag(positional=True, hint="")]
         """What to transcribe; - is standard input."""
         model: Annotated[Path | None, BUNDLED] = None
         """Model file, .onnx (runs without torch) or .safetensors."""
-        format: Annotated[Literal["txt", "json", "tsv", "ctm", "all"], tyro.conf.arg(aliases=["-f"])] = "txt"
+        format: Annotated[Literal["txt", "json", "tsv", "ctm", "all"], Flag(aliases=("-f",))] = "txt"
         """txt: the text, or a label and its probability; json: words and characters with positions and
         confidences; tsv: a word a row; ctm: NIST's rows of words, with source, start and duration."""
-        output_dir: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
+        output_dir: Annotated[Path | None, Flag(aliases=("-o",))] = None
         """Write STEM.FORMAT there, one file for each input, instead of to standard output."""
         alternatives: int = 0
         """How many other readings json gives beside the best; for the beam search."""

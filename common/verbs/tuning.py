@@ -13,7 +13,7 @@ from common.decoding.decoder import Decoder, DecodingConfig
 from common.decoding.tuning import Known, calibrate, measure, tune
 from common.manifest import Example
 from common.metrics import ErrorRate
-from common.verbs.decoding import flags_for
+from common.verbs.decoding import flags_for, settings_in_use
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +47,12 @@ def tuned(
         parts = (decoder.models, decoder.words, decoder.hot_words)
         return Decoder(decoder.alphabet, config, *parts, quiet=True, rescorer=decoder.rescorer)
 
+    if not names and trials > 1:
+        log.warning(
+            "--tune %d: no language model, lexicon or hot words, so no weight to search; one setting is"
+            " tried, for its confidences",
+            trials,
+        )
     print(f"trying {trials if names else 1} settings on {len(known[::2])}:")
     print("  ".join(["trial", *names, " CER %", " WER %"]))
     tried = []
@@ -68,24 +74,9 @@ def tuned(
 
 
 def searched_names(decoder: Decoder) -> list[str]:
-    """Return which settings matter to this decoder."""
-    if decoder.config.decoder == "greedy":
-        return []
-    units = {model.unit for model in decoder.models}
-    names = ["lm_weight"] if units else []
-    if "character" in units:
-        names.append("label_bonus")
-    if len(units) == 2:
-        names.append("word_lm_weight")
-    if "word" in units or decoder.words is not None:
-        names.append("word_bonus")
-        if decoder.config.unknown_word_penalty is not None:
-            names.append("unknown_word_penalty")
-    if decoder.hot_words:
-        names.append("hot_word_boost")
-    if decoder.rescorer is not None:
-        names += ["rescore_weight", "rescore_bonus"]
-    return names
+    """Return which settings of this decoder are searched: those in use; a lexicon that is hard stays so."""
+    unsaid = "unknown_word_penalty" if decoder.config.unknown_word_penalty is None else ""
+    return [name for name in settings_in_use(decoder) if name != unsaid]
 
 
 def _shown(config: DecodingConfig, name: str) -> str:

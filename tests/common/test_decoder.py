@@ -467,7 +467,8 @@ def test_what_cannot_work_together_is_refused(alphabet, given, sentence):
 def test_a_number_that_is_none_is_refused_with_its_place(value):
     log_probs = random_log_probs(np.random.default_rng(0), 2, 5, 4)
     log_probs[1, 3, 2] = value
-    for call in (Decoder(TINY, BEAM).decode, Decoder(TINY, BEAM).texts):
+    searches = Decoder(TINY, BEAM), Decoder(TINY)
+    for call in (search for decoder in searches for search in (decoder.decode, decoder.texts)):
         with pytest.raises(ValueError, match="utterance 1, step 3: a log-probability is NaN or"):
             call(log_probs, np.array([5, 5]))
         call(log_probs, np.array([5, 3]))  # behind the end it does not matter

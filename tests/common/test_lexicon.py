@@ -54,6 +54,22 @@ def test_exactly_the_words_are_found_under_the_place_where_they_stand_first(word
     assert len(lexicon) == len({word[:end] for word in words for end in range(len(word) + 1)})
 
 
+@given(st.lists(st.text("ab😀ﬁ\ud800é", max_size=3), min_size=1, max_size=20))
+def test_words_with_letters_that_no_label_writes_are_not_in_the_tree(words):
+    symbols = ["", "a", "😀", "ab", "é"]  # no letter is two characters
+    spelled = [word for word in words if word and set(word) <= {"a", "😀", "é"}]
+    if not spelled:
+        with pytest.raises(ValueError, match="the alphabet can spell none of its"):
+            Lexicon(words, symbols)
+        return
+    lexicon = Lexicon(words, symbols)
+    assert {words[place] for place in lexicon.word[lexicon.word >= 0]} == set(spelled)
+    assert [words[place] for place in lexicon.unspelled] == [
+        word for word in dict.fromkeys(words) if word not in spelled
+    ]
+    assert all(lexicon.word[node_of(lexicon, word, symbols)] == words.index(word) for word in spelled)
+
+
 @given(SPELLABLE)
 def test_children_stand_next_to_each_other_in_the_order_of_their_labels(words):
     lexicon = Lexicon(words, SYMBOLS)

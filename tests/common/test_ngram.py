@@ -120,6 +120,18 @@ def test_nodes_are_sorted_and_children_are_neighbours():
     assert model.counts == [len(range(*model.levels[n : n + 2])) for n in (1, 2, 3)]
 
 
+def test_a_suffix_is_the_longest_end_in_the_model_in_whatever_order_it_is_asked_for():
+    model, again = model_of(4, prune=(0, 0, 1, 1)), model_of(4, prune=(0, 0, 1, 1))
+    listed = list(ngrams_of(model))
+    node_of = {ngram: node for node, ngram in enumerate(listed, 1)}
+    for node in np.random.default_rng(0).permutation(len(listed)) + 1:
+        ngram = listed[node - 1]
+        ends = [ngram[start:] for start in range(1, len(ngram))]
+        wanted = next((node_of[end] for end in ends if end in node_of), ROOT)
+        assert model.suffixes(np.array([node, node])).tolist() == [wanted, wanted]
+    assert again.suffix.tolist() == model.suffix.tolist()
+
+
 def test_ids_are_places_among_the_tokens():
     model = model_of(2)
     assert model.tokens[:3] == ("<unk>", "<s>", "</s>")

@@ -3,35 +3,28 @@ from dataclasses import asdict, replace
 from io import BytesIO
 from itertools import count, product
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pytest
 import soundfile
 import torch
 from PIL import Image
+from untrained import ALPHABET, HEIGHT_PX, KINDS, RATE_HZ, recognizer_of, signals_of
 
 import asr.front_end
 import asr.signal
 import ocr.front_end
 import ocr.signal
-from asr.modality import ASR
-from common.alphabet import Alphabet
 from common.batching import Batch
 from common.decoding.decoder import Decoder, DecodingConfig, Hypothesis
 from common.decoding.greedy import greedy
 from common.decoding.kneser_ney import estimate
-from common.modality import Modality, Signal
+from common.modality import Signal
 from common.model_file import read_model, write_model
-from common.recognizer import EncoderConfig, ModelConfig, Recognizer, build_config
+from common.recognizer import EncoderConfig, Recognizer, build_config
 from common.transcript import Transcript
-from ocr.modality import OCR
 
-ALPHABET = Alphabet(tuple(" abcdefé"))
 ENCODER = EncoderConfig(hidden_size=8, layers=2)
-OCR_FRONT_END = ocr.front_end.FrontEndConfig(channels=(4, 6, 8, 10))
-ASR_FRONT_END = asr.front_end.FrontEndConfig(mels=24, channels=(4, 6, 8))
-HEIGHT_PX, RATE_HZ = 24, 4000
 OCR_SETTINGS = [
     {"stride": stride, "height": height, "deep": deep}
     for stride, height, deep in product([4, 8], ["fold", "pool"], [False, True])
@@ -40,56 +33,7 @@ ASR_SETTINGS = [
     {"subsampling": subsampling, "normalise": normalise, "deep": deep}
     for subsampling, normalise, deep in product([2, 3, 4], ["utterance", "global"], [False, True])
 ]
-
-
-class Kind(NamedTuple):
-    """A modality and a small front end for it."""
-
-    modality: Modality
-    signal: object
-    front_end: object
-
-
-KINDS = {
-    "ocr": Kind(OCR, ocr.signal.SignalConfig(height_px=HEIGHT_PX), OCR_FRONT_END),
-    "asr": Kind(ASR, asr.signal.SignalConfig(sample_rate_hz=RATE_HZ), ASR_FRONT_END),
-}
 BOTH = pytest.mark.parametrize("name", list(KINDS))
-
-
-def recognizer_of(
-    name: str, encoder: EncoderConfig = ENCODER, card: dict | None = None, **front_end
-) -> Recognizer:
-    """Return an untrained recognizer, sure enough of what it reads that it writes something."""
-    torch.manual_seed(0)
-    kind = KINDS[name]
-    config = ModelConfig(kind.signal, replace(kind.front_end, **front_end), encoder)
-    recognizer = Recognizer(kind.modality, config, ALPHABET, card)
-    with torch.no_grad():
-        for parameter in recognizer.parameters():
-            parameter.add_(0.1 * torch.randn_like(parameter))
-        if name == "asr":
-            recognizer.front_end.band_mean.fill_(-6)
-            recognizer.front_end.band_deviation.fill_(2.5)
-        recognizer.eval()
-        values = torch.from_numpy(signals_of(name, 2)[1].values)[None]
-        encoded, _, _ = recognizer.encoder(*recognizer.front_end(values, torch.tensor([values.shape[1]])))
-        head = recognizer.head.linear
-        head.weight.mul_(8)
-        head.bias.copy_(-head.weight @ encoded[0].mean(dim=0))  # no class is likely everywhere
-    return recognizer
-
-
-def signals_of(name: str, number: int = 16) -> list[Signal]:
-    rng = np.random.default_rng(2)
-    if name == "ocr":
-        widths = [9, 160, 40, 41, 42, 43, *rng.integers(8, 160, number)][:number]
-        shapes = [rng.random((width, HEIGHT_PX), dtype=np.float32).repeat(8, 0)[:width] for width in widths]
-        return [Signal(values, 1.5) for values in shapes]
-    lengths = [161, 4000, 800, 801, 839, 840, *rng.integers(160, 4000, number)][:number]
-    levels = [0.2 * rng.random(length, dtype=np.float32).repeat(500)[:length] for length in lengths]
-    sounds = [level * rng.standard_normal(len(level), dtype=np.float32) for level in levels]
-    return [Signal(sound, 1 / RATE_HZ) for sound in sounds]
 
 
 def same_place_and_text(left: Transcript, right: Transcript) -> bool:
@@ -116,7 +60,7 @@ def check_alone_equals_among_others(recognizer: Recognizer, signals: list[Signal
     ids=str,
 )
 def test_an_example_has_the_same_log_probabilities_alone_and_among_fifteen_others(name, settings):
-    check_alone_equals_among_others(recognizer_of(name, **settings), signals_of(name))
+    check_alone_equals_among_others(recognizer_of(name, **settings), signals_of(name)[1:])
 
 
 @BOTH
@@ -126,14 +70,14 @@ def test_an_example_has_the_same_log_probabilities_alone_and_among_fifteen_other
 )
 def test_so_has_it_with_every_kind_of_encoder(name, cell, bidirectional, residual):
     encoder = replace(ENCODER, cell=cell, bidirectional=bidirectional, residual=residual)
-    check_alone_equals_among_others(recognizer_of(name, encoder), signals_of(name)[:6])
+    check_alone_equals_among_others(recognizer_of(name, encoder), signals_of(name)[1:7])
 
 
 @BOTH
 def test_log_probabilities_are_float32_under_mixed_precision(name):
     recognizer = recognizer_of(name)
     with torch.autocast("cpu", torch.bfloat16):
-        mixed = recognizer.log_probs([signals_of(name)[0].values])[0]
+        mixed = recognizer.log_probs([signals_of(name)[2].values])[0]
     assert mixed.dtype == np.float32
     np.testing.assert_allclose(np.exp(mixed).sum(axis=1), 1, atol=1e-5)
 
@@ -182,7 +126,7 @@ def test_a_saved_recognizer_loads_as_the_same(name, settings, tmp_path):
     assert (loaded.config, loaded.alphabet, loaded.card) == (saved.config, saved.alphabet, saved.card)
     assert not loaded.training
     assert loaded.parameter_count == saved.parameter_count
-    values = [signal.values for signal in signals_of(name)]
+    values = [signal.values for signal in signals_of(name)[1:]]
     for one, other in zip(saved.log_probs(values), loaded.log_probs(values), strict=True):
         assert np.array_equal(one, other)
     before, after = saved.state_dict(), loaded.state_dict()
@@ -311,7 +255,7 @@ def test_lists_of_json_become_tuples_again():
 
 @BOTH
 def test_transcripts_come_in_the_order_of_the_sources_whatever_the_window(name):
-    recognizer, signals = recognizer_of(name), signals_of(name, 12)
+    recognizer, signals = recognizer_of(name), signals_of(name)[1:13]
     alone = [next(recognizer.transcribe([signal])) for signal in signals]
     assert len({transcript.text for transcript in alone}) > 6
     for window, budget in [(256, None), (5, None), (5, 0.1), (1, None), (12, 7.0)]:
@@ -324,7 +268,7 @@ def test_transcripts_come_in_the_order_of_the_sources_whatever_the_window(name):
 
 @BOTH
 def test_a_recognizer_in_training_transcribes_without_dropout(name):
-    recognizer, signals = recognizer_of(name), signals_of(name, 3)
+    recognizer, signals = recognizer_of(name), signals_of(name)[1:4]
     expected = list(recognizer.transcribe(signals))
     assert list(recognizer.train().transcribe(signals)) == expected
 
@@ -335,7 +279,7 @@ def test_sources_are_read_ahead_by_two_windows_and_no_more():
     def endless() -> Iterator[Signal]:
         for number in count():
             taken.append(number)
-            yield signals_of("ocr", 1)[0]
+            yield signals_of("ocr")[2]
 
     transcripts = recognizer.transcribe(endless(), window=4)
     for _ in range(4):
@@ -482,7 +426,7 @@ BEAM = DecodingConfig("beam", beam_width=12, lm_weight=0.4)
 
 @BOTH
 def test_transcribing_with_a_beam_is_decoding_the_log_probabilities(name):
-    recognizer, signals = recognizer_of(name), signals_of(name, 6)
+    recognizer, signals = recognizer_of(name), signals_of(name)[1:13]
     recognizer.decoder = Decoder(ALPHABET, BEAM, [estimate(["bad cafe fed", "a bed"], 3)])
     lengths = [len(log_probs) for log_probs in recognizer.log_probs([one.values for one in signals])]
     transcripts = list(recognizer.transcribe(signals, alternatives=3))
@@ -504,7 +448,7 @@ def test_transcribing_with_a_beam_is_decoding_the_log_probabilities(name):
 
 @BOTH
 def test_so_it_is_whatever_the_window(name):
-    recognizer, signals = recognizer_of(name), signals_of(name, 8)
+    recognizer, signals = recognizer_of(name), signals_of(name)[1:9]
     recognizer.decoder = Decoder(ALPHABET, BEAM, hot_words=["bad"])
     alone = [next(recognizer.transcribe([signal], alternatives=1)) for signal in signals]
     for window, budget in [(256, None), (3, 0.1)]:
@@ -541,7 +485,7 @@ def texts_for(signals: list[Signal], recognizer: Recognizer) -> list[str]:
 
 @BOTH
 def test_alignments_have_the_texts_in_order_whatever_the_window(name):
-    recognizer, signals = recognizer_of(name), signals_of(name, 12)
+    recognizer, signals = recognizer_of(name), signals_of(name)[1:13]
     texts = texts_for(signals, recognizer)
     alone = [next(recognizer.align([one], [text])) for one, text in zip(signals, texts, strict=True)]
     assert [transcript.text for transcript in alone] == texts
@@ -581,7 +525,7 @@ def test_characters_that_are_aligned_share_what_is_between_them():
 
 @BOTH
 def test_what_cannot_be_aligned_is_an_error_or_refused_and_the_rest_is_done(name, tmp_path):
-    recognizer, signals = recognizer_of(name), signals_of(name, 3)
+    recognizer, signals = recognizer_of(name), signals_of(name)[1:4]
     torn = tmp_path / "torn.png"
     torn.write_bytes(b"neither image nor sound")
     sources = [signals[1], torn, signals[0], signals[2], signals[1]]
@@ -599,4 +543,4 @@ def test_what_cannot_be_aligned_is_an_error_or_refused_and_the_rest_is_done(name
 
 def test_sources_and_texts_are_as_many():
     with pytest.raises(ValueError, match="shorter"):
-        list(recognizer_of("ocr").align(signals_of("ocr", 2), ["a"]))
+        list(recognizer_of("ocr").align(signals_of("ocr")[1:3], ["a"]))

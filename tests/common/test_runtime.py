@@ -16,7 +16,7 @@ from untrained import KINDS, RATE_HZ, recognizer_of, signals_of
 from asr.modality import ASR
 from common.decoding.decoder import Decoder, DecodingConfig
 from common.decoding.kneser_ney import estimate
-from common.model_file import KEY
+from common.header import KEY
 from common.onnx_export import export_onnx
 from common.onnx_file import FORMAT_VERSION, TENSORS_KEY, metadata, read_onnx
 from common.recognizer import Recognizer
@@ -155,7 +155,7 @@ def changed(folder: Path, path: Path, of: str = "ocr", **header) -> Path:
     model = onnx.load_from_string(file.raw)
     del model.metadata_props[:]
     described = {key: value for key, value in {**file.header, **header}.items() if value is not None}
-    written = metadata(described, file.tensors)
+    written = metadata(described, file.tensors())
     if "format_version" in header:
         written[KEY] = json.dumps(described)
     for key, value in written.items():

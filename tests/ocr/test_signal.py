@@ -107,15 +107,18 @@ def test_a_transparent_palette_colour_is_paper(expected):
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-@pytest.mark.parametrize("form", ["png", "jpeg", "tiff", "webp"])
-def test_exif_rotation_is_applied(orientation, form, expected, tmp_path):
+@pytest.mark.parametrize(
+    ("form", "suffix"),
+    [("png", "png"), ("jpeg", "jpg"), ("tiff", "tif"), ("webp", "webp"), ("tiff", "png"), ("png", "scan")],
+)
+def test_exif_rotation_is_applied_whatever_the_name(orientation, form, suffix, expected, tmp_path):
     # how the picture lies in the file so that it is viewed upright
     turn = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}
     stored = line().transpose(Image.Transpose(turn[orientation])) if orientation in turn else line()
     exif = Image.Exif()
     exif[0x0112] = orientation
     options = {"lossless": True} if form == "webp" else {"quality": 95} if form == "jpeg" else {}
-    path = tmp_path / f"line.{form}"
+    path = tmp_path / f"line.{suffix}"
     stored.save(path, form, exif=exif, **options)
     signal = read(path, CONFIG)
     assert close(signal.values, expected, 0.02)
