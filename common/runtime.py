@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
+from common.alphabet import alphabet_from
 from common.batch_plan import padded
 from common.decoding.decoder import Decoder
 from common.decoding.labelled import LabelDecoder
