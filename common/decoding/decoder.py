@@ -135,7 +135,7 @@ class Decoder:
 
     def _scorers(self, symbols: Sequence[str]) -> "list[Scorer]":
         from common.decoding.lexicon import Lexicon
-        from common.decoding.ngram import SPECIAL
+        from common.decoding.ngram import SPECIAL, NGram
         from common.decoding.scorers import HotWordScorer, WordScorer
 
         config = self.config

@@ -9,7 +9,6 @@ from common.alphabet import Names
 from common.decoding.arrays import Array, to_numpy
 from common.decoding.decoder import DecodingConfig, Hypothesis
 from common.decoding.greedy import Hit
-from common.decoding.ngram import NGram
 
 
 class LabelDecoder:
@@ -24,7 +23,7 @@ class LabelDecoder:
         config, models, words, hot_words, rescorer: of a Decoder; there is nothing to be set.
     """
 
-    models: Sequence[NGram] = ()
+    models: tuple[()] = ()
     words: Sequence[str] | None = None
     hot_words: Sequence[str] = ()
     rescorer: None = None
