@@ -11,7 +11,7 @@ python "$here/pairs.py" "$kind" "$run.data" --count 20000 --dev 1000 --seed 1
 data="$run.data/train.tsv $run.data/dev.tsv"
 size="--buckets 400 --embedding-size 48 --symbol-dropout 0 --hidden-size 96 --layers 1 --decoder-size 96 --dropout 0.1"
 pace="--batch-budget 1200 --learning-rate 5e-3 --warmup-steps 100 --ema 0.99 --seed 1"
-# without the forget bias a summary keeps little but the last symbols read
+# forget gates that begin open let a summary hold what was read first (Jozefowicz et al. 2015)
 plain="--arrangement first --no-bidirectional --forget-bias 1 --epochs 20"
 # shellcheck disable=SC2086  # several words each
 {
