@@ -10,13 +10,15 @@ text="python $here/text.py"
 python "$here/pairs.py" "$kind" "$run.data" --count 20000 --dev 1000 --seed 1
 data="$run.data/train.tsv $run.data/dev.tsv"
 size="--buckets 400 --embedding-size 48 --symbol-dropout 0 --hidden-size 96 --layers 1 --decoder-size 96 --dropout 0.1"
-pace="--epochs 5 --batch-budget 1200 --learning-rate 5e-3 --warmup-steps 100 --ema 0.99 --seed 1"
+pace="--batch-budget 1200 --learning-rate 5e-3 --warmup-steps 100 --ema 0.99 --seed 1"
+# forget gates that begin open let a summary hold what was read first (Jozefowicz et al. 2015)
+plain="--arrangement first --no-bidirectional --forget-bias 1 --epochs 20"
 # shellcheck disable=SC2086  # several words each
 {
-    $text train $data --run "$run/first" --task attention --arrangement first --no-bidirectional $size $pace "$@"
-    $text train $data --run "$run/backwards" --task attention --arrangement first --no-bidirectional \
-        --reverse-source $size $pace "$@"
-    $text train $data --run "$run/attention" --task attention --arrangement dot $size $pace "$@"
+    $text train $data --run "$run/first" --task attention $plain $size $pace "$@"
+    $text train $data --run "$run/backwards" --task attention $plain --reverse-source \
+        $size $pace "$@"
+    $text train $data --run "$run/attention" --task attention --arrangement dot --epochs 3 $size $pace "$@"
 }
 for model in first backwards attention; do
     echo "$model"
