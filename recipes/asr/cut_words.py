@@ -2,7 +2,8 @@
 
     python recipes/asr/cut_words.py ALIGNED.jsonl OUT.jsonl --words ONE TWO THREE
 
-ALIGNED has lines as `asr align -f json` writes them, or a manifest with "words": [[text, start, end], ...].
+ALIGNED has lines as `asr align -f json` writes them, or a manifest with "words": [[text, start, end], ...]; a
+recording of one word need not say where that is.
 """
 
 from dataclasses import dataclass
@@ -31,7 +32,8 @@ class Cut:
     copies: int = 1
     """how often each is cut, every time a little elsewhere"""
     margin_s: tuple[float, float] = (-0.04, 0.08)
-    """how far before its start and behind its end a word is cut, drawn anew for each end of each copy"""
+    """how far before its start and behind its end a word is cut, drawn anew for each end of each copy; below 0
+    it loses as much, at most a third at each end"""
     seed: int = 1
     """of the margins"""
 
@@ -39,11 +41,14 @@ class Cut:
 def cuts(example: Example, command: Cut, rng: np.random.Generator) -> list[Example]:
     """Return the words of an example as segments of its recording."""
     found = []
-    for number, part in enumerate(example.words):
+    words, whole = example.words, example.length
+    if not words and whole and len((example.text or "").split()) == 1:
+        words = (Part(example.text or "", 0.0, whole),)
+    for number, part in enumerate(words):
         if command.words and part.text not in command.words:
             continue
-        before = example.words[number - 1].end if number else 0.0
-        behind = example.words[number + 1].start if number + 1 < len(example.words) else part.end + 0.05
+        before = words[number - 1].end if number else 0.0
+        behind = words[number + 1].start if number + 1 < len(words) else whole or part.end
         for _ in range(command.copies):
             start, end = _edges(part, before, behind, command, rng)
             if end - start >= SHORTEST_S:
@@ -56,7 +61,7 @@ def _edges(
     part: Part, before: float, behind: float, command: Cut, rng: np.random.Generator
 ) -> tuple[float, float]:
     """Return where a word is cut: its edges moved at random, but not into its neighbours."""
-    first, last = rng.uniform(*command.margin_s, 2)
+    first, last = np.maximum(rng.uniform(*command.margin_s, 2), (part.start - part.end) / 3)
     return max(0.0, before, part.start - first), min(behind, part.end + last)
 
 

@@ -114,7 +114,7 @@ def test_width_1_is_greedy(arrangement):
                 if label == 0:
                     break
                 labels.append(label.item())
-        found = attention_search(decoder, encoded_of(1), LENGTHS[:1], width=1)
+        found = attention_search(decoder, encoded_of(1), LENGTHS[:1], width=1, longest=8)
         assert [one.labels for one in found[0]] == [labels]
         lengths.add(len(labels))
     assert len(lengths) > 1
