@@ -40,6 +40,10 @@ class AugmentConfig:
     """of made rooms, how long sound takes to fall by 60 dB"""
     room_direct_db: tuple[float, float] = (-2.0, 14.0)
     """of made rooms, how much stronger the direct sound is than what the room adds"""
+    tilt_probability: float = 0.0
+    """how often high frequencies become stronger or weaker beside low ones, as by another microphone"""
+    tilt_db: tuple[float, float] = (-40.0, 10.0)
+    """by how much the highest frequency, evenly less towards the lowest"""
     noise_probability: float = 0.5
     """how often noise is added"""
     noises: str | None = None
@@ -52,10 +56,11 @@ class AugmentConfig:
     """by how much; the peak never goes above 1"""
 
     def __post_init__(self) -> None:
-        for name in ("speed_probability", "room_probability", "noise_probability", "gain_probability"):
+        for kind in ("speed", "room", "tilt", "noise", "gain"):
+            name = f"{kind}_probability"
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; choose a number from 0 to 1")
-        for name in ("room_decay_s", "room_direct_db", "noise_snr_db", "gain_db"):
+        for name in ("room_decay_s", "room_direct_db", "tilt_db", "noise_snr_db", "gain_db"):
             low, high = getattr(self, name)
             if not -200 <= low <= high <= 200:
                 raise ValueError(f"{name} goes from {low} to {high}; put the lower number first")
@@ -77,7 +82,7 @@ def build_augment(
 ) -> Callable[[np.ndarray, np.random.Generator], np.ndarray]:
     """Return a function that gives samples (N,) another tempo, room, noise and level, drawn from an rng.
 
-        samples --> speed --> room --> noise --> gain --> samples
+        samples --> speed --> tilt --> room --> noise --> gain --> samples
 
     Its result is float32 in [-1, 1]; speed changes N by its factor, nothing else moves anything in time.
     What it is given stays as it is. It can be sent to another process.
@@ -109,6 +114,8 @@ def _augmented(
     samples = values
     if rng.random() < config.speed_probability:
         samples = change_speed(samples, config.speeds[rng.integers(len(config.speeds))])
+    if config.tilt_probability and rng.random() < config.tilt_probability:
+        samples = tilt(samples, rng.uniform(*config.tilt_db))
     if rng.random() < config.room_probability:
         samples = put_into_room(samples, _draw_room(config, rooms, rate_hz, rng))
     if rng.random() < config.noise_probability:
@@ -125,6 +132,19 @@ def _augmented(
 def change_speed(samples: np.ndarray, factor: float) -> np.ndarray:
     """Return `samples` (N,) said `factor` times as fast, and as much higher (N / factor,)."""
     return soxr.resample(samples, factor, 1.0, quality="HQ").astype(np.float32, copy=False)
+
+
+def tilt(samples: np.ndarray, treble_db: float) -> np.ndarray:
+    """Return `samples` (N,) with the highest frequency changed by `treble_db`, others by their share of that.
+
+    The level of the whole remains. A random tilt is the simplest of the filters of Nam et al. (FilterAugment,
+    ICASSP 2022).
+    """
+    spectrum = np.fft.rfft(samples)
+    spectrum *= 10 ** (np.linspace(0, treble_db, len(spectrum)) / 20)
+    tilted = np.fft.irfft(spectrum, len(samples)).astype(np.float32)
+    power, new_power = np.dot(samples, samples), np.dot(tilted, tilted)
+    return tilted * np.float32(math.sqrt(power / new_power)) if new_power > 0 else samples
 
 
 def put_into_room(samples: np.ndarray, response: np.ndarray) -> np.ndarray:

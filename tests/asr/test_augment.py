@@ -19,6 +19,7 @@ from asr.augment import (
     make_noise,
     make_response,
     put_into_room,
+    tilt,
 )
 from asr.signal import SignalConfig
 
@@ -143,6 +144,17 @@ def test_noise_from_files_short_and_long_is_added_at_the_drawn_ratio(sounds: Pat
         noisy = augment(values, np.random.default_rng(seed))
         assert len(noisy) == len(values)
         assert level_db(values) - level_db(noisy.astype(np.float64) - values) == pytest.approx(12, abs=0.05)
+
+
+@pytest.mark.parametrize("treble_db", [-40.0, 0.0, 10.0])
+def test_a_tilt_changes_each_frequency_by_its_share_and_not_the_level(treble_db: float) -> None:
+    seconds = np.arange(8000) / 8000
+    tones = sum(0.1 * np.sin(2 * np.pi * hz * seconds) for hz in (1000, 2000, 3000)).astype(np.float32)
+    tilted = tilt(tones, treble_db)
+    power = np.abs(np.fft.rfft(tilted))[[1000, 2000, 3000]]
+    steps_db = 20 * np.log10(power[1:] / power[:-1])
+    np.testing.assert_allclose(steps_db, treble_db / 4, atol=0.05)  # the highest frequency is 4000 Hz
+    np.testing.assert_allclose(np.dot(tilted, tilted), np.dot(tones, tones), rtol=1e-4)
 
 
 def test_gain_changes_the_level_as_drawn_and_never_clips() -> None:
