@@ -38,23 +38,25 @@ class _Reader(NamedTuple):
     read: Callable[[str], Any]
 
 
-def parse(kind: type, arguments: Sequence[str], prog: str) -> Any:
+def parse(kind: Any, arguments: Sequence[str], prog: str) -> Any:
     """Return the `kind`, a dataclass, that `arguments` say.
 
     Args:
-        kind: whose fields are flags; those without a default must be given.
+        kind: whose fields are flags; those without a default must be given. Or a union of such, of tyro's
+            making, each behind a word of its own.
         arguments: of the command line, behind `prog`.
         prog: how it begins.
 
     Raises:
         SystemExit: 0 after --help, 2 for what cannot be understood, which is told on standard error.
     """
-    plain = read_plain(kind, arguments)
+    plain = read_plain(kind, arguments) if isinstance(kind, type) else None
     if plain is not None:
         return plain
     import tyro
 
-    _tell_tyro(kind)
+    for one in [kind] if isinstance(kind, type) else [get_args(part)[0] for part in get_args(kind)]:
+        _tell_tyro(one)
     markers = (
         tyro.conf.DisallowNone,  # "PATH" instead of "{None}|PATH"; what is left out is None
         tyro.conf.HelptextFromCommentsOff,

@@ -5,7 +5,7 @@
 set -euo pipefail
 lines=${1:?folder with train/ and dev/} start=${2:?model of line_kinds.sh}; shift 2
 run=${RUN:-runs/ocr-attention}
-like=("$lines/train" "$lines/dev" --start-from "$start" --epochs 5 --learning-rate 1e-3 --seed 1)
+like=("$lines/train" "$lines/dev" --start-from "$start" --epochs 3 --learning-rate 1e-3 --seed 1)
 ocr train "${like[@]}" --run "$run/ctc" "$@"
 ocr train "${like[@]}" --run "$run/attention" --task attention "$@"
 ocr train "${like[@]}" --run "$run/hybrid" --task attention --ctc-weight 0.3 "$@"
