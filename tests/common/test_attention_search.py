@@ -211,8 +211,8 @@ def test_the_length_penalty_lets_the_search_go_on_to_longer_texts():
 
 def test_after_the_longest_only_the_end_follows():
     never = Script([[1e-6, 1 - 2e-6, 1e-6]])
-    found = attention_search(never, encoded_of(2, 12).float(), torch.tensor([12, 2]), width=1)
-    assert [len(one[0].labels) for one in found] == [12, 8]  # one for each step, at least 8
+    found = attention_search(never, encoded_of(2, 40).float(), torch.tensor([40, 2]), width=1)
+    assert [len(one[0].labels) for one in found] == [40, 32]  # one for each step, at least 32
     never.at = 0
     assert attention_search(never, encoded_of(1).float(), LENGTHS[:1], 3, longest=0)[0][0].labels == []
     assert never.at == 1
