@@ -140,6 +140,17 @@ def test_texts_are_spelled_like_a_model_writes_and_the_rest_is_counted(tmp_path,
     assert "unknown: 2 times, '1' (1), '8' (1)" in outcome.err
 
 
+def test_texts_to_measure_on_are_spelled_like_a_model_too(tmp_path, speech):
+    for name, text in (("learn", "DON'T SAID ZOE\n"), ("bare", "SAID ZOE\n"), ("written", "“said” Zoë!\n")):
+        (tmp_path / f"{name}.txt").write_text(text, encoding="utf-8")
+    assert lm(tmp_path / "learn.txt", "--order", 2, "-o", tmp_path / "lm.npz").status == 0
+    model = ("evaluate", tmp_path / "lm.npz")
+    bare = call(OCR, "lm", *model, tmp_path / "bare.txt")
+    written = call(OCR, "lm", *model, tmp_path / "written.txt", "--like", speech)
+    assert bare.status == written.status == 0, written.err
+    assert written.out == bare.out
+
+
 def test_a_word_with_an_unknown_character_is_unknown(tmp_path, speech):
     path = tmp_path / "text.txt"
     path.write_text("in 18th year in year\n")

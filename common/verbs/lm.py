@@ -148,6 +148,7 @@ def arguments(modality: Modality) -> Any:
         texts: Annotated[Positional[tuple[str, ...]], tyro.conf.arg(help=TEXTS, help_behavior_hint="")]
         beside: UseAppendAction[tuple[Path, ...]] = ()
         """Another model, to be measured on the same; may be said several times."""
+        like: Annotated[Path | None, tyro.conf.arg(help=LIKE)] = None
         label: str | None = None
         """What the texts are, for a recurrent model that was trained with labels."""
         corpus: flat(modality.corpus_config) = field(  # type: ignore[valid-type,name-defined]
@@ -196,7 +197,11 @@ def run(modality: Modality, arguments: Any) -> None:
     elif action == "Evaluate":
         from common.verbs.lm_evaluate import evaluate
 
-        evaluate(arguments, lambda form: texts_of(modality, arguments.texts, arguments.corpus, form))
+        def read(form: str) -> list[str]:
+            spelling = _spelling(arguments.like, form)
+            return _texts(modality, arguments.texts, arguments.corpus, spelling)
+
+        evaluate(arguments, read)
     elif arguments.recurrent:
         _train_recurrent(modality, arguments)
     else:
@@ -217,11 +222,6 @@ def _sample(arguments: Any) -> None:
         arguments.temperature, arguments.top_k, arguments.top_p, generator,
     )  # fmt: skip
     print("\n".join(texts))
-
-
-def texts_of(modality: Modality, names: Sequence[str], config: Any, form: str) -> list[str]:
-    """Return the lines of texts and corpora in a Unicode form."""
-    return _texts(modality, names, config, _spelling(None, form))
 
 
 def _train_recurrent(modality: Modality, arguments: Any) -> None:

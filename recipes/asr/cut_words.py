@@ -32,7 +32,7 @@ class Cut:
     copies: int = 1
     """how often each is cut, every time a little elsewhere"""
     margin_s: tuple[float, float] = (-0.04, 0.08)
-    """how far before its start and behind its end a word is cut, drawn anew for each end of each copy; below 0
+    """how far before its start and behind its end a word is cut, drawn anew for each copy; below 0
     it loses as much, at most a third at each end"""
     seed: int = 1
     """of the margins"""
