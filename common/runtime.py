@@ -93,6 +93,11 @@ class OnnxRecognizer(Transcriber):
         return self._offset
 
     @property
+    def workers(self) -> int:
+        """How many batches are computed at a time: a second one, so that no thread waits for a batch's last."""
+        return 2
+
+    @property
     def parameter_count(self) -> int | None:
         """How many numbers training has adjusted."""
         return self.header.get("parameters")
