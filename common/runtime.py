@@ -94,7 +94,7 @@ class OnnxRecognizer(Transcriber):
 
     @property
     def workers(self) -> int:
-        """How many batches are computed at a time: a second one, so that no thread waits for a batch's last."""
+        """How many batches are computed at a time: two, so that no thread waits for the last of one."""
         return 2
 
     @property
