@@ -282,16 +282,14 @@ class Recognizer(nn.Module, Transcriber):
         return log_probs if on_gpu else log_probs.cpu().numpy(), steps.cpu().numpy()
 
     def _attended(self, outputs: Encoded) -> list[list[Attended]]:
-        """Return the hypotheses of an attention decoder for each signal, best first."""
+        """Return the hypotheses of an attention decoder for each signal, best first; greedy, one of each."""
         assert isinstance(self.head, AttentionHead), "other heads have no decoder"
         config = self.decoder.config
-        if config.decoder == "greedy":
-            return attention_search(self.head.decoder, outputs.steps, outputs.lengths, width=1)
         return attention_search(
             self.head.decoder,
             outputs.steps,
             outputs.lengths,
-            config.beam_width,
+            1 if config.decoder == "greedy" else config.beam_width,
             config.length_penalty,
             outputs.ctc_log_probs,
             0.0 if outputs.ctc_log_probs is None else config.ctc_weight,
