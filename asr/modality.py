@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from asr.corpora import CorpusConfig, read_corpus
-from asr.signal import SignalConfig, expand, measure, read, render, steps_per_length, stream
+from asr.rendering import render
+from asr.signal import SignalConfig, expand, measure, read, steps_per_length, stream
 from common.modality import Modality, Training
 
 

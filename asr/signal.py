@@ -1,7 +1,6 @@
-"""Sound files as samples at the rate of the model, and samples as a picture to look at."""
+"""Sound files as samples at the rate of the model."""
 
 import io
-import math
 import os
 import re
 import stat
@@ -18,7 +17,7 @@ import soundfile
 import soxr
 
 from common.manifest import source_file
-from common.modality import Rendering, Signal, Source
+from common.modality import Signal, Source
 from common.wav import UNBOUNDED, read_blocks, read_header
 
 SHORTEST_S = 0.025
@@ -388,91 +387,3 @@ def _resampling(blocks: Iterable[np.ndarray], rate_hz: int, wanted_hz: int) -> I
     yield resampler.resample_chunk(np.zeros(0, np.float32), last=True)
     if failure is not None:
         raise failure
-
-
-# --- for the eye and the ear
-
-
-COLOURS = (
-    (0, 0, 4),
-    (40, 11, 84),
-    (101, 21, 110),
-    (159, 42, 99),
-    (212, 72, 66),
-    (245, 125, 21),
-    (250, 193, 39),
-    (252, 255, 164),
-)
-"""from faint to strong, evenly growing in lightness, so that a grey print shows the same"""
-PICTURE_HEIGHT_PX = 128
-PICTURE_WIDTH_PX = 4000
-"""at most; up to there 10 ms are a pixel"""
-RANGE_DB = 65.0
-SHADES = 64
-MP3_RATES_HZ = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
-
-
-def render(values: np.ndarray, config: SignalConfig) -> Rendering:
-    """Return a log-mel spectrogram of samples (N,) as PNG, low tones below, and the sound as MP3.
-
-    10 ms are a pixel, more in a recording of over 40 s.
-    """
-    from PIL import Image
-
-    levels = _mel_levels_db(values, config.sample_rate_hz)  # (W, PICTURE_HEIGHT_PX)
-    top = np.quantile(levels, 0.998)
-    shades = np.clip((levels - top + RANGE_DB) / RANGE_DB, 0, 1)
-    picture = Image.fromarray(((SHADES - 1) * shades.T[::-1]).round().astype(np.uint8))
-    picture.putpalette(_palette())
-    png = io.BytesIO()
-    picture.save(png, "PNG")
-    return Rendering(png.getvalue(), _mp3(values, config.sample_rate_hz))
-
-
-def _mel_levels_db(values: np.ndarray, rate_hz: int) -> np.ndarray:
-    """Return the power in dB (W, PICTURE_HEIGHT_PX) of 25 ms windows in mel bands."""
-    window = np.hanning(round(0.025 * rate_hz) + 2)[1:-1].astype(np.float32)
-    hop = max(round(0.01 * rate_hz), math.ceil(len(values) / PICTURE_WIDTH_PX))
-    padded = np.pad(values.astype(np.float32), (len(window) // 2, len(window)))
-    starts = np.arange(0, len(values), hop)
-    filters = _mel_filters(rate_hz, len(window))
-    levels = np.empty((len(starts), PICTURE_HEIGHT_PX), np.float32)
-    for first in range(0, len(starts), 1000):
-        some = starts[first : first + 1000]
-        frames = padded[some[:, None] + np.arange(len(window))]
-        spectrum = np.fft.rfft(frames * window, n=_fft_size(len(window)))
-        levels[first : first + 1000] = (spectrum.real**2 + spectrum.imag**2) @ filters
-    return 10 * np.log10(levels + 1e-7)
-
-
-def _fft_size(window: int) -> int:
-    # four times the window: 128 bands find a bin each, even the narrow low ones
-    return int(4 * 2 ** math.ceil(math.log2(window)))
-
-
-@lru_cache(maxsize=8)
-def _mel_filters(rate_hz: int, window: int) -> np.ndarray:
-    """Return triangles of area 1 (bins, PICTURE_HEIGHT_PX), even in mel = 2595 log10(1 + f / 700)."""
-    bins_hz = np.linspace(0, rate_hz / 2, _fft_size(window) // 2 + 1)
-    highest = 2595 * np.log10(1 + rate_hz / 2 / 700)
-    lowest = 2595 * np.log10(1 + min(60, rate_hz / 8) / 700)
-    edges = 700 * (10 ** (np.linspace(lowest, highest, PICTURE_HEIGHT_PX + 2) / 2595) - 1)
-    rising = (bins_hz[:, None] - edges[:-2]) / (edges[1:-1] - edges[:-2])
-    falling = (edges[2:] - bins_hz[:, None]) / (edges[2:] - edges[1:-1])
-    filters = np.clip(np.minimum(rising, falling), 0, None)
-    return (filters / filters.sum(0)).astype(np.float32)
-
-
-def _palette() -> list[int]:
-    anchors = np.linspace(0, SHADES - 1, len(COLOURS))
-    channels = [np.interp(np.arange(SHADES), anchors, channel) for channel in zip(*COLOURS, strict=True)]
-    return [int(value) for value in np.stack(channels, 1).round().reshape(-1)]
-
-
-def _mp3(values: np.ndarray, rate_hz: int) -> bytes:
-    if rate_hz not in MP3_RATES_HZ:
-        wanted_hz = next((rate for rate in MP3_RATES_HZ if rate >= rate_hz), MP3_RATES_HZ[-1])
-        values, rate_hz = soxr.resample(values, rate_hz, wanted_hz), wanted_hz
-    file = io.BytesIO()
-    soundfile.write(file, np.clip(values, -1, 1), rate_hz, format="MP3", subtype="MPEG_LAYER_III")
-    return file.getvalue()

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from common.modality import Modality, Training
 from ocr.corpora import CorpusConfig, read_corpus
-from ocr.signal import SignalConfig, expand, measure, read, render, steps_per_length
+from ocr.rendering import render
+from ocr.signal import SignalConfig, expand, measure, read, steps_per_length
 
 
 def _training() -> Training:

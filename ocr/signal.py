@@ -13,7 +13,7 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from common.modality import Rendering, Signal, Source
+from common.modality import Signal, Source
 
 IMAGE_SUFFIXES = frozenset(
     {".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".jp2", ".pbm", ".pgm", ".ppm"}
@@ -119,14 +119,6 @@ def measure(source: str) -> float:
 def steps_per_length(config: SignalConfig) -> float:
     """Return the columns of a signal as wide as it is high."""
     return float(config.height_px)
-
-
-def render(values: np.ndarray, config: SignalConfig) -> Rendering:
-    """Return `values` (W, H) as the network sees them, dark ink on white, as a PNG."""
-    grey = np.round(255 * (1 - np.clip(values, 0, 1))).astype(np.uint8).T  # (H, W)
-    png = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(grey)).save(png, "png")
-    return Rendering(png.getvalue())
 
 
 def _place(source: Source) -> _Place:

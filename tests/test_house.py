@@ -26,7 +26,7 @@ MODEL_ROOMS = (
     *("verbs.options", "verbs.files", "verbs.labels", "verbs.export", "runtime", "onnx_file"),
     *("verbs.streaming", "decoding.stream", "wav"),
 )
-SIDE_ROOMS = ("signal", "corpora", "modality")
+SIDE_ROOMS = ("signal", "rendering", "corpora", "modality")
 
 
 def imported(path: Path) -> Iterator[str]:

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from asr.signal import SignalConfig, expand, measure, read, render, steps_per_length, stream
+from asr.signal import SignalConfig, expand, measure, read, steps_per_length, stream
 
 CONFIG = SignalConfig()
 FORMATS = [
@@ -253,36 +253,6 @@ def test_damage_anywhere_gives_sound_or_a_value_error(damage: bytes, form: tuple
 def test_a_source_is_one_recording_and_a_second_has_rate_many_steps() -> None:
     assert expand("talk.wav") == ["talk.wav"]
     assert steps_per_length(SignalConfig(8000)) == 8000
-
-
-def test_the_picture_shows_low_tones_below_and_time_from_left_to_right() -> None:
-    samples = np.concatenate([tone(1, pitch_hz=300), tone(1, pitch_hz=5000)])
-    rendering = render(samples, CONFIG)
-    picture = np.asarray(Image.open(io.BytesIO(rendering.png)).convert("L"), np.float32)
-    height, width = picture.shape
-    assert width == 200
-    left, right = picture[:, 10:90].mean(1).argmax(), picture[:, 110:190].mean(1).argmax()
-    assert left > 0.7 * height
-    assert right < 0.4 * height
-
-
-@pytest.mark.parametrize("rate_hz", [8000, 16_000, 12_345, 48_000])
-def test_the_mp3_of_a_rendering_is_the_sound(rate_hz: int) -> None:
-    mp3 = render(tone(1, rate_hz), SignalConfig(rate_hz)).mp3
-    assert mp3 is not None
-    values = read(io.BytesIO(mp3), SignalConfig(rate_hz)).values
-    assert len(values) == pytest.approx(rate_hz, abs=2)
-    middle = slice(rate_hz // 4, 3 * rate_hz // 4)
-    assert np.corrcoef(values[middle], tone(1, rate_hz)[middle])[0, 1] > 0.98
-
-
-def test_silence_a_click_and_a_long_recording_can_be_shown() -> None:
-    click = np.zeros(16_000, np.float32)
-    click[8000] = 1
-    for samples in (np.zeros(400, np.float32), click, noise(60)):
-        picture = Image.open(io.BytesIO(render(samples, CONFIG).png))
-        assert picture.width <= 4000
-        assert picture.height == 128
 
 
 # --- while it comes

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from ocr.signal import SignalConfig, expand, light_on_dark, measure, read, render, steps_per_length
+from ocr.signal import SignalConfig, expand, light_on_dark, measure, read, steps_per_length
 
 CONFIG = SignalConfig(height_px=32)
 
@@ -270,12 +270,6 @@ def test_measure_times_steps_per_length_is_the_number_of_columns(tmp_path):
     assert measure(str(path)) * steps_per_length(CONFIG) == pytest.approx(
         len(read(path, CONFIG).values), abs=0.5
     )
-
-
-def test_a_rendering_shows_what_the_network_sees(expected):
-    image = Image.open(io.BytesIO(render(expected, CONFIG).png))
-    assert image.size == (150, 32)
-    assert np.allclose(1 - np.asarray(image).T / 255, expected, atol=0.003)
 
 
 @pytest.mark.parametrize("wrong", [{"height_px": 0}, {"max_width_px": 10}, {"min_contrast": 0.0}])
