@@ -4,8 +4,8 @@ from os import PathLike
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from common.loading import Device
-    from common.transcriber import Transcriber
+    from common.recognition.loading import Device
+    from common.recognition.transcriber import Transcriber
 
 
 def load(
@@ -22,6 +22,6 @@ def load(
         ValueError: the file is no model of this side, or cannot run here.
     """
     from asr.modality import ASR
-    from common.loading import load_recognizer
+    from common.recognition.loading import load_recognizer
 
     return load_recognizer(ASR, model, device, threads)

@@ -12,7 +12,7 @@ import soxr
 
 from asr.corpora import SOUND_EXTS
 from asr.signal import SignalConfig, measure, read
-from common.manifest import read_manifest
+from common.data.manifest import read_manifest
 
 MADE_SHARE = 0.3
 """of noises and rooms, how many are made where files are given: few files should not be learned by heart"""

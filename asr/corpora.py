@@ -6,7 +6,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from common.manifest import Corpus, Example, read_manifest, read_text, source_file
+from common.data.manifest import Corpus, Example, read_manifest
+from common.files.plain_text import read_text
+from common.files.source import source_file
 
 SOUND_EXTS = (".wav", ".flac", ".ogg", ".opus", ".mp3")
 

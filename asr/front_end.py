@@ -16,7 +16,7 @@ from torch.nn import functional
 from torchaudio.transforms import FrequencyMasking, MelSpectrogram
 
 from asr.signal import SignalConfig
-from common.convolution import ConvBlock, ConvBlocks, zero_padding
+from common.network.convolution import ConvBlock, ConvBlocks, zero_padding
 
 SILENCE = 1e-6
 """Power added before the logarithm: about -60 dB of a full-scale tone's mel energy."""

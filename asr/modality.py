@@ -5,7 +5,7 @@ from pathlib import Path
 from asr.corpora import CorpusConfig, read_corpus
 from asr.rendering import render
 from asr.signal import SignalConfig, expand, measure, read, steps_per_length, stream
-from common.modality import Modality, Training
+from common.recognition.modality import Modality, Training
 
 
 def _training() -> Training:

@@ -9,7 +9,7 @@ import soundfile
 import soxr
 
 from asr.signal import SignalConfig
-from common.modality import Rendering
+from common.text.rendering import Rendering
 
 COLOURS = (
     (0, 0, 4),

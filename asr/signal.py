@@ -16,9 +16,9 @@ import numpy as np
 import soundfile
 import soxr
 
-from common.manifest import source_file
-from common.modality import Signal, Source
-from common.wav import UNBOUNDED, read_blocks, read_header
+from common.data.signal import Signal, Source
+from common.files.source import source_file
+from common.files.wav import UNBOUNDED, read_blocks, read_header
 
 SHORTEST_S = 0.025
 """one analysis window; less than that holds no speech"""

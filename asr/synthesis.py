@@ -14,7 +14,7 @@ import numpy as np
 import soundfile
 from tqdm import tqdm
 
-from common.manifest import written_aside
+from common.files.aside import written_aside
 
 TONES_RATE_HZ = 16_000
 TONES_LETTERS = "abcdefghijklmnopqrst"

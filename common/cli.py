@@ -9,14 +9,14 @@ import warnings
 from collections.abc import Sequence
 from importlib import import_module
 
-from common.flags import parse
-from common.modality import Modality
-from common.verbs.files import ItemsFailedError
+from common.commands.flags import parse
+from common.commands.output import ItemsFailedError
+from common.recognition.modality import Modality
 
 log = logging.getLogger(__name__)
 
 VERBS = ("train", "evaluate", "transcribe", "align", "export", "lm")
-"""modules of common.verbs; only the one that is called is imported, so that it starts at once"""
+"""modules of common.commands; only the one that is called is imported, so that it starts at once"""
 TRAINING_PACKAGES = ("lightning", "onnx", "tensorboard", "torch", "torchaudio", "torchvision")
 """of the extra `train`"""
 
@@ -40,7 +40,7 @@ def main(modality: Modality, arguments: Sequence[str] | None = None) -> None:
         print(f"{modality.name}: no verb {name!r}; there are {', '.join(VERBS)}", file=sys.stderr)
         raise SystemExit(2)
     try:
-        verb = import_module(f"common.verbs.{name}")
+        verb = import_module(f"common.commands.{name}")
         verb.run(modality, parse(verb.arguments(modality), arguments[1:], f"{modality.name} {name}"))
     except BrokenPipeError:  # as the signal module's documentation has it: what is left goes nowhere
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from common.manifest import Corpus, Example, read_manifest, read_text
+from common.data.manifest import Corpus, Example, read_manifest
+from common.files.plain_text import read_text
 from ocr.signal import IMAGE_SUFFIXES
 
 MANIFEST_SUFFIXES = (".jsonl", ".json", ".ndjson", ".manifest")

@@ -9,7 +9,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from common.convolution import ConvBlock, ConvBlocks
+from common.network.convolution import ConvBlock, ConvBlocks
 from ocr.signal import SignalConfig
 
 

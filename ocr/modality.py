@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from common.modality import Modality, Training
+from common.recognition.modality import Modality, Training
 from ocr.corpora import CorpusConfig, read_corpus
 from ocr.rendering import render
 from ocr.signal import SignalConfig, expand, measure, read, steps_per_length

@@ -5,7 +5,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from common.modality import Rendering
+from common.text.rendering import Rendering
 from ocr.signal import SignalConfig
 
 

@@ -15,8 +15,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 from tqdm import tqdm
 
-from common.manifest import written_aside
-from common.plain_text import read_lines
+from common.files.aside import written_aside
+from common.files.plain_text import read_lines
 
 FONT_FOLDERS = (
     "/usr/share/fonts",

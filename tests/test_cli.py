@@ -20,9 +20,10 @@ from rapidfuzz.distance import Levenshtein
 
 from asr.modality import ASR
 from asr.synthesis import write_spoken_tones
-from common.manifest import Corpus
-from common.modality import Modality, Signal
-from common.model_file import read_model, write_model
+from common.data.manifest import Corpus
+from common.data.signal import Signal
+from common.files.model_file import read_model, write_model
+from common.recognition.modality import Modality
 from ocr.modality import OCR
 from ocr.synthesis import write_drawn_lines
 

@@ -19,18 +19,18 @@ import ocr.front_end
 import ocr.signal
 from asr.modality import ASR
 from asr.synthesis import write_spoken_tones
-from common.alphabet import Alphabet
-from common.decoding.arpa import write_arpa
 from common.decoding.decoder import Decoder, DecodingConfig
-from common.decoding.kneser_ney import estimate
-from common.decoding.ngram import NGram
-from common.decoding.recurrent_model import LanguageModelConfig, RecurrentModel
-from common.language_model import LanguageModel
-from common.modality import Modality
-from common.model_file import read_model
-from common.recognizer import EncoderConfig, ModelConfig, Recognizer
-from common.transcript import Transcript
-from common.vocabulary import Vocabulary
+from common.files.model_file import read_model
+from common.language.arpa import write_arpa
+from common.language.kneser_ney import estimate
+from common.language.loading import load_ngrams
+from common.language.recurrent_model import LanguageModelConfig, RecurrentModel
+from common.network.language_model import LanguageModel
+from common.recognition.modality import Modality
+from common.recognition.recognizer import EncoderConfig, ModelConfig, Recognizer
+from common.text.symbols import Alphabet
+from common.text.transcript import Transcript
+from common.text.vocabulary import Vocabulary
 from ocr.modality import OCR
 from ocr.synthesis import write_drawn_lines
 
@@ -161,7 +161,7 @@ def words_in(path: Path) -> list[str]:
 
 def test_flags_say_what_the_decoder_of_the_library_says(case):
     folder, alphabet = case.folder, Recognizer.load(case.modality, case.model).alphabet
-    letters, words = (NGram.load(folder / name) for name in ("letters.npz", "words.arpa"))
+    letters, words = (load_ngrams(folder / name) for name in ("letters.npz", "words.arpa"))
     lexicon, hot = words_in(folder / "lexicon.txt"), words_in(folder / "hot.txt")
     wanted = {
         (): Decoder(alphabet),

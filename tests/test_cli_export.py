@@ -10,8 +10,8 @@ from command import Outcome, call
 from untrained import KINDS, recognizer_of
 
 from asr.synthesis import write_spoken_tones
-from common.modality import Modality
-from common.runtime import OnnxRecognizer
+from common.recognition.modality import Modality
+from common.recognition.runtime import OnnxRecognizer
 from ocr.synthesis import write_drawn_lines
 
 TEXTS = ("abba ca", "bad cab", "ac dab", "a bad cad")

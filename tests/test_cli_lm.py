@@ -12,11 +12,12 @@ import pytest
 from command import Outcome, call
 
 from asr.modality import ASR
-from common.alphabet import Alphabet
-from common.decoding.kneser_ney import estimate
-from common.decoding.ngram import NGram
-from common.model_file import write_model
-from common.verbs.lm import spelled
+from common.commands.lm import spelled
+from common.files.model_file import write_model
+from common.language.kneser_ney import estimate
+from common.language.loading import load_ngrams
+from common.language.ngram import NGram
+from common.text.symbols import Alphabet
 from ocr.modality import OCR
 
 LINES = ("the cat sat on the mat", "a cat ran", "the dog sat", "on the mat a dog ran")
@@ -31,7 +32,7 @@ def lm(*arguments: object, modality=OCR, stdin: bytes = b"") -> Outcome:
 def trained(folder: Path, *arguments: object, **options) -> NGram:
     outcome = lm(*arguments, "-o", folder / "made" / "lm.npz", **options)
     assert outcome.status == 0, outcome.err
-    return NGram.load(folder / "made" / "lm.npz")
+    return load_ngrams(folder / "made" / "lm.npz")
 
 
 def assert_same(one: NGram, other: NGram) -> None:
@@ -61,7 +62,7 @@ def speech(tmp_path) -> Path:
 def test_text_becomes_a_model(text, tmp_path, modality, name):
     outcome = lm(text, "--order", 4, "-o", tmp_path / "new" / name, modality=modality)
     assert outcome.status == 0, outcome.err
-    model = NGram.load(tmp_path / "new" / name)
+    model = load_ngrams(tmp_path / "new" / name)
     assert_same(model, estimate(LINES, 4))
     assert (name.split(".")[1:2] == ["arpa"]) == ((tmp_path / "new" / name).read_bytes()[:2] != b"PK")
     assert re.findall(r"^(\d)-grams: (\d+), discounts", outcome.out, re.M) == [
@@ -78,7 +79,7 @@ def test_words_are_pruned_limited_and_measured_on_other_text(text, tmp_path):
     outcome = lm(text, *options, "-o", path)
     assert outcome.status == 0, outcome.err
     wanted = estimate(LINES, 3, "word", (0, 0, 1), 6)
-    assert_same(NGram.load(path), wanted)
+    assert_same(load_ngrams(path), wanted)
     found = wanted.perplexity(["the cat ran", "the zebra sat"])
     assert f"perplexity {found.perplexity:.3f}, {found.perplexity_known:.3f} without the" in outcome.out
     assert re.search(r"3-grams: \d+ of 1\d, ", outcome.out)
@@ -133,7 +134,7 @@ def test_texts_are_spelled_like_a_model_writes_and_the_rest_is_counted(tmp_path,
     outcome = lm(path, "--like", speech, "--order", 3, "-o", tmp_path / "lm.npz")
     assert outcome.status == 0, outcome.err
     wanted = estimate(["DON'T SAID ZOE IN \ufffd\ufffd CAFES WELL KNOWN"], 3)
-    assert_same(NGram.load(tmp_path / "lm.npz"), wanted)
+    assert_same(load_ngrams(tmp_path / "lm.npz"), wanted)
     assert "respelled: 3 times, '’' as \"'\" (1), 'ë' as 'E' (1), 'é' as 'E' (1)" in outcome.err
     assert "left out: 7 times" in outcome.err
     assert "1 lines, 38 characters and ends of lines, 2 of them unknown" in outcome.out

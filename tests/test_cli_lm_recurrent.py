@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from command import Outcome, call
 
-from common.decoding.ngram import NGram
-from common.language_model import LanguageModel
-from common.model_file import read_model
+from common.files.model_file import read_model
+from common.language.loading import load_ngrams
+from common.network.language_model import LanguageModel
 from ocr.modality import OCR
 
 SMALL = ("--hidden-size", 12, "--embedding-size", 6, "--streams", 4, "--k1", 8, "--ema", 0)
@@ -54,7 +54,7 @@ def test_a_recurrent_model_is_trained_measured_beside_ngrams_and_drawn_from(text
     )
     lines = other.read_text().splitlines()
     mask = [np.array([*(symbol != "z" for symbol in line), True]) for line in lines]
-    model, ngram = LanguageModel.load(run / "best.safetensors"), NGram.load(tmp_path / "lm.npz")
+    model, ngram = LanguageModel.load(run / "best.safetensors"), load_ngrams(tmp_path / "lm.npz")
     for name, log_probs in [
         (("best.safetensors", "line"), model.log_probs(lines)),
         (("best.safetensors", "running"), model.log_probs(lines, running=True)),
@@ -83,7 +83,7 @@ def test_a_recurrent_model_is_trained_measured_beside_ngrams_and_drawn_from(text
 def test_a_run_that_was_cut_off_resumes_to_the_same_weights(text, tmp_path, monkeypatch):
     flags = ("--recurrent", "--k2", 16, "--dropout", 0.2, "--precision", "32-true", *SMALL)
     lm("train", text, *flags, "--epochs", 2, "--run", tmp_path / "whole")
-    from common.training import Trainer
+    from common.training.loop import Trainer
 
     step, done = Trainer._step, []
 

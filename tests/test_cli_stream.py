@@ -18,8 +18,8 @@ from command import Outcome, call
 from untrained import RATE_HZ, recognizer_of, signals_of
 
 from asr.modality import ASR
-from common.recognizer import EncoderConfig
-from common.verbs.streaming import _tail
+from common.commands.streaming import _tail
+from common.recognition.recognizer import EncoderConfig
 from ocr.modality import OCR
 
 ROOT = Path(__file__).parents[1]

@@ -13,12 +13,13 @@ from command import Outcome, call
 
 from asr.modality import ASR
 from asr.synthesis import draw_speaker, say_tones
-from common.alphabet import Names
-from common.batching import Examples
-from common.frames import FrameTargets
-from common.manifest import read_manifest
-from common.modality import Modality, Signal
-from common.model_file import read_model
+from common.data.batching import Examples
+from common.data.frame_targets import FrameTargets
+from common.data.manifest import read_manifest
+from common.data.signal import Signal
+from common.files.model_file import read_model
+from common.recognition.modality import Modality
+from common.text.symbols import Names
 from ocr.modality import OCR
 from ocr.synthesis import write_drawn_lines
 

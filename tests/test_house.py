@@ -5,6 +5,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -13,19 +14,33 @@ ROOT = Path(__file__).parents[1]
 ROOMS = ("common", "ocr", "asr")
 FILES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
 MODULES = {str(path.relative_to(ROOT).with_suffix("")).replace("/", "."): path for path in FILES}
-TEXT_ROOMS = ("alphabet", "manifest", "transcript", "metrics", "report", "preparation")
-MODEL_ROOMS = (
-    *("header", "model_file", "modality", "flags"),
-    *("cli", "decoding.greedy", "decoding.alignment", "verbs.align"),
-    *("decoding.ngram", "decoding.arpa", "decoding.kneser_ney", "verbs.lm"),
-    *("decoding.arrays", "decoding.beam", "decoding.extension", "decoding.prefixes", "decoding.fusion"),
-    *("decoding.lexicon", "decoding.scorers", "decoding.recurrent_model", "decoding.recurrent_scorer"),
-    *("vocabulary", "verbs.lm_evaluate"),
-    *("decoding.decoder", "decoding.calibration", "decoding.tuning", "decoding.storage"),
-    *("verbs.decoding", "verbs.tuning", "verbs.evaluate", "verbs.transcribe", "verbs.train"),
-    *("verbs.options", "verbs.files", "verbs.labels", "verbs.export", "runtime", "onnx_file"),
-    *("verbs.streaming", "decoding.stream", "wav"),
+ORDER = (
+    "files",
+    "text",
+    "data",
+    "language",
+    "network",
+    "decoding",
+    "recognition",
+    "training",
+    "commands",
+    "cli",
 )
+"""the rooms of common, from the ground up: each imports only itself and what stands before it"""
+TORCH_ROOMS = (
+    *(
+        "data.batching",
+        "data.text_streams",
+        "decoding.attention_search",
+        "network",
+        "training",
+        "commands.lm.recurrent",
+    ),
+    *("recognition.export", "recognition.recognizer", "recognition.stream", "commands.lm.recurrent"),
+    "decoding.ctcdecode",
+)
+"""modules that need torch, and packages all of whose modules do, except those named next"""
+WITHOUT_TORCH = ("training.preparation",)
 SIDE_ROOMS = ("signal", "rendering", "corpora", "modality")
 
 
@@ -48,7 +63,7 @@ def run(code: str) -> None:
 
 
 def test_the_rooms_are_found():
-    assert {"common.ctc", "common.decoding.greedy", "ocr.signal", "asr.signal"} <= MODULES.keys()
+    assert {"common.network.ctc", "common.decoding.greedy", "ocr.signal", "asr.signal"} <= MODULES.keys()
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -90,11 +105,43 @@ def test_tests_are_no_package():
     assert not list((ROOT / "tests").rglob("__init__.py"))
 
 
+def room(module: str) -> str:
+    """Return the room of common that a module is in."""
+    return module.split(".")[1]
+
+
+def test_rooms_of_common_import_only_what_stands_below_them():
+    for module, path in MODULES.items():
+        if not module.startswith("common.") or module == "common.__init__":
+            continue
+        for name in imported(path):
+            if name.startswith("common."):
+                assert ORDER.index(room(name)) <= ORDER.index(room(module)), f"{module} imports {name}"
+
+
+def test_no_imports_go_in_circles():
+    """Not even when a function is called, or for the type checker alone."""
+    graph = {module: {name for name in imported(path) if name in MODULES} for module, path in MODULES.items()}
+    TopologicalSorter(graph).prepare()  # raises CycleError, which names the circle
+
+
+def test_no_room_has_more_than_a_dozen_files():
+    for folder in {path.parent for path in FILES}:
+        assert len(list(folder.glob("*.py"))) <= 12, folder
+
+
 # --- torch
 
 
 def test_rooms_that_do_without_torch_do_not_import_it():
-    names = [f"common.{name}" for name in TEXT_ROOMS + MODEL_ROOMS]
+    heavy = tuple(f"common.{name}" for name in TORCH_ROOMS)
+    light = [f"common.{name}" for name in WITHOUT_TORCH]
+    names = [
+        name
+        for name in MODULES
+        if name.startswith("common") and not name.endswith("__init__")
+        if name in light or not any(name == one or name.startswith(f"{one}.") for one in heavy)
+    ]
     names += [f"{side}.{name}" for side in ("ocr", "asr") for name in SIDE_ROOMS] + ["ocr", "asr"]
     assert set(names) <= MODULES.keys() | {"ocr", "asr"}
     run(f"""

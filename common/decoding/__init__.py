@@ -1,1 +1,1 @@
-"""From log-probabilities to labels."""
+"""From log-probabilities to labels: greedy decoding, beam search, alignment, confidences."""

@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from common.alphabet import BLANK
 from common.decoding.greedy import Hit
+from common.text.symbols import BLANK
 
 SHORTEST_BLOCK = 64
 """steps; shorter ones cost more time than they save memory"""

@@ -47,14 +47,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from common.decoding.arpa import SPACES
 from common.decoding.arrays import Array, arange, cast, from_numpy, namespace, to_numpy
-from common.decoding.beam import BeamSearch
-from common.decoding.fusion import Fusion
-from common.decoding.lexicon import NO_WORD, Lexicon
-from common.decoding.ngram import END_ID, ROOT, SPECIAL, NGram
-from common.decoding.prefixes import STATE, Beam, Hypotheses, Trace
-from common.decoding.scorers import CharacterScorer, WordScorer
+from common.decoding.beam.fusion import Fusion
+from common.decoding.beam.lexicon import NO_WORD, Lexicon
+from common.decoding.beam.prefixes import STATE, Beam, Hypotheses, Trace
+from common.decoding.beam.scorers import CharacterScorer, WordScorer
+from common.decoding.beam.search import BeamSearch
+from common.language.arpa import SPACES
+from common.language.loading import load_ngrams
+from common.language.ngram import EMPTY_CONTEXT, END_ID, SPECIAL
 
 UNKNOWN_LOG_PROB = -1000.0
 """of what a model does not know"""
@@ -85,7 +86,7 @@ class _LanguageModel:
     """
 
     def __init__(self, path: str | Path, symbols: Sequence[str]) -> None:
-        self.model = NGram.load(path)
+        self.model = load_ngrams(path)
         self.character_based = self.model.unit == "character"
         self.symbols = ["" if symbol in SPECIAL else symbol for symbol in symbols]
         self.lexicon: Lexicon | None = None
@@ -137,7 +138,9 @@ class _LanguageModel:
     def _ends(self, texts: Sequence[np.ndarray]) -> np.ndarray:
         """Return the log-probability of `</s>` behind each text; only its last few tokens count."""
         memory = self.model.order - 1
-        states = np.array([ROOT if len(text) >= memory else self.model.start for text in texts], np.int64)
+        states = np.array(
+            [EMPTY_CONTEXT if len(text) >= memory else self.model.start for text in texts], np.int64
+        )
         tails = [text[max(len(text) - memory, 0) :] for text in texts]
         for place in range(memory):
             longer = [row for row, tail in enumerate(tails) if len(tail) > place]

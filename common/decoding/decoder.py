@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
-from common.alphabet import Alphabet
 from common.decoding.arrays import Array, check_values, namespace, to_numpy
 from common.decoding.greedy import Hit, greedy
+from common.text.symbols import Alphabet
 
 if TYPE_CHECKING:  # what only the beam search needs is imported by it: greedy decoding is to start at once
-    from common.decoding.beam import BeamSearch
-    from common.decoding.fusion import Scorer
-    from common.decoding.ngram import NGram
-    from common.decoding.prefixes import Hypotheses
-    from common.decoding.recurrent_model import RecurrentModel
+    from common.decoding.beam.fusion import Scorer
+    from common.decoding.beam.prefixes import Hypotheses
+    from common.decoding.beam.search import BeamSearch
+    from common.language.ngram import NGram
+    from common.language.recurrent_model import RecurrentModel
 
 log = logging.getLogger(__name__)
 
@@ -126,17 +126,17 @@ class Decoder:
             self.search = self._beam_search()
 
     def _beam_search(self) -> "BeamSearch":
-        from common.decoding.beam import BeamSearch
-        from common.decoding.fusion import Fusion
+        from common.decoding.beam.fusion import Fusion
+        from common.decoding.beam.search import BeamSearch
 
         symbols = ("", *self.alphabet.symbols)
         scorers = self._scorers(symbols)
         return BeamSearch(self.config.beam_width, fusion=Fusion(scorers, len(symbols)) if scorers else None)
 
     def _scorers(self, symbols: Sequence[str]) -> "list[Scorer]":
-        from common.decoding.lexicon import Lexicon
-        from common.decoding.ngram import SPECIAL, NGram
-        from common.decoding.scorers import HotWordScorer, WordScorer
+        from common.decoding.beam.lexicon import Lexicon
+        from common.decoding.beam.scorers import HotWordScorer, WordScorer
+        from common.language.ngram import SPECIAL, NGram
 
         config = self.config
         scorers: list[Scorer] = []
@@ -311,12 +311,12 @@ def _agreement(best: "Hypotheses", row: int, rank: int, scores: np.ndarray) -> n
 def _character_scorer(
     model: "NGram | RecurrentModel", symbols: Sequence[str], config: DecodingConfig
 ) -> "Scorer":
-    from common.decoding.ngram import NGram
-    from common.decoding.scorers import CharacterScorer
+    from common.decoding.beam.scorers import CharacterScorer
+    from common.language.ngram import NGram
 
     if isinstance(model, NGram):
         return CharacterScorer(model, symbols, config.lm_weight, config.label_bonus)
-    from common.decoding.recurrent_scorer import RecurrentScorer
+    from common.decoding.beam.recurrent_scorer import RecurrentScorer
 
     return RecurrentScorer(model, symbols, config.lm_weight, config.label_bonus)
 

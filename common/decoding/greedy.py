@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from common.alphabet import BLANK
+from common.text.symbols import BLANK
 
 
 class Hit(NamedTuple):

@@ -5,10 +5,10 @@ from itertools import pairwise
 
 import numpy as np
 
-from common.alphabet import Names
 from common.decoding.arrays import Array, to_numpy
 from common.decoding.decoder import DecodingConfig, Hypothesis
 from common.decoding.greedy import Hit
+from common.text.symbols import Names
 
 
 class LabelDecoder:

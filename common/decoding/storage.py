@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from common.alphabet import Alphabet, Names
 from common.decoding.decoder import Decoder, DecodingConfig
 from common.decoding.labelled import LabelDecoder
+from common.text.symbols import Alphabet, Names
 
 MODEL, RESCORER, LEXICON = "language_model.", "rescorer", "lexicon"
 """how the names of these tensors begin: language_model.0.log_prob ... language_model.rescorer.header ..."""
@@ -72,9 +72,9 @@ def decoder_from(
 def _model(arrays: Mapping[str, np.ndarray]) -> Any:
     """Return the language model of n-grams, or the recurrent one, which has a header among its arrays."""
     if "header" not in arrays:
-        from common.decoding.ngram import NGram  # which greedy decoding does without
+        from common.language.ngram import NGram  # which greedy decoding does without
 
         return NGram.from_arrays(arrays)
-    from common.decoding.recurrent_model import RecurrentModel
+    from common.language.recurrent_model import RecurrentModel
 
     return RecurrentModel.from_arrays(arrays)

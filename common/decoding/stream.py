@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from common.decoding.beam.prefixes import NOTHING, Trace, along
 from common.decoding.decoder import WITNESSES, Decoder, Hypothesis, beam_hypotheses, tempered
 from common.decoding.greedy import Hit, greedy
-from common.decoding.prefixes import NOTHING, Trace, along
 
 
 class News(NamedTuple):

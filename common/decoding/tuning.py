@@ -6,10 +6,10 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from common.data.manifest import Example
 from common.decoding.calibration import TEMPERATURES, Judged, judge
 from common.decoding.decoder import Decoder, DecodingConfig
-from common.manifest import Example
-from common.metrics import ErrorRate
+from common.text.metrics import ErrorRate
 
 RANGES = {
     "lm_weight": (0.0, 1.5),

@@ -14,7 +14,7 @@ import tyro
 from tyro.conf import Positional
 
 from asr.corpora import CorpusConfig, read_corpus
-from common.manifest import Example, Part, write_manifest
+from common.data.manifest import Example, Part, write_manifest
 
 SHORTEST_S = 0.08
 

@@ -21,8 +21,8 @@ from tyro.conf import Positional
 
 from common.decoding.alignment import widen
 from common.decoding.greedy import Hit
-from common.recognizer import Recognizer
-from common.transcript import Character, Transcript, Word
+from common.recognition.recognizer import Recognizer
+from common.text.transcript import Character, Transcript, Word
 
 SOURCE_KEYS = ("audio_filepath", "image")
 Rule = Callable[[Sequence[Hit], Sequence[bool], int], np.ndarray]
@@ -71,7 +71,7 @@ def align(
         fields = json.loads(line)
         (source,) = [fields[key] for key in SOURCE_KEYS if key in fields]
         signal = recognizer.modality.read(manifest.parent / source, recognizer.config.signal)
-        with patch("common.recognizer.widen", rule):
+        with patch("common.recognition.recognizer.widen", rule):
             (transcript,) = recognizer.align([signal], [fields["text"]])
         yield fields, transcript, recognizer.front_end.stride * signal.unit_per_step
 

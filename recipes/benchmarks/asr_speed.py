@@ -25,7 +25,7 @@ from measurement import print_row, use_cores
 
 from asr.corpora import CorpusConfig, read_corpus
 from asr.synthesis import write_spoken_tones
-from common.metrics import ErrorRate
+from common.text.metrics import ErrorRate
 
 PACKAGES = ("amanuensis", "onnxruntime", "torch")
 RATE_HZ = 16_000

@@ -14,12 +14,12 @@ import numpy as np
 import tyro
 from measurement import print_row, use_cores
 
-from common.alphabet import Alphabet
-from common.decoding.arpa import write_arpa
 from common.decoding.decoder import Decoder, DecodingConfig
-from common.decoding.kneser_ney import estimate
-from common.decoding.ngram import NGram
-from common.metrics import ErrorRate
+from common.language.arpa import write_arpa
+from common.language.kneser_ney import estimate
+from common.language.ngram import NGram
+from common.text.metrics import ErrorRate
+from common.text.symbols import Alphabet
 from ocr.synthesis import COMMON_WORDS
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz "

@@ -374,7 +374,7 @@ def _note_updates(path: str, stop_after: int, batch_size: int) -> Callable[[int,
 
 def _watch_batches(announce: Callable[[int, int], None], hold: bool) -> None:
     """Have the loader of the training data announce its epochs and batches; with `hold`, load them before."""
-    from common.batching import Batch, BatchLoader
+    from common.data.batching import Batch, BatchLoader
 
     load = BatchLoader.batches
 

@@ -20,7 +20,7 @@ import tyro
 from contest import Measured, Program, ours, take_turns
 from measurement import convert_lines, print_row, run_programs, use_cores
 
-from common.metrics import ErrorRate
+from common.text.metrics import ErrorRate
 from ocr.synthesis import Draw, draw
 
 PACKAGES = ("amanuensis", "onnxruntime", "torch")

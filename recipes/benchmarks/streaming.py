@@ -17,11 +17,11 @@ from tyro.conf import Positional
 from asr.front_end import FrontEndConfig
 from asr.modality import ASR
 from asr.signal import SignalConfig
-from common.alphabet import Alphabet
+from common.data.signal import Signal
 from common.decoding.decoder import Decoder
-from common.modality import Signal
-from common.recognizer import EncoderConfig, ModelConfig, Recognizer
-from common.stream import Stream
+from common.recognition.recognizer import EncoderConfig, ModelConfig, Recognizer
+from common.recognition.stream import Stream
+from common.text.symbols import Alphabet
 
 PIECES_MS = (30, 100, 300)
 

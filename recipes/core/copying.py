@@ -18,8 +18,10 @@ from PIL import Image
 from torch import Tensor, nn
 
 from common import cli
-from common.manifest import Corpus, read_manifest
-from common.modality import Modality, Rendering, Signal, Source, Training
+from common.data.manifest import Corpus, read_manifest
+from common.data.signal import Signal, Source
+from common.recognition.modality import Modality, Training
+from common.text.rendering import Rendering
 
 CHANNELS = 10
 """Values of a step, of which one is 1: eight symbols, the blank, the mark."""

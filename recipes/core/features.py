@@ -18,9 +18,11 @@ from PIL import Image
 from torch import Tensor, nn
 
 from common import cli
-from common.manifest import Corpus, Example, read_manifest
-from common.modality import Modality, Rendering, Signal, Source, Training
-from common.recurrent import mask_steps
+from common.data.manifest import Corpus, Example, read_manifest
+from common.data.signal import Signal, Source
+from common.network.recurrent import mask_steps
+from common.recognition.modality import Modality, Training
+from common.text.rendering import Rendering
 
 
 @dataclass(frozen=True)

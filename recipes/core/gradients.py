@@ -15,7 +15,7 @@ import torch
 import tyro
 from torch import Tensor, nn
 
-from common.recurrent import Cell, Initialisation, RecurrentEncoder
+from common.network.recurrent import Cell, Initialisation, RecurrentEncoder
 
 INPUT_SIZE, HIDDEN_SIZE = 16, 64
 STEPS, SHOWN = 150, 100

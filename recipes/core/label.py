@@ -11,7 +11,7 @@ import tyro
 from tyro.conf import Positional
 
 from asr.modality import ASR
-from common.manifest import Example, write_manifest
+from common.data.manifest import Example, write_manifest
 from ocr.modality import OCR
 
 

@@ -31,10 +31,12 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor, nn
 
 from common import cli
-from common.alphabet import Alphabet
-from common.manifest import Corpus, Example
-from common.modality import Modality, Rendering, Signal, Source, Training
-from common.recurrent import mask_steps
+from common.data.manifest import Corpus, Example
+from common.data.signal import Signal, Source
+from common.network.recurrent import mask_steps
+from common.recognition.modality import Modality, Training
+from common.text.rendering import Rendering
+from common.text.symbols import Alphabet
 
 WORD = re.compile(r"\w+(?:['’]\w+)*|[^\w\s]")
 """a word, with its apostrophes, or a punctuation mark"""

@@ -12,7 +12,7 @@ from copying import COPYING, CorpusConfig, SignalConfig, read, read_corpus
 from copying_corpus import CopyingCorpus, build_inputs, draw_texts, write_corpus
 from copying_table import recalled, table
 
-from common.frames import FrameTargets, frame_names
+from common.data.frame_targets import FrameTargets, frame_names
 
 RECIPE = Path(__file__).parents[2] / "recipes" / "core" / "copying.sh"
 

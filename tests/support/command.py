@@ -10,7 +10,7 @@ from typing import NamedTuple
 import pytest
 
 from common import cli
-from common.modality import Modality
+from common.recognition.modality import Modality
 
 
 class Outcome(NamedTuple):

@@ -11,9 +11,10 @@ import asr.signal
 import ocr.front_end
 import ocr.signal
 from asr.modality import ASR
-from common.alphabet import Alphabet
-from common.modality import Modality, Signal
-from common.recognizer import EncoderConfig, ModelConfig, Recognizer
+from common.data.signal import Signal
+from common.recognition.modality import Modality
+from common.recognition.recognizer import EncoderConfig, ModelConfig, Recognizer
+from common.text.symbols import Alphabet
 from ocr.modality import OCR
 
 ALPHABET = Alphabet(tuple(" abcdefé"))

@@ -1,0 +1,171 @@
+"""Flags for how text is searched for, the same in every verb that writes text."""
+
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from common.commands.flags import Flag
+from common.decoding.decoder import Decoder, DecodingConfig
+from common.decoding.labelled import LabelDecoder
+from common.language.loading import load_ngrams
+
+HINT = "(default: as in the model file)"
+STORED = Flag(hint=HINT)
+
+
+NEEDS = {
+    "lm_weight": "a language model; name one with --lm",
+    "label_bonus": "a language model over characters; name one with --lm",
+    "word_lm_weight": "two language models, over characters and words; name them with --lm, twice",
+    "word_bonus": "a language model over words or a lexicon; name one with --lm or --lexicon",
+    "unknown_word_penalty": "a language model over words or a lexicon; name one with --lm or --lexicon",
+    "hot_word_boost": "hot words; name a file with --hot-words",
+    "rescore_weight": "a recurrent language model; name one with --rescore",
+    "rescore_bonus": "a recurrent language model; name one with --rescore",
+}
+"""what each weight of the beam search is for"""
+
+
+@dataclass(frozen=True)
+class DecodingFlags:
+    """How text is searched for; what is left out is as the model file has it."""
+
+    decoder: Annotated[Literal["greedy", "beam"] | None, STORED] = None
+    """greedy: the likeliest class of each step, fast; beam: the likeliest text. A language model, lexicon or
+    hot words mean beam."""
+    beam_width: Annotated[int | None, STORED] = None
+    """Texts the beam search follows at a time: more finds likelier ones, and takes longer."""
+    lm: Annotated[tuple[Path, ...], Flag(hint=HINT, repeated=True)] = ()
+    """Language model (.npz, ARPA, or a recurrent .safetensors: see the verb lm); say it twice for characters
+    and words."""
+    lm_weight: Annotated[float | None, STORED] = None
+    """Weight of the language model's natural log-probabilities."""
+    label_bonus: Annotated[float | None, STORED] = None
+    """Added for each character, with a model over characters."""
+    word_lm_weight: Annotated[float | None, STORED] = None
+    """Weight of the model over words where there is one over characters, too."""
+    word_bonus: Annotated[float | None, STORED] = None
+    """Added for each word, with a model over words or a lexicon."""
+    lexicon: Annotated[Path | None, STORED] = None
+    """File of words, one a line. Without it the words of the model over words are the lexicon."""
+    unknown_word_penalty: Annotated[float | None, STORED] = None
+    """Subtracted for each word outside the lexicon; without it only words of the lexicon are written."""
+    hot_words: Annotated[Path | None, Flag(hint="(default: none)")] = None
+    """File of words or phrases to be expected, one a line."""
+    hot_word_boost: Annotated[float | None, STORED] = None
+    """Added for each letter of a hot word."""
+    length_penalty: Annotated[float | None, STORED] = None
+    """Attention: the higher, the less a text suffers for its length."""
+    ctc_weight: Annotated[float | None, STORED] = None
+    """Attention with a CTC head: the share of CTC in a text's score."""
+    rescore: Annotated[Path | None, STORED] = None
+    """Recurrent language model that puts the best texts of the search in a new order."""
+    rescore_weight: Annotated[float | None, STORED] = None
+    """Weight of its natural log-probabilities."""
+    rescore_bonus: Annotated[float | None, STORED] = None
+    """Added for each character then."""
+
+
+OF_ATTENTION = ("length_penalty", "ctc_weight")
+OF_BOTH = ("decoder", "beam_width")
+"""settings that an attention decoder has; the others are for CTC"""
+
+
+def build_decoder(
+    stored: Decoder | LabelDecoder, flags: DecodingFlags, task: str = "ctc"
+) -> Decoder | LabelDecoder:
+    """Return the decoder of a model file, changed by what flags say.
+
+    Raises:
+        ValueError: flags that contradict each other, or a file that cannot be read.
+    """
+    names = {field.name for field in fields(DecodingConfig)}
+    given: dict[str, Any] = {
+        name: value for name, value in vars(flags).items() if name in names and value is not None
+    }
+    material = [_flag(name) for name in ("lm", "lexicon", "hot_words", "rescore") if getattr(flags, name)]
+    if not given and not material:
+        return stored
+    if isinstance(stored, LabelDecoder):
+        useless = material + [_flag(name) for name in given]
+        raise ValueError(f"{', '.join(useless)}: of no use to a model that gives labels, not texts")
+    allowed = OF_ATTENTION + OF_BOTH if task == "attention" else names - set(OF_ATTENTION)
+    useless = [_flag(name) for name in given if name not in allowed]
+    useless += material if task == "attention" else []
+    if useless:
+        raise ValueError(f"{', '.join(useless)}: of no use to a model of --task {task}")
+    if task == "attention" and "decoder" not in given:
+        given["decoder"] = "beam"
+    if material and "decoder" not in given:
+        given["decoder"] = "beam"
+    try:
+        config = replace(stored.config, **given)
+    except ValueError as error:  # "beam_width is 0; give 1 or more"
+        name, _, problem = str(error).partition(" ")
+        raise ValueError(f"{_flag(name)} {problem}") from None
+    if config.decoder == "greedy":
+        useless = material + [_flag(name) for name in given if name != "decoder"]
+        if useless:
+            raise ValueError(f"{', '.join(useless)}: of no use to greedy decoding; say --decoder beam")
+    from common.decoding.beam.lexicon import read_words
+
+    normalise = stored.alphabet.normalise
+    decoder = Decoder(
+        stored.alphabet,
+        config,
+        list(map(_language_model, flags.lm)) if flags.lm else stored.models,
+        list(map(normalise, read_words(flags.lexicon))) if flags.lexicon else stored.words,
+        list(map(normalise, read_words(flags.hot_words))) if flags.hot_words else stored.hot_words,
+        rescorer=_rescorer(flags.rescore) if flags.rescore else stored.rescorer,
+    )
+    useless = [name for name in given if name in NEEDS and name not in settings_in_use(decoder)]
+    if useless:
+        raise ValueError(f"{_flag(useless[0])}: of no use without {NEEDS[useless[0]]}")
+    return decoder
+
+
+def settings_in_use(decoder: Decoder) -> list[str]:
+    """Return which settings of NEEDS matter to this decoder."""
+    if decoder.config.decoder == "greedy":
+        return []
+    units = {model.unit for model in decoder.models}
+    words = "word" in units or decoder.words is not None
+    matters = {
+        "lm_weight": bool(units),
+        "label_bonus": "character" in units,
+        "word_lm_weight": len(units) == 2,
+        "word_bonus": words,
+        "unknown_word_penalty": words,
+        "hot_word_boost": bool(decoder.hot_words),
+        "rescore_weight": decoder.rescorer is not None,
+        "rescore_bonus": decoder.rescorer is not None,
+    }
+    return [name for name in NEEDS if matters[name]]
+
+
+def _language_model(path: Path) -> Any:
+    """Return the language model of either kind in a file."""
+    from common.language.recurrent_model import RecurrentModel, is_recurrent
+
+    if is_recurrent(path):
+        return RecurrentModel.load(path)
+
+    return load_ngrams(path)
+
+
+def _rescorer(path: Path) -> Any:
+    from common.language.recurrent_model import is_recurrent
+
+    if not is_recurrent(path):
+        raise ValueError(f"{path}: n-grams join the search, where they do more: give them with --lm")
+    return _language_model(path)
+
+
+def flags_for(config: DecodingConfig, names: list[str]) -> str:
+    """Return the flags that say these settings, without those that are None."""
+    given = {name: getattr(config, name) for name in names}
+    return " ".join(f"{_flag(name)} {value:g}" for name, value in given.items() if value is not None)
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"

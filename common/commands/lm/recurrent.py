@@ -1,0 +1,149 @@
+"""`lm train --recurrent`: a recurrent language model through the training loop of all models."""
+
+import dataclasses
+import hashlib
+import json
+import logging
+import platform
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from common.data.batching import BatchLoader
+from common.data.text_streams import Lines, Streams, join
+from common.language.recurrent_model import LanguageModelConfig
+from common.network.language_model import LanguageModel, Truncation
+from common.text.vocabulary import Vocabulary
+from common.training.loop import Data, Trainer, rate_name, written_rate
+from common.training.optimisation import TrainingConfig, build_fabric, seed_everything
+from common.training.run import check_run, commit, write_config
+
+log = logging.getLogger(__name__)
+
+EVERY = 50
+"""of so many lines one is held out, where no text is named for that"""
+DEV_STEPS, DEV_STREAM = 256, 2000
+"""steps at a time, and labels worth a stream, of held-out text"""
+
+Texts = Mapping[str, Sequence[str]]
+"""lines under their label, "" where there are none"""
+
+
+def train(arguments: Any, texts: Texts, held_out: Texts, unicode_form: str) -> Trainer:
+    """Train as the arguments of `lm train --recurrent` say; return the Trainer where it ended.
+
+    Raises:
+        ValueError: a run folder in use without --resume, settings that differ on resuming, or held-out text
+            that is too short or has other labels.
+    """
+    settings = arguments.settings
+    for name in ("lightning", "lightning.fabric", "lightning.pytorch"):  # at INFO from their import on
+        logging.getLogger(name).setLevel(logging.WARNING)
+    described = json.loads(json.dumps(dataclasses.asdict(arguments), default=str))
+    check_run(settings.run, settings.resume, described)
+    if not held_out:
+        held_out = {label: lines[EVERY - 1 :: EVERY] for label, lines in texts.items()}
+        texts = {
+            label: [line for number, line in enumerate(lines) if (number + 1) % EVERY]
+            for label, lines in texts.items()
+        }
+    if unknown := sorted(set(held_out) - set(texts)):
+        raise ValueError(f"--held-out: label {', '.join(unknown)}, but texts have {', '.join(texts)}")
+    if not all(held_out.values()):
+        raise ValueError(f"fewer than {EVERY} lines of text; name text to measure on with --held-out")
+
+    config = TrainingConfig(select=None, **_given(TrainingConfig, settings))
+    fabric = build_fabric(config)
+    seed_everything(settings.seed)
+    lines = (line for some in texts.values() for line in some)
+    vocabulary = Vocabulary.from_texts(lines, arguments.unit, arguments.vocabulary, unicode_form)
+    conditions = tuple(label for label in texts if label)
+    network = LanguageModelConfig(**_given(LanguageModelConfig, settings.network))
+    if conditions and network.condition == "none":
+        network = dataclasses.replace(network, condition="every")
+    model = LanguageModel(network, vocabulary, conditions)
+    model.card = _card(arguments, texts)
+    data = _data(settings, model, texts, held_out)
+    trainer = Trainer(fabric, model, data, config, settings.run, LanguageModel.measure)
+    settings.run.mkdir(parents=True, exist_ok=True)
+    write_config(settings.run, described)
+    log.info(
+        "%d lines to train on, %d to measure on; %d %ss%s; %s parameters; %s, %s, torch %s",
+        sum(map(len, texts.values())),
+        sum(map(len, held_out.values())),
+        len(vocabulary.tokens),
+        vocabulary.unit,
+        f"; {network.condition}: {', '.join(conditions)}" if conditions else "",
+        f"{model.parameter_count:,}",
+        fabric.device,
+        fabric._precision.precision,
+        torch.__version__,
+    )
+    if settings.resume:
+        trainer.resume()
+    progress = trainer.fit()
+    log.info(
+        "best %s %s in epoch %d: %s",
+        rate_name(progress.select),
+        written_rate(progress.select, progress.best),
+        progress.best_epoch + 1,
+        settings.run / "best.safetensors",
+    )
+    return trainer
+
+
+def _given(kind: type, settings: Any) -> dict[str, Any]:
+    """Return those settings that are fields of the dataclass `kind`."""
+    names = {field.name for field in dataclasses.fields(kind)}
+    return {name: value for name, value in vars(settings).items() if name in names}
+
+
+def _data(settings: Any, model: LanguageModel, texts: Texts, held_out: Texts) -> Data:
+    """Return the batches; and set how the model is trained on them."""
+    encode = model.vocabulary.encode
+    if settings.k1 == 0:
+        seen, unseen = (
+            Lines(
+                [encode(line) for lines in some.values() for line in lines],
+                _values(model, [label for label, lines in some.items() for _ in lines]),
+                settings.batch_budget,
+                seed,
+            )
+            for some, seed in ((texts, settings.seed), (held_out, None))
+        )
+        return Data(BatchLoader(seen, plan=seen.plan), BatchLoader(unseen, plan=unseen.plan))
+    k2 = settings.k2 or settings.k1
+    joined, dev = ([join(map(encode, lines)) for lines in some.values()] for some in (texts, held_out))
+    streams = Streams(
+        joined, settings.streams, settings.k1, k2, _values(model, list(texts)), seed=settings.seed
+    )
+    side_by_side = max(len(dev), min(settings.streams, sum(map(len, dev)) // DEV_STREAM))
+    whole = Streams(dev, side_by_side, DEV_STEPS, values=_values(model, list(held_out)))
+    model.truncation = Truncation(settings.k1, k2)
+    return Data(BatchLoader(streams, plan=streams.plan), BatchLoader(whole, plan=whole.plan))
+
+
+def _values(model: LanguageModel, labels: Sequence[str]) -> list[np.ndarray] | None:
+    return [model.as_values(label) for label in labels] if model.conditions else None
+
+
+def _card(arguments: Any, texts: Texts) -> dict[str, Any]:
+    digest = hashlib.sha256()
+    for label, lines in texts.items():
+        digest.update("\n".join([label, *lines, ""]).encode())
+    settings = dataclasses.asdict(arguments.settings)
+    return {
+        "software": f"amanuensis {version('amanuensis')}",
+        "torch": torch.__version__,
+        "machine": platform.machine(),
+        "commit": commit(),
+        "training_data": ["/".join(Path(path).parts[-2:]) for path in arguments.texts],
+        "training_data_hash": digest.hexdigest()[:16],
+        "lines": sum(map(len, texts.values())),
+        "characters": sum(len(line) for lines in texts.values() for line in lines),
+        "training": {name: value for name, value in settings.items() if name not in ("run", "network")},
+    }

@@ -1,0 +1,78 @@
+"""Files that verbs write, and the error for what they could not do."""
+
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from common.recognition.modality import Modality
+from common.text.transcript import Transcript, stem
+
+
+class ItemsFailedError(Exception):
+    """Some items of the call failed, each already named; the others are done."""
+
+
+def name_failure(modality: Modality, failures: list[str], sentence: str) -> None:
+    """Say what could not be done, and keep it among `failures`."""
+    failures.append(sentence)
+    print(f"{modality.name}: {sentence}", file=sys.stderr)
+
+
+def make_place(path: Path) -> None:
+    """Make the folder of a file to be written at the end, so that what fails there fails now."""
+    if path.is_dir():
+        raise ValueError(f"{path}: is a folder; name a file to write")
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+
+
+@contextmanager
+def writing(path: Path | str) -> Iterator[None]:
+    """Name `path` in the error if it cannot be written: Python's own has no name once the file is open."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OSError(f"{path}: cannot be written ({error.strerror or error})") from error
+
+
+def check_output(format: str, output_dir: Path | None) -> None:
+    """Make the folder that transcripts are to be written into.
+
+    Raises:
+        ValueError: there is a file in its place, or no folder for several formats.
+    """
+    if format == "all" and output_dir is None:
+        raise ValueError("--format all writes several files for each input: say where with --output-dir")
+    if output_dir is not None:
+        if output_dir.is_file():
+            raise ValueError(f"{output_dir}: is a file; --output-dir wants a folder")
+        with writing(output_dir):
+            output_dir.mkdir(parents=True, exist_ok=True)
+
+
+def write_transcript(
+    transcript: Transcript,
+    formats: Mapping[str, Callable[[Transcript], str]],
+    output_dir: Path | None,
+    written: set[Path],
+) -> None:
+    """Write a transcript to standard output, or to files that no other input of this call has `written`."""
+    for name, write in formats.items():
+        text = write(transcript)
+        if output_dir is None:
+            with writing("standard output"):
+                sys.stdout.write(text)
+                sys.stdout.flush()
+            continue
+        path = output_dir / f"{stem(transcript.source)}.{name}"
+        if path in written:
+            raise ValueError(
+                f"{transcript.source}: {path} already holds the text of another input;"
+                " use another --output-dir"
+            )
+        written.add(path)
+        with writing(path):
+            path.write_text(text, encoding="utf-8")

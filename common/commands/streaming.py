@@ -1,0 +1,205 @@
+"""The flag --stream: what is still coming is transcribed at once, and shown while it grows."""
+
+import os
+import signal
+import sys
+import unicodedata
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from io import BufferedIOBase, BufferedReader, FileIO
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
+
+from common.commands.flags import Flag
+from common.recognition.modality import Modality
+from common.text.transcript import Transcript
+
+if TYPE_CHECKING:
+    from common.recognition.stream import Partial
+
+STANDARD_INPUT = "standard input"
+COLUMNS = 80
+"""of a terminal that does not say"""
+
+
+def streaming(modality: Modality) -> Any:
+    """Return the type of the flag --stream, which is none where there is nothing to be streamed."""
+    if modality.stream is None:
+        return Annotated[bool, Flag(hidden=True)]
+    what = (
+        "Transcribe WAV while it comes, as from a microphone through - (standard input), and show the text so"
+        " far on standard error; for .safetensors models trained with --no-bidirectional --normalise global."
+    )
+    return Annotated[bool, Flag(help=what)]
+
+
+def check_streams(modality: Modality, arguments: Any) -> None:
+    """Raise ValueError if what the flags ask for cannot be streamed."""
+    if arguments.batch_budget is not None:
+        raise ValueError("--batch-budget: a stream is in no batch; leave the flag out")
+    model = arguments.model or (modality.bundled() if modality.bundled else None)
+    if model is not None and model.suffix == ".onnx":
+        raise ValueError(
+            f"--stream: {model} is an exported model, which keeps nothing from piece to piece;"
+            " name a .safetensors file with --model"
+        )
+
+
+def transcribe_streams(
+    recognizer: Any, files: Sequence[str], alternatives: int, refuse: Callable[[str], None]
+) -> Iterator[Transcript]:
+    """Yield the transcript of each stream when it has ended; an interrupt ends the present one, and all.
+
+    Args:
+        recognizer: a `Recognizer`.
+        files: names; - is standard input.
+        alternatives: how many other readings are wanted of each.
+        refuse: is given a sentence for each stream that cannot be read to its end. What came of it before
+            is transcribed all the same.
+
+    Raises:
+        ValueError: the recognizer cannot follow a stream.
+        KeyboardInterrupt: before anything has come.
+    """
+    from common.recognition.stream import Stream
+
+    for file in files:
+        stream = Stream(recognizer, STANDARD_INPUT if file == "-" else file)
+        failure = None
+        with _opened(file, refuse) as incoming:
+            if incoming is None:
+                continue
+            try:
+                _follow(recognizer, stream, incoming)
+            except (ValueError, OSError) as error:
+                failure = f"{file}: {error.strerror}" if isinstance(error, OSError) else str(error)
+        if incoming.interrupted:
+            failure = None
+            if not stream.received:
+                raise KeyboardInterrupt
+        transcript = stream.finish(alternatives) if stream.received else None
+        if transcript is not None and (transcript.text or failure is None):
+            yield transcript
+        if failure is not None:
+            refuse(failure)
+        if incoming.interrupted:
+            return
+
+
+def _follow(recognizer: Any, stream: Any, incoming: "Incoming") -> None:
+    """Feed what comes to a `Stream`, and show the text as it grows."""
+    display = Display(sys.stderr, any(symbol.isspace() for symbol in recognizer.alphabet.symbols))
+    try:
+        for piece in recognizer.modality.stream(incoming, recognizer.signal_config):
+            display.show(stream.feed(piece.values))
+    finally:
+        display.clear()
+
+
+@contextmanager
+def _opened(file: str, refuse: Callable[[str], None]) -> Iterator["Incoming | None"]:
+    """Give a file, of which an interrupt is the end while this lasts; None if it cannot be opened."""
+    try:
+        raw = sys.stdin.buffer if file == "-" else BufferedReader(FileIO(file))
+    except OSError as error:
+        refuse(f"{file}: {error.strerror}")
+        yield None
+        return
+    incoming = Incoming(raw, STANDARD_INPUT if file == "-" else file)
+    before = signal.signal(signal.SIGINT, incoming.interrupt)
+    try:
+        yield incoming
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if file != "-":
+            raw.close()
+
+
+class Incoming(BufferedIOBase):
+    """Bytes that are waited for, until they end or an interrupt ends them.
+
+    What is being computed when the interrupt comes is computed to its end; a second interrupt breaks it off.
+
+    Attributes:
+        name: of the source.
+        interrupted: whether there was an interrupt.
+    """
+
+    def __init__(self, raw: Any, name: str) -> None:
+        self._raw, self.name = raw, name
+        self.interrupted = self._waiting = False
+
+    def read1(self, size: int = -1, /) -> bytes:
+        """Return what has come, at most `size` bytes, b"" at the end."""
+        if self.interrupted:
+            return b""
+        try:
+            self._waiting = True
+            return self._raw.read1(size)
+        except KeyboardInterrupt:
+            return b""
+        finally:
+            self._waiting = False
+
+    def interrupt(self, _number: int, _frame: FrameType | None) -> None:
+        """Handle the signal."""
+        again, self.interrupted = self.interrupted, True
+        if again or self._waiting:
+            raise KeyboardInterrupt
+
+
+class Display:
+    """The text so far: on a terminal one line that is rewritten, elsewhere the words that are certain.
+
+    Args:
+        file: where to, standard error.
+        words: whether there are spaces between words.
+    """
+
+    def __init__(self, file: TextIO, words: bool) -> None:
+        self._file, self._words = file, words
+        self._shown, self._line = 0, ""
+        self._rewrites = file.isatty()
+
+    def show(self, partial: "Partial") -> None:
+        """Show what is new, at once."""
+        if self._rewrites:
+            self._rewrite(partial.text)
+            return
+        new = partial.settled[self._shown :]
+        while self._words and new and not new[-1].isspace():  # the last word may not be whole
+            new = new[:-1]
+        if new.strip():
+            print(new.strip(), file=self._file, flush=True)
+            self._shown += len(new)
+
+    def clear(self) -> None:
+        """Leave the line of the terminal as it was found."""
+        if self._line:
+            self._rewrite("")
+
+    def _rewrite(self, text: str) -> None:
+        try:
+            columns = os.get_terminal_size(self._file.fileno()).columns or COLUMNS
+        except OSError:
+            columns = COLUMNS
+        line = _tail(text, columns - 1)  # in the last column the cursor would go to the next line
+        if line != self._line:
+            blank = " " * (_width(self._line) - _width(line))
+            self._file.write(f"\r{line}{blank}" if line else f"\r{blank}\r")
+            self._file.flush()
+            self._line = line
+
+
+def _tail(text: str, columns: int) -> str:
+    """Return the end of a text that has so many columns, at most."""
+    text = text[-max(columns, 1) :]
+    while text and _width(text) > columns:
+        text = text[1:]
+    return text
+
+
+def _width(text: str) -> int:
+    """Return the columns of a terminal that a text takes."""
+    wide = sum(unicodedata.east_asian_width(character) in "WF" for character in text)
+    return len(text) + wide - sum(unicodedata.combining(character) > 0 for character in text)

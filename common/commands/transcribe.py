@@ -1,0 +1,124 @@
+"""The verb transcribe."""
+
+import dataclasses
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from io import BytesIO
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from common.commands.decoding import DecodingFlags, build_decoder
+from common.commands.flags import Flag, budget, check_budget, flat
+from common.commands.output import ItemsFailedError, check_output, name_failure, write_transcript
+from common.commands.streaming import STANDARD_INPUT, check_streams, streaming, transcribe_streams
+from common.recognition.loading import Device, load_recognizer
+from common.recognition.modality import Modality
+from common.text.transcript import FORMATS, to_label
+
+BUNDLED = Flag(aliases=("-m",), hint="(default: the one that is installed)")
+
+
+def arguments(modality: Modality) -> type:
+    """Return the dataclass whose fields are the flags."""
+
+    @dataclass(frozen=True)
+    class Transcribe:
+        """The text of files, in the order they are named."""
+
+        files: Annotated[tuple[str, ...], Flag(positional=True, hint="")]
+        """What to transcribe; - is standard input."""
+        model: Annotated[Path | None, BUNDLED] = None
+        """Model file, .onnx (runs without torch) or .safetensors."""
+        format: Annotated[Literal["txt", "json", "tsv", "ctm", "all"], Flag(aliases=("-f",))] = "txt"
+        """txt: the text, or a label and its probability; json: words and characters with positions and
+        confidences; tsv: a word a row; ctm: NIST's rows of words, with source, start and duration."""
+        output_dir: Annotated[Path | None, Flag(aliases=("-o",))] = None
+        """Write STEM.FORMAT there, one file for each input, instead of to standard output."""
+        alternatives: int = 0
+        """How many other readings json gives beside the best; for the beam search."""
+        decoding: flat(DecodingFlags) = field(default_factory=DecodingFlags)  # type: ignore[valid-type]
+        stream: streaming(modality) = False  # type: ignore[valid-type]
+        batch_budget: budget(modality) = None  # type: ignore[valid-type]
+        device: Device = "auto"
+        """Where to compute."""
+        threads: int = 0
+        """Threads that compute the network; 0: one for each core."""
+
+    return Transcribe
+
+
+def run(modality: Modality, arguments: Any) -> None:
+    """Write the text of each file; raise ItemsFailedError if some could not be transcribed."""
+    _check_transcribe(arguments)
+    if arguments.stream:
+        check_streams(modality, arguments)
+    recognizer = load_recognizer(modality, arguments.model, arguments.device, arguments.threads)
+    recognizer.decoder = build_decoder(recognizer.decoder, arguments.decoding, recognizer.task)
+    labelled = recognizer.task == "classify"
+    if arguments.alternatives and recognizer.task == "frames":
+        raise ValueError("--alternatives: a model of --task frames has one label for each step")
+    if arguments.alternatives and recognizer.decoder.config.decoder == "greedy" and not labelled:
+        raise ValueError("--alternatives: greedy decoding finds one reading; say --decoder beam")
+    failures: list[str] = []
+    written: set[Path] = set()
+    done = 0
+
+    def refuse(sentence: str) -> None:
+        name_failure(modality, failures, sentence)
+
+    formats = dict(FORMATS, txt=to_label) if labelled else FORMATS
+    if arguments.format != "all":
+        formats = {arguments.format: formats[arguments.format]}
+    if arguments.stream:
+        transcripts = transcribe_streams(recognizer, arguments.files, arguments.alternatives, refuse)
+    else:
+        transcripts = recognizer.transcribe(
+            _sources(modality, arguments.files, refuse),
+            arguments.batch_budget,
+            alternatives=arguments.alternatives,
+            refuse=refuse,
+        )
+    for transcript in transcripts:
+        source = "-" if transcript.source == STANDARD_INPUT else transcript.source
+        try:
+            write_transcript(
+                dataclasses.replace(transcript, source=source), formats, arguments.output_dir, written
+            )
+            done += 1
+        except ValueError as error:
+            refuse(str(error))
+    if failures:
+        total = len(arguments.files) if arguments.stream else len(failures) + done
+        raise ItemsFailedError(f"{len(failures)} of {total} {modality.item}s could not be transcribed")
+
+
+def _check_transcribe(arguments: Any) -> None:
+    if not arguments.files:
+        raise ValueError("no file to transcribe; name one or more, or - for standard input")
+    if arguments.alternatives < 0:
+        raise ValueError(f"--alternatives is {arguments.alternatives}; give 0 or more")
+    if arguments.alternatives and arguments.format not in ("json", "all"):
+        raise ValueError(f"--alternatives: {arguments.format} has no place for them; say --format json")
+    check_budget(arguments.batch_budget)
+    check_output(arguments.format, arguments.output_dir)
+
+
+class _StandardInput(BytesIO):
+    name = STANDARD_INPUT
+
+
+def _sources(
+    modality: Modality, files: Sequence[str], refuse: Callable[[str], None]
+) -> Iterator[str | BytesIO]:
+    """Yield what can be read of each of `files`; what cannot be opened is refused."""
+    for file in files:
+        if file == "-":
+            yield _StandardInput(sys.stdin.buffer.read())
+            continue
+        try:
+            if Path(file).is_dir():
+                raise ValueError(f"{file}: is a folder; name the files in it, as in {file.rstrip('/')}/*")
+            yield from modality.expand(file)
+        except (ValueError, OSError) as error:
+            refuse(str(error))

@@ -1,0 +1,240 @@
+"""Examples: where a signal is, what it says and how long it is; written as JSON lines."""
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from common.files.aside import written_aside
+from common.files.source import absolute
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A signal and its text."""
+
+    source: str
+    """a file, or a part of one: "scan.tif[2]", "talk.wav[12.5,15.75]", "archive.npz::id" """
+    text: str | None
+    """what it says; None where nobody has written it down"""
+    length: float | None = None
+    """seconds of sound, or width over height of a line; None: not known yet"""
+    speaker: str = ""
+    """who speaks or writes, where known"""
+    origin: str = ""
+    """ "file:line" of the manifest, for messages"""
+    words: tuple["Part", ...] = ()
+    """where its words are, where known"""
+    characters: tuple["Part", ...] = ()
+    """where its characters are, where known"""
+
+
+class Part(NamedTuple):
+    """A word or character of an example and where it is."""
+
+    text: str
+    start: float
+    """seconds of sound, or pixels of the original"""
+    end: float
+
+
+class Corpus(NamedTuple):
+    """The usable examples of a corpus, and one sentence for each that is not."""
+
+    examples: list[Example]
+    problems: list[str]
+
+
+def read_manifest(
+    path: str | Path,
+    source_keys: Sequence[str] = ("source",),
+    length_keys: Sequence[str] = ("length",),
+    text_key: str = "text",
+) -> list[Example]:
+    """Return the examples of a file of JSON lines, such as `{"source": "a.png", "text": "a line"}`.
+
+    Sources are relative to the manifest's folder. Blank lines are skipped, and so are keys that are not
+    asked for; a text that is absent or null is None, and so is a length. "words" and "characters" may say
+    where those are: lists of [text, start, end], or of objects with these keys, as `align` writes them.
+
+    Args:
+        path: UTF-8, with or without a byte order mark.
+        source_keys: names under which the source may stand; the first that is there counts.
+        length_keys: names under which the length may stand.
+        text_key: the name of the text.
+
+    Raises:
+        ValueError: "path:line: ..." for a line that is not a JSON object in UTF-8, has no source, or has
+            a value of the wrong type; "path: ..." for a file that cannot be read or has no examples.
+    """
+    folder, keys = os.path.dirname(path), _Keys(source_keys, length_keys, text_key)
+    examples = []
+    try:
+        with open(path, "rb") as file:
+            for number, line in enumerate(file, 1):
+                written = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
+                if written.strip():
+                    examples.append(_example(written, f"{path}:{number}", folder, keys))
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be read ({error.strerror}); name a file of JSON lines") from error
+    if not examples:
+        raise ValueError(f'{path}: no examples in it; write one JSON object a line, with "{source_keys[0]}"')
+    return examples
+
+
+class _Keys(NamedTuple):
+    source: Sequence[str]
+    length: Sequence[str]
+    text: str
+
+
+def _example(line: bytes, origin: str, folder: str, keys: _Keys) -> Example:
+    try:
+        fields = _object(line)
+        source = _first(fields, keys.source)
+        if not isinstance(source, str) or not source:
+            raise ValueError(_wrong(fields, keys.source, source, "a file name"))
+        return Example(
+            os.path.join(folder, source),
+            _text(fields, keys.text),
+            _length(fields, keys.length),
+            _speaker(fields),
+            origin,
+            _parts(fields, "words"),
+            _parts(fields, "characters"),
+        )
+    except ValueError as error:
+        raise ValueError(f"{origin}: {error}") from None
+
+
+def _object(line: bytes) -> dict[str, Any]:
+    try:
+        fields = json.loads(line.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"byte {error.start + 1} of the line is not UTF-8; convert the file to UTF-8"
+        ) from None
+    except json.JSONDecodeError as error:
+        raise ValueError(
+            f"not JSON ({error.msg} at column {error.colno}); write one JSON object a line"
+        ) from None
+    except RecursionError:
+        raise ValueError("not an example (JSON nested too deep); write one JSON object a line") from None
+    if not isinstance(fields, dict):
+        raise ValueError(f"{_short(fields)} is not a JSON object; write one JSON object a line")
+    return fields
+
+
+def _first(fields: dict[str, Any], keys: Sequence[str]) -> Any:
+    for key in keys:
+        if key in fields:
+            return fields[key]
+    return None
+
+
+def _text(fields: dict[str, Any], key: str) -> str | None:
+    text = fields.get(key)
+    if text is None:
+        return None
+    if not isinstance(text, str):
+        raise ValueError(_wrong(fields, (key,), text, "a string"))
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        surrogate = f"U+{ord(text[error.start]):04X}"
+        raise ValueError(f'"{key}" has half a character ({surrogate}); write it as UTF-8') from None
+    return text
+
+
+def _length(fields: dict[str, Any], keys: Sequence[str]) -> float | None:
+    length = _first(fields, keys)
+    if length is None:
+        return None
+    if not is_length(length):
+        raise ValueError(_wrong(fields, keys, length, "a number, 0 or more"))
+    return float(length)
+
+
+def is_length(value: object) -> bool:
+    """Return whether `value`, read from JSON, can be a length: a finite number, 0 or more."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= sys.float_info.max
+
+
+def _speaker(fields: dict[str, Any]) -> str:
+    speaker = fields.get("speaker")
+    if speaker is None:
+        return ""
+    if isinstance(speaker, bool) or not isinstance(speaker, str | int):
+        raise ValueError(_wrong(fields, ("speaker",), speaker, "a string"))
+    return str(speaker)
+
+
+def _parts(fields: dict[str, Any], key: str) -> tuple[Part, ...]:
+    written = fields.get(key)
+    if written is None:
+        return ()
+    try:
+        parts = tuple(
+            Part(part["text"], part["start"], part["end"]) if isinstance(part, dict) else Part(*part[:3])
+            for part in written
+        )
+        for part in parts:
+            part.text.encode()  # which half a character cannot be
+        good = all(is_length(part.start) and is_length(part.end) and part.start <= part.end for part in parts)
+    except (TypeError, KeyError, AttributeError, UnicodeEncodeError):
+        good = False
+    if not good:
+        raise ValueError(
+            _wrong(
+                fields, (key,), written, "a list of [text, start, end], of which none ends before it starts"
+            )
+        )
+    return parts
+
+
+def _wrong(fields: dict[str, Any], keys: Sequence[str], value: object, wanted: str) -> str:
+    present = [key for key in keys if key in fields]
+    if not present:
+        names = " or ".join(f'"{key}"' for key in keys)
+        return (
+            f"no {names} among its keys ({', '.join(fields) or 'it has none'}); add {wanted} under that key"
+        )
+    return f'"{present[0]}" is {_short(value)}; make it {wanted}'
+
+
+def _short(value: object) -> str:
+    written = json.dumps(value, ensure_ascii=True)
+    return written if len(written) <= 60 else f"{written[:60]}..."
+
+
+def write_manifest(path: str | Path, examples: Iterable[Example]) -> None:
+    """Write `examples` as JSON lines that `read_manifest` reads back.
+
+    A source below the manifest's folder is written relative to it, so that the folder can be moved;
+    any other is written as an absolute path.
+    """
+    folder = os.path.join(absolute(os.path.dirname(path)), "")
+    with written_aside(path) as file:
+        for example in examples:
+            source = absolute(example.source)
+            if source.startswith(folder):
+                source = source[len(folder) :].lstrip(os.sep)
+            fields: dict[str, Any] = {"source": source}
+            if example.text is not None:
+                fields["text"] = example.text
+            if example.length is not None:
+                fields["length"] = example.length
+            if example.speaker:
+                fields["speaker"] = example.speaker
+            if example.words:
+                fields["words"] = example.words
+            if example.characters:
+                fields["characters"] = example.characters
+            try:
+                line = json.dumps(fields, ensure_ascii=False).encode()
+            except UnicodeEncodeError:  # a file name that is not UTF-8, held in surrogates
+                line = json.dumps(fields).encode()
+            file.write(line + b"\n")

@@ -1,0 +1,287 @@
+"""Beam search with an encoder-decoder, alone or with a CTC head on the same encoder.
+
+    score of labels y = ((1 - w) log P_attention(y, end) + w log P_ctc(y)) / penalty
+
+    penalty = ((5 + n) / 6) ^ a,  n the labels and the end           (Wu et al. 2016, equation 14)
+
+The second term is joint decoding (Hori, Watanabe and Hershey 2017): CTC, which reads from left to right and
+leaves nothing out, keeps attention from skipping and repeating. Of labels that may go on, it is the
+probability of all texts that begin with them.
+"""
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from common.network.attention import AttentionDecoder
+from common.text.symbols import BLANK
+
+INFINITY = math.inf
+IMPOSSIBLE = -1e6
+"""in place of a log-probability of -inf, which cannot be taken off a sum again"""
+FEWEST_STEPS = 32
+"""the longest hypothesis of a sequence has one label per encoder step, of a short one so many"""
+
+
+class Attended(NamedTuple):
+    """A hypothesis.
+
+    score: what hypotheses are ranked by, see above.
+    confidences: the decoder's probability of each label after the ones before it.
+    steps: the encoder step that each label's attention looked at most; None without attention.
+    """
+
+    labels: list[int]
+    score: float
+    confidences: list[float]
+    steps: list[float] | None
+
+
+class Prefixes(NamedTuple):
+    """The probabilities of K hypotheses after 0 to S steps, in logarithms: Watanabe et al.'s r^n and r^b.
+
+    label: (B, K, S + 1), of the paths that spell it and end in its last label.
+    blank: (B, K, S + 1), of those that end in a blank.
+    last: (B, K), the last label; the blank if there is none.
+    """
+
+    label: Tensor
+    blank: Tensor
+    last: Tensor
+
+
+class CTCPrefixScorer:
+    """CTC's probabilities of all texts that begin with a prefix (Watanabe et al. 2017, algorithm 2).
+
+    A prefix g grows by a label c at step t from what was g until then, phi, which must not end in c itself:
+
+        phi_t = r^b_t(g), and r^n_t(g) if c is not g's last label
+        r^n_t(g c) = (r^n_t-1(g c) + phi_t-1) p_t(c)          score(g c) = sum over t of phi_t-1 p_t(c)
+        r^b_t(g c) = (r^b_t-1(g c) + r^n_t-1(g c)) p_t(blank)
+
+    The paper's loop over t is here a cumulated sum: x_t = (x_t-1 + y_t-1) p_t has the solution
+    x_t = P_t sum over s <= t of y_s-1 / P_s-1, with P_t the product of p_1 to p_t.
+
+    Args:
+        log_probs: (B, S, C) log-softmax over classes, the blank at 0.
+        lengths: (B,) real steps; of what stands behind, nothing is read.
+    """
+
+    def __init__(self, log_probs: Tensor, lengths: Tensor) -> None:
+        S, C = log_probs.shape[1:]
+        steps = torch.arange(S, device=log_probs.device)
+        behind = steps >= lengths.to(log_probs.device).unsqueeze(1)  # (B, S)
+        silence = log_probs.new_full((C,), IMPOSSIBLE, dtype=torch.float64)
+        silence[BLANK] = 0.0
+        filled = torch.where(behind.unsqueeze(2), silence, log_probs.double()).clamp(min=IMPOSSIBLE)
+        self.probs = filled.exp()  # (B, S, C)
+        self.products = functional.pad(filled.transpose(1, 2).cumsum(2), (1, 0))  # (B, C, S + 1): log P
+
+    def begin(self, width: int = 1) -> Prefixes:
+        """Return `width` times the empty prefix, which only blanks spell."""
+        blank = self.products[:, BLANK].unsqueeze(1).expand(-1, width, -1)  # (B, K, S + 1)
+        last = torch.full(blank.shape[:2], BLANK, device=blank.device)
+        return Prefixes(torch.full_like(blank, -INFINITY), blank, last)
+
+    def score(self, prefixes: Prefixes) -> Tensor:
+        """Return the log-probability (B, K, C) of each prefix and a label, at the blank of it alone."""
+        label, blank, last = prefixes
+        either = torch.logaddexp(label, blank)  # (B, K, S + 1)
+        # as probabilities over the largest: what is e^-700 times less likely counts as impossible
+        scale = either.amax(2, keepdim=True).clamp(min=10 * IMPOSSIBLE)  # (B, K, 1)
+        before, after_blank = ((part - scale)[..., :-1].exp() for part in (either, blank))  # (B, K, S)
+        sums = before @ self.probs  # (B, K, C)
+        again = last.unsqueeze(2)  # (B, K, 1)
+        spoken = self.probs.transpose(1, 2).gather(1, again.expand_as(before))  # (B, K, S)
+        sums.scatter_(2, again, (after_blank * spoken).sum(2, keepdim=True))
+        scores = sums.log() + scale
+        whole = either[..., -1]  # (B, K)
+        scores[..., BLANK] = whole.masked_fill(whole < IMPOSSIBLE / 2, -INFINITY)
+        return scores
+
+    def grow(self, prefixes: Prefixes, origins: Tensor, labels: Tensor) -> Prefixes:
+        """Return the prefixes `origins` (B, K'), from 0 to K - 1, each with one of `labels` (B, K')."""
+        shape = (*origins.shape, self.products.shape[2])
+        label, blank = (part.gather(1, origins.unsqueeze(2).expand(shape)) for part in prefixes[:2])
+        repeats = prefixes.last.gather(1, origins) == labels  # (B, K')
+        entering = torch.where(repeats.unsqueeze(2), blank, torch.logaddexp(label, blank))  # phi
+        label = _accumulate(entering, self.products.gather(1, labels.unsqueeze(2).expand(shape)))
+        return Prefixes(label, _accumulate(label, self.products[:, BLANK].unsqueeze(1)), labels)
+
+
+def _accumulate(entering: Tensor, products: Tensor) -> Tensor:
+    """Return x, x_t = (x_t-1 + y_t-1) p_t, of y `entering` and P `products`, logs of (B, K, S + 1) each."""
+    entered = (entering - products)[..., :-1].logcumsumexp(2) + products[..., 1:]  # (B, K, S)
+    return functional.pad(entered, (1, 0), value=-INFINITY)
+
+
+class Ended(NamedTuple):
+    """The best ended hypotheses of each sequence: score, and step and row of the end; (B, K) each."""
+
+    scores: Tensor
+    steps: Tensor
+    rows: Tensor
+
+
+class Trace(NamedTuple):
+    """How the K hypotheses grew: from which row, by which label, its log-probability, peak; (B, K) each."""
+
+    origins: Tensor
+    labels: Tensor
+    log_probs: Tensor
+    peaks: Tensor | None
+
+
+@torch.no_grad()
+def attention_search(
+    decoder: AttentionDecoder,
+    encoded: Tensor,
+    lengths: Tensor,
+    width: int = 8,
+    length_penalty: float = 0.0,
+    ctc_log_probs: Tensor | None = None,
+    ctc_weight: float = 0.0,
+    longest: int | None = None,
+) -> list[list[Attended]]:
+    """Return the best hypotheses of each sequence, best first, at most `width` of them.
+
+    At each step the `width` likeliest of all hypotheses one label longer live on, and what ends as one of the
+    `width` likeliest continuations is kept. A sequence is done when `width` have ended and none that still
+    runs can beat one of them, or all have `longest` labels, after which only the end may follow. With width
+    1, no length penalty and no CTC this is greedy.
+
+    Args:
+        decoder: in evaluation mode.
+        encoded: (B, S, E) steps.
+        lengths: (B,) real steps, 1 or more.
+        width: K, hypotheses that live.
+        length_penalty: a, 0 or more: the higher, the less a long hypothesis suffers for its length.
+        ctc_log_probs: (B, S, C) of a CTC head with the same classes; needed for a weight above 0.
+        ctc_weight: w, of CTC.
+        longest: the most labels; None for as many as the sequence has steps, at least `FEWEST_STEPS`.
+
+    Raises:
+        ValueError: a setting out of its range, or log-probabilities that are missing or of another shape.
+    """
+    _check(width, length_penalty, longest)
+    B, S, C = len(encoded), encoded.shape[1], decoder.classes
+    scorer = _prefix_scorer(ctc_log_probs, lengths, ctc_weight, (B, S, C))
+    lengths = lengths.to(encoded.device)
+    limits = lengths.clamp(min=FEWEST_STEPS) if longest is None else torch.full_like(lengths, longest)  # (B,)
+    first_row = width * torch.arange(B, device=encoded.device).unsqueeze(1)  # (B, 1)
+    state = decoder.begin(encoded, lengths)
+    state = state.select(torch.arange(B, device=encoded.device).repeat_interleave(width))  # R = B x K rows
+    labels = torch.full((B, width), BLANK, device=encoded.device)
+    attended = torch.zeros(B, width, 1, dtype=torch.float64, device=encoded.device)
+    running = attended.squeeze(2).index_fill(1, torch.arange(1, width, device=encoded.device), -INFINITY)
+    prefixes = scorer.begin(width) if scorer else None
+    ended = Ended(torch.full_like(running, -INFINITY), torch.zeros_like(labels), torch.zeros_like(labels))
+    traces: list[Trace] = []
+    for step in range(int(limits.max()) + 1):
+        log_probs, state = decoder.step(state, labels.flatten())
+        log_probs = log_probs.double().reshape(B, width, C)
+        attended = attended + log_probs  # (B, K, C)
+        scores = attended
+        if scorer and prefixes:
+            scores = (1 - ctc_weight) * attended + ctc_weight * scorer.score(prefixes)
+        scores = scores.masked_fill(running.unsqueeze(2) == -INFINITY, -INFINITY)
+        scores[..., 1:].masked_fill_((step >= limits)[:, None, None], -INFINITY)
+        ended = _end(ended, scores, step, length_penalty)
+        running, chosen = scores[..., 1:].flatten(1).topk(width)  # (B, K) each
+        done = _is_done(ended, running, limits, length_penalty)  # (B,)
+        running = running.masked_fill(done.unsqueeze(1), -INFINITY)
+        if bool((running == -INFINITY).all()):
+            break
+        origins, labels = chosen // (C - 1), chosen % (C - 1) + 1
+        rows = (first_row + origins).flatten()  # (R,)
+        pick = rows * C + labels.flatten()
+        peaks = None if state.weights is None else state.weights.argmax(1)[rows].reshape(B, width)
+        traces.append(Trace(origins, labels, log_probs.flatten()[pick].reshape(B, width), peaks))
+        attended = attended.flatten()[pick].reshape(B, width, 1)
+        state = state.select(rows)
+        prefixes = scorer.grow(prefixes, origins, labels) if scorer and prefixes else None
+    return _follow(ended, traces, with_steps=decoder.attention is not None)
+
+
+def _check(width: int, length_penalty: float, longest: int | None) -> None:
+    if width < 1 or (longest is not None and longest < 0) or length_penalty < 0:
+        raise ValueError(
+            f"width is {width}, length_penalty {length_penalty:g}, longest {longest};"
+            " give a width of 1 or more, and none of the others below 0"
+        )
+
+
+def _prefix_scorer(
+    log_probs: Tensor | None, lengths: Tensor, weight: float, shape: tuple[int, ...]
+) -> CTCPrefixScorer | None:
+    if not 0 <= weight <= 1:
+        raise ValueError(f"ctc_weight is {weight:g}; give a share, from 0 to 1")
+    if weight == 0:
+        return None
+    if log_probs is None or tuple(log_probs.shape) != shape:
+        came = "none came" if log_probs is None else f"their shape is {tuple(log_probs.shape)}"
+        raise ValueError(f"ctc_weight {weight:g} needs log-probabilities of shape {shape}; {came}")
+    return CTCPrefixScorer(log_probs, lengths)
+
+
+def _penalty(predictions: Tensor | int, strength: float) -> Tensor | float:
+    """Return what divides the score of a hypothesis of so many `predictions`, its labels and its end."""
+    return ((5 + predictions) / 6) ** strength
+
+
+def _end(ended: Ended, scores: Tensor, step: int, length_penalty: float) -> Ended:
+    """Return the best of `ended` and of those that end now, of whose continuations these are the `scores`.
+
+    scores: (B, K, C), the end's at 0.
+    """
+    width = scores.shape[1]
+    bar = scores.flatten(1).topk(width).values[:, -1:]  # (B, 1)
+    now = scores[..., BLANK]  # (B, K)
+    now = now.masked_fill(now < bar, -INFINITY) / _penalty(step + 1, length_penalty)
+    steps = torch.full_like(ended.steps, step)
+    rows = torch.arange(width, device=now.device).expand_as(steps)
+    best = torch.cat([ended.scores, now], dim=1).topk(width)
+    return Ended(
+        best.values,
+        torch.cat([ended.steps, steps], dim=1).gather(1, best.indices),
+        torch.cat([ended.rows, rows], dim=1).gather(1, best.indices),
+    )
+
+
+def _is_done(ended: Ended, running: Tensor, limits: Tensor, length_penalty: float) -> Tensor:
+    """Return which sequences (B,) have no `running` (B, K) that could still beat one of the ended.
+
+    Scores only fall, and are divided by no more than the penalty of the longest hypothesis allowed.
+    """
+    hope = running.amax(1) / _penalty(limits + 1, length_penalty)  # (B,)
+    return hope <= ended.scores.amin(1)
+
+
+def _follow(ended: Ended, traces: list[Trace], with_steps: bool) -> list[list[Attended]]:
+    """Return what the ended hypotheses are, back from where they said the end."""
+    columns = [torch.stack(column).tolist() for column in zip(*(trace[:3] for trace in traces), strict=True)]
+    origins, labels, log_probs = columns or ([], [], [])
+    peaks = [trace.peaks.tolist() for trace in traces if trace.peaks is not None]
+    found: list[list[Attended]] = []
+    for b, (scores, steps, rows) in enumerate(zip(*(part.tolist() for part in ended), strict=True)):
+        found.append([])
+        for score, end, last in zip(scores, steps, rows, strict=True):
+            if score == -INFINITY:
+                break
+            path, row = [], last
+            for step in range(end - 1, -1, -1):
+                path.append((step, b, row))
+                row = origins[step][b][row]
+            path.reverse()
+            found[b].append(
+                Attended(
+                    [labels[t][b][k] for t, b, k in path],
+                    score,
+                    [math.exp(log_probs[t][b][k]) for t, b, k in path],
+                    [float(peaks[t][b][k]) for t, b, k in path] if with_steps else None,
+                )
+            )
+    return found

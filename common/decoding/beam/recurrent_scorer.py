@@ -1,0 +1,144 @@
+"""A recurrent language model as an automaton over labels, to be fused into the beam search.
+
+Its states are texts. What the network has computed for a text is kept, so that each is computed once, with
+all other new ones of all utterances in one call; of very many texts the oldest are forgotten, and computed
+again, letter by letter, in the rare case that they live on.
+
+    number   0    1    2    3            parent  -    0    1    1        texts  ""  t  th  ti
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from common.decoding.beam.fusion import Index
+from common.language.ngram import FLOOR
+from common.language.recurrent_model import RecurrentModel
+from common.text.vocabulary import END_LABEL
+
+POOL_BYTES = 200_000_000
+"""of what the network computed"""
+AT_ONCE = 4
+"""the pool holds so many times the texts of one call, or more"""
+FORGOTTEN = -1
+
+
+class RecurrentScorer:
+    """A language model over characters: each label gains weight x its log-probability + bonus.
+
+    Args:
+        model: over characters.
+        symbols: what each of the C labels writes; "" for the blank.
+        weight: of natural log-probabilities.
+        bonus: for each label.
+        ends: whether the end of the text is scored, too.
+        pool_bytes: of what the network computed that are kept.
+
+    Raises:
+        ValueError: a model over words.
+    """
+
+    start = 0
+
+    def __init__(
+        self,
+        model: RecurrentModel,
+        symbols: Sequence[str],
+        weight: float,
+        bonus: float = 0.0,
+        ends: bool = True,
+        pool_bytes: int = POOL_BYTES,
+    ) -> None:
+        if model.unit != "character":
+            raise ValueError(
+                "a recurrent language model over words cannot join the search; rescore with it (--rescore)"
+            )
+        self.model, self.symbols, self.weight, self.bonus = model, symbols, weight, bonus
+        self.ends, self.pool_bytes = ends, pool_bytes
+        unknown = model.vocabulary.unknown or END_LABEL
+        self._label = np.array([model.id(symbol) or unknown for symbol in symbols])  # (C,) of the model
+        self._lacking = self._label == END_LABEL
+        self._most = max(1, pool_bytes // (4 * (model.width + model.vocabulary.classes)))
+        self._index = Index()
+        self._parent = np.zeros(1024, np.int64)
+        self._last = np.zeros(1024, np.int32)
+        self._place = np.full(1024, FORGOTTEN)
+        self._place[0] = 0
+        self._owner = np.zeros(1, np.int64)  # of each place in the pool
+        self._states, self._log_probs = model.start()
+        self._next = 1
+
+    def fresh(self) -> "RecurrentScorer":
+        """Return one that knows no text yet."""
+        return RecurrentScorer(self.model, self.symbols, self.weight, self.bonus, self.ends, self.pool_bytes)
+
+    def rows(self, states: np.ndarray) -> np.ndarray:
+        """Return what each label gains in `states`: (N, C)."""
+        places = self._places(states)  # first: the pool may grow
+        rows = self._log_probs[places][:, self._label].astype(np.float64)
+        rows[:, self._lacking] = FLOOR
+        return self.weight * rows + self.bonus
+
+    def advance(self, states: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """Return the states (N,) that follow."""
+        numbers, new = self._index.add(states * len(self._label) + labels)
+        end = self._index.count + 1
+        if end > len(self._parent):
+            size = max(end, 2 * len(self._parent))
+            self._parent, self._last = np.resize(self._parent, size), np.resize(self._last, size)
+            self._place = np.append(self._place, np.full(size - len(self._place), FORGOTTEN))
+        self._parent[numbers[new] + 1] = states[new]
+        self._last[numbers[new] + 1] = self._label[labels[new]]
+        self._compute(numbers[new] + 1)
+        return numbers + 1
+
+    def final(self, states: np.ndarray) -> np.ndarray:
+        """Return what the end gains (N,)."""
+        if not self.ends:
+            return np.zeros(len(states))
+        places = self._places(states)
+        return self.weight * self._log_probs[places, END_LABEL].astype(np.float64)
+
+    def _places(self, texts: np.ndarray) -> np.ndarray:
+        """Return where in the pool these texts (N,) are; those forgotten are computed anew."""
+        while len(missing := np.unique(texts[self._place[texts] == FORGOTTEN])):
+            self._compute(missing)  # which may push others of them out, but each only once
+        return self._place[texts]
+
+    def _compute(self, texts: np.ndarray) -> None:
+        """Compute texts (N,), all different and in order, and before them whatever they go on from."""
+        levels = [texts]
+        while len(levels[-1]):
+            parents = np.unique(self._parent[levels[-1]])
+            levels.append(parents[self._place[parents] == FORGOTTEN])
+        states, log_probs = self._states[:0], self._log_probs[:0]
+        for before, now in zip(levels[::-1], levels[-2::-1], strict=False):
+            parents = self._parent[now]
+            there = self._place[parents] != FORGOTTEN
+            old = np.empty((len(now), self.model.width), np.float32)
+            old[there] = self._states[self._place[parents[there]]]
+            old[~there] = states[np.searchsorted(before, parents[~there])]
+            states, log_probs = self.model.step(old, self._last[now])
+        self._keep(texts, states, log_probs)
+
+    def _keep(self, texts: np.ndarray, states: np.ndarray, log_probs: np.ndarray) -> None:
+        """Put texts (N,) into the pool in the place of the oldest; the empty one stays, in front."""
+        if not len(texts):
+            return
+        most = max(self._most, 1 + AT_ONCE * len(texts))
+        if self._next + len(texts) > len(self._owner) < most:
+            self._grow(min(most, max(2 * len(self._owner), self._next + len(texts))))
+        places = 1 + (self._next - 1 + np.arange(len(texts))) % (len(self._owner) - 1)
+        before = self._owner[places]
+        self._place[before[before != FORGOTTEN]] = FORGOTTEN
+        self._owner[places], self._place[texts] = texts, places
+        self._states[places], self._log_probs[places] = states, log_probs
+        self._next = int(places[-1]) + 1
+
+    def _grow(self, size: int) -> None:
+        """Make the pool larger."""
+        for name in ("_owner", "_states", "_log_probs"):
+            old = getattr(self, name)
+            new = np.full((size, *old.shape[1:]), FORGOTTEN, old.dtype)
+            new[: len(old)] = old
+            setattr(self, name, new)

@@ -1,0 +1,235 @@
+"""Language models and lexicon as automata over labels, to be fused into the beam search."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from common.decoding.beam.lexicon import NO_WORD, TRIE_ROOT, Lexicon
+from common.language.ngram import END_ID, UNKNOWN_ID, NGram
+
+
+class CharacterScorer:
+    """A language model over characters: each label gains weight x its log-probability + bonus.
+
+    Args:
+        model: over characters.
+        symbols: what each of the C labels writes; "" for the blank. What the model lacks is <unk>.
+        weight: of natural log-probabilities.
+        bonus: for each label.
+        ends: whether the end of the text is scored, too.
+        unknown: log-probability of what the model lacks; None for that of <unk>.
+
+    Raises:
+        ValueError: a model over words.
+    """
+
+    def __init__(
+        self,
+        model: NGram,
+        symbols: Sequence[str],
+        weight: float,
+        bonus: float = 0.0,
+        ends: bool = True,
+        unknown: float | None = None,
+    ) -> None:
+        if model.unit != "character":
+            raise ValueError("a language model over words cannot score characters; use it as one over words")
+        self.model, self.weight, self.bonus, self.ends = model, weight, bonus, ends
+        self.start = model.start
+        self._token = np.array(model.ids(symbols), np.int64)  # (C,)
+        self.unknown = unknown
+
+    def rows(self, states: np.ndarray) -> np.ndarray:
+        """Return what each label gains in `states`: (N, C)."""
+        rows = self.model.rows(states)[:, self._token].astype(np.float64)
+        if self.unknown is not None:
+            rows[:, self._token == UNKNOWN_ID] = self.unknown
+        return self.weight * rows + self.bonus
+
+    def advance(self, states: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """Return the states (N,) that follow."""
+        return self.model.score(states, self._token[labels])[1].astype(np.int64)
+
+    def final(self, states: np.ndarray) -> np.ndarray:
+        """Return what the end gains (N,)."""
+        if not self.ends:
+            return np.zeros(len(states))
+        return self.weight * self.model.score(states, np.full(len(states), END_ID))[0].astype(np.float64)
+
+
+class WordScorer:
+    """A lexicon, and a language model over words if there is one: a word gains when its end is written.
+
+    Within a word of the lexicon each label already gains what the best word that may still come of it would
+    have by its unigram alone (Ortmanns et al. 1996), and the end of the word what is left to its full gain;
+    without this, texts would seem better the longer their last word is. Where a word ends that is not in the
+    lexicon, the model's <unk> is scored and the penalty subtracted. A space at the start or behind another
+    is never written.
+
+    Args:
+        lexicon: the words.
+        symbols: what each of the C labels writes; "" for the blank, one is " ".
+        model: over words, or None.
+        weight: of its natural log-probabilities.
+        bonus: for each word.
+        penalty: for words that are not in the lexicon; infinity makes the lexicon hard: none are written,
+            save one that the end of the text cuts short, which costs `unfinished`.
+        lookahead: whether words gain before their end.
+        ends: whether the end of the text is scored, too.
+        unfinished: penalty for such a last word.
+
+    Raises:
+        ValueError: no label for the space, or a model over characters.
+    """
+
+    def __init__(
+        self,
+        lexicon: Lexicon,
+        symbols: Sequence[str],
+        model: NGram | None = None,
+        weight: float = 1.0,
+        bonus: float = 0.0,
+        penalty: float = np.inf,
+        lookahead: bool = True,
+        ends: bool = True,
+        unfinished: float = 1000.0,
+    ) -> None:
+        if " " not in symbols:
+            raise ValueError("a lexicon needs a space in the alphabet, to see where words end; drop it")
+        if model is not None and model.unit != "word":
+            raise ValueError("a language model over characters cannot score words; train one over words")
+        self.lexicon, self.model, self.weight, self.bonus = lexicon, model, weight, bonus
+        self.penalty, self.ends, self.unfinished = penalty, ends, unfinished
+        self._space, self._symbols = list(symbols).index(" "), len(symbols)
+        self._contexts = len(model.token) if model else 1
+        self._outside = len(lexicon)  # the node of what is no beginning of a word
+        tokens = np.array(model.ids(lexicon.words) if model else [UNKNOWN_ID], np.int64)
+        self._token = tokens[np.where(lexicon.word == NO_WORD, 0, lexicon.word)] if model else None
+        self._expected = np.zeros(self._outside + 1)  # what a beginning has gained
+        if lookahead and model is not None:
+            unigrams = model.score(np.zeros_like(tokens), tokens)[0].astype(np.float64)
+            self._expected[:-1] = weight * lexicon.best_below(unigrams)
+            unknown = weight * float(model.score(np.zeros(1, np.int64), np.zeros(1, np.int64))[0][0])
+            self._expected[-1] = unknown - penalty if np.isfinite(penalty) else 0.0
+            self._expected[TRIE_ROOT] = 0.0
+        self.start = model.start if model else 0
+
+    def rows(self, states: np.ndarray) -> np.ndarray:
+        """Return what each label gains in `states`: (N, C)."""
+        lexicon = self.lexicon
+        node, context = np.divmod(states, self._contexts)
+        expected = self._expected[node]
+        rows = np.full((len(states), self._symbols), -np.inf)
+        if np.isfinite(self.penalty):
+            rows[:] = (self._expected[self._outside] - expected)[:, None]
+        inside = np.flatnonzero(node != self._outside)
+        first = lexicon.first_child[node[inside]]
+        counts = lexicon.first_child[node[inside] + 1] - first
+        row, child = np.repeat(inside, counts), _ranges(first, counts)
+        rows[row, lexicon.label[child]] = self._expected[child] - expected[row]
+        rows[:, self._space] = np.where(node == TRIE_ROOT, -np.inf, self._ended(node, context)[0] - expected)
+        return rows
+
+    def advance(self, states: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """Return the states (N,) that follow."""
+        node, context = np.divmod(states, self._contexts)
+        (ending,) = np.nonzero(labels == self._space)
+        inside = np.where(node == self._outside, TRIE_ROOT, node)
+        child = self.lexicon.child(inside, labels)
+        child = np.where((child < 0) | (node == self._outside), self._outside, child)
+        states = child * self._contexts + context
+        if len(ending):
+            states[ending] = TRIE_ROOT * self._contexts + self._ended(node[ending], context[ending])[1]
+        return states
+
+    def final(self, states: np.ndarray) -> np.ndarray:
+        """Return what the end gains (N,)."""
+        node, context = np.divmod(states, self._contexts)
+        gain, after = self._ended(node, context, self.unfinished)
+        gain = np.where(node == TRIE_ROOT, 0.0, gain - self._expected[node])
+        if self.ends and self.model is not None:
+            after = np.where(node == TRIE_ROOT, context, after)
+            gain += self.weight * self.model.score(after, np.full(len(after), END_ID))[0]
+        return gain
+
+    def _ended(
+        self, node: np.ndarray, context: np.ndarray, penalty: float | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return what words that end at `node` gain in all, and the context behind them (N,)."""
+        inside = np.where(node == self._outside, TRIE_ROOT, node)
+        known = self.lexicon.word[inside] != NO_WORD
+        gain = np.full(len(node), float(self.bonus))
+        if self.model is not None and self._token is not None:
+            token = np.where(known, self._token[inside], UNKNOWN_ID)
+            log_prob, context = self.model.score(context, token)
+            gain += self.weight * log_prob
+        if not np.isfinite(self.penalty) and penalty is not None:
+            return np.where(known, gain, self.bonus - penalty), context
+        return np.where(known, gain, gain - self.penalty), context
+
+
+class HotWordScorer:
+    """Words and phrases to be expected: each of their letters gains `boost` where they are written whole.
+
+    What a beginning has gained is taken back where it goes on otherwise. A phrase begins where a word begins
+    and ends where one ends (the automaton of Aho and Corasick, 1975); the spaces within it count as letters,
+    and of phrases that overlap, or stand within each other, each gains its own.
+
+    Args:
+        phrases: words, or several with spaces between.
+        symbols: what each of the C labels writes; "" for the blank, one is " ".
+        boost: natural logarithm, for each letter.
+
+    Attributes:
+        unspelled: the phrases that the labels cannot spell.
+
+    Raises:
+        ValueError: no label for the space, or no phrase that can be spelled.
+    """
+
+    def __init__(self, phrases: Sequence[str], symbols: Sequence[str], boost: float) -> None:
+        if " " not in symbols:
+            raise ValueError("hot words need a space in the alphabet, to see where words end; drop them")
+        tree = Lexicon(phrases, symbols, "hot words")
+        self.unspelled = [phrases[place] for place in tree.unspelled]
+        nodes, space = len(tree), list(symbols).index(" ")
+        outside = nodes  # within a word that is none of ours
+        depth = np.zeros(nodes + 1)
+        for level, (first, end) in enumerate(zip(tree.levels, tree.levels[1:], strict=False)):
+            depth[first:end] = level
+        following = np.full((nodes + 1, len(symbols)), outside)  # by node and label
+        following[outside, space] = TRIE_ROOT
+        following[TRIE_ROOT, space] = TRIE_ROOT
+        earned = np.zeros(nodes + 1)  # at the end of a word
+        failing = np.full(nodes + 1, outside)  # where to go on when a beginning has failed
+        for node in range(nodes):  # parents come before their children
+            if node != TRIE_ROOT:
+                parent, label = tree.parent[node], tree.label[node]
+                failing[node] = following[failing[parent], label]
+                following[node] = following[failing[node]]
+                earned[node] = earned[failing[node]] + (depth[node] if tree.word[node] != NO_WORD else 0.0)
+            children = slice(tree.first_child[node], tree.first_child[node + 1])
+            following[node, tree.label[children]] = np.arange(nodes)[children]
+        self._following = following
+        self._final = boost * (earned - depth)
+        self._rows = boost * (depth[following] - depth[:, None])
+        self._rows[:, space] += boost * earned
+        self.start = TRIE_ROOT
+
+    def rows(self, states: np.ndarray) -> np.ndarray:
+        """Return what each label gains in `states`: (N, C)."""
+        return self._rows[states]
+
+    def advance(self, states: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """Return the states (N,) that follow."""
+        return self._following[states, labels]
+
+    def final(self, states: np.ndarray) -> np.ndarray:
+        """Return what the end gains (N,)."""
+        return self._final[states]
+
+
+def _ranges(first: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Return first[0], first[0] + 1 ... `counts[0]` numbers, then those from first[1] on, and so forth."""
+    offsets = np.cumsum(counts) - counts
+    return np.repeat(first - offsets, counts) + np.arange(counts.sum())

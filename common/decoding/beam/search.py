@@ -1,0 +1,313 @@
+"""CTC prefix beam search (Graves 2012, section 7.5.3; Hannun et al. 2014, arXiv:1408.2873), by batches.
+
+A prefix keeps the log-probability of all its paths, in two parts, and the `width` best prefixes live on:
+
+    blank   of the paths that end in the blank         a -   may be followed by a new a
+    label   of the paths that end in its last label    a a   goes on with that same a
+
+At each step a prefix stays (its last label or the blank goes on) or is extended by a label. Where an
+extension spells a prefix that is in the beam, too, their probabilities are added: nothing is approximated but
+what falls out of the beam. The arrays are NumPy's, or torch's on any device; the results are the same, save
+that of two prefixes of equal score and equal last label either may fall out.
+"""
+
+import math
+
+import numpy as np
+
+from common.decoding.arrays import (
+    Array,
+    arange,
+    cast,
+    check_values,
+    first_true,
+    from_numpy,
+    full,
+    gather,
+    namespace,
+    scatter,
+    to_numpy,
+)  # fmt: skip
+from common.decoding.beam.fusion import Fusion, Table
+from common.decoding.beam.prefixes import NOTHING, STATE, Beam, Classes, Hypotheses, Stay, Trace, follow
+from common.decoding.beam.pruning import Chosen, choose
+from common.text.symbols import BLANK
+
+INFINITY = math.inf
+NO_LABEL = -1
+"""the last label of the empty prefix"""
+ROOT_KEY, NO_KEY, DEAD_KEY = 0, 1, -2
+"""hashes of the empty prefix, of none, and of the first free slot"""
+MULTIPLIER = -7046029254386353131
+"""of the hash of prefixes: 2 ** 64 over the golden ratio, as a signed number"""
+
+
+class BeamSearch:
+    """Prefix beam search with its settings.
+
+    Args:
+        width: K, how many prefixes live on; never more, never fewer if there are as many.
+        cutoff_top_n: at each step only so many of the likeliest classes are considered; None for all.
+        cutoff_prob: at each step only as many of the likeliest classes are considered as have together at
+            least this probability: what is left out has at most 1 - cutoff_prob.
+        blank: the class that is no label.
+        fusion: what else scores prefixes.
+
+    Raises:
+        ValueError: a setting that makes no sense.
+    """
+
+    def __init__(
+        self,
+        width: int = 100,
+        cutoff_top_n: int | None = None,
+        cutoff_prob: float = 1.0,
+        blank: int = BLANK,
+        fusion: Fusion | None = None,
+    ) -> None:
+        if width < 1:
+            raise ValueError(f"the beam's width is {width}; give 1 or more")
+        if cutoff_top_n is not None and cutoff_top_n < 1:
+            raise ValueError(f"cutoff_top_n is {cutoff_top_n}; give 1 or more, or None for all")
+        if not 0 < cutoff_prob <= 1:
+            raise ValueError(f"cutoff_prob is {cutoff_prob:g}; give a probability above 0, at most 1")
+        self.width, self.cutoff_top_n, self.cutoff_prob = width, cutoff_top_n, cutoff_prob
+        self.blank, self.fusion = blank, fusion
+
+    def search(self, log_probs: Array, lengths: Array, count: int = 1) -> Hypotheses:
+        """Return the `count` best prefixes of each utterance.
+
+        Args:
+            log_probs: (B, S, C) natural log-probabilities.
+            lengths: (B,) integers, how many of the S steps are real.
+            count: N, at most the width.
+
+        Raises:
+            ValueError: as `feed`.
+        """
+        beam = self.start(log_probs)
+        self.feed(beam, log_probs, lengths)
+        return self.best(beam, count)
+
+    def start(self, like: Array) -> Beam:
+        """Return the beam before the first step, for len(like) utterances, where `like` lives."""
+        shape = (len(like), self.width)
+        zeros = full(like, shape, 0, "int64")
+        impossible = full(like, shape, -INFINITY, "float64")
+        beam = Beam(
+            blank=impossible + 0.0,
+            label=impossible + 0.0,
+            last=zeros + NO_LABEL,
+            key=zeros + DEAD_KEY - arange(like, self.width),
+            parent=zeros + NO_KEY,
+            bonus=full(like, shape, 0.0, "float64"),
+            state=zeros + 0,
+            peak=zeros + 0,
+            end=zeros + 0,
+            peak_log_prob=impossible,
+            steps=full(like, shape[:1], 0, "int64"),
+            table=self.fusion.table() if self.fusion else None,
+        )
+        beam.blank[:, 0] = 0.0
+        beam.key[:, 0] = ROOT_KEY
+        return beam
+
+    def feed(self, beam: Beam, log_probs: Array, lengths: Array) -> None:
+        """Read more steps of each utterance; in pieces or whole gives the same.
+
+        Args:
+            beam: from `start`; is moved on.
+            log_probs: (B, S, C) natural log-probabilities.
+            lengths: (B,) integers, how many of the S steps are real.
+
+        Raises:
+            ValueError: shapes that do not fit each other or the beam; NaN or +inf in a real step.
+        """
+        counts = _checked(log_probs, lengths, len(beam.blank), self.blank)
+        steps = int(counts.max(initial=0))
+        if not steps:
+            return
+        longest_first = np.argsort(-counts, kind="stable")
+        active = np.searchsorted(-counts[longest_first], -np.arange(steps))  # (S,) utterances that go on
+        rows = from_numpy(log_probs, longest_first)
+        classes = self._sort_classes(cast(log_probs[rows, :steps].swapaxes(0, 1), "float64"))  # (S, B, C)
+        moving = beam.each(lambda part: part[rows])
+        trace = self._empty_trace(moving, steps)
+        for t in range(steps):
+            now = Classes(*(part[t, : active[t]] for part in classes))
+            self._move(moving, int(active[t]), now, Trace(*(part[t] for part in trace)), beam.table)
+        back = from_numpy(log_probs, np.argsort(longest_first))
+        for name in STATE:
+            setattr(beam, name, getattr(moving, name)[back])
+        beam.traces.append(Trace(*(part[:, back] for part in trace)))
+
+    def _empty_trace(self, beam: Beam, steps: int) -> Trace:
+        """Return the trace of `steps` steps in which nothing happens."""
+        shape = (steps, *beam.blank.shape)
+        nothing = full(beam.blank, shape, 0, "int32")
+        origin = nothing + cast(arange(beam.blank, self.width), "int32")
+        silent = full(beam.blank, shape, -INFINITY, "float32")
+        return Trace(origin, nothing + NOTHING, nothing, nothing + 0, nothing + 0, silent)
+
+    def _sort_classes(self, log_probs: Array) -> Classes:
+        """Return the classes of all steps (S, B, C), sorted, those that are not considered at -inf."""
+        xp = namespace(log_probs)
+        S, B, C = log_probs.shape
+        M = C - 1
+        if self.cutoff_prob < 1 or (self.cutoff_top_n or C) < C:
+            log_probs = self._cut_off(log_probs)
+            M = min(M, self.cutoff_top_n or C)
+        negated = -log_probs
+        negated[..., self.blank] = INFINITY
+        labels = xp.argsort(negated, -1)[..., :M]
+        rank = full(log_probs, (S, B, C), M, "int64")
+        scatter(rank, labels, arange(log_probs, M) + full(log_probs, (S, B, M), 0, "int64"))
+        rank[..., self.blank] = M
+        return Classes(log_probs, labels, -gather(negated, labels), rank)
+
+    def _cut_off(self, log_probs: Array) -> Array:
+        """Return `log_probs` (S, B, C) with -inf for the classes that are not considered."""
+        xp = namespace(log_probs)
+        C = log_probs.shape[-1]
+        order = xp.argsort(-log_probs, stable=True)
+        ordered = gather(log_probs, order)
+        kept = arange(log_probs, C) < (self.cutoff_top_n or C)  # (C,)
+        if self.cutoff_prob < 1:
+            before = xp.cumsum(xp.exp(ordered), -1) - xp.exp(ordered)  # the mass of the likelier ones
+            kept = kept & (before < self.cutoff_prob)
+        result = full(log_probs, tuple(log_probs.shape), -INFINITY, "float64")
+        scatter(result, order, xp.where(kept, ordered, -INFINITY))
+        return result
+
+    def _move(self, beam: Beam, n: int, now: Classes, trace: Trace, table: Table | None) -> None:
+        """Move the first `n` utterances of `beam` one step on, and note in `trace` (each (B, K)) how."""
+        old = beam.each(lambda part: part[:n])
+        stay = self._stay(old, now)
+        chosen = choose(old, now, stay, table)
+        new, how = _grow(old, stay, chosen, table) if chosen else (stay.beam, stay.trace)
+        for name in STATE:
+            getattr(beam, name)[:n] = getattr(new, name)
+        for part, value in zip(trace, how, strict=True):
+            part[:n] = value
+
+    def _stay(self, old: Beam, now: Classes) -> Stay:
+        """Return the same prefixes one step on: the blank or the last label went on, or was reached anew."""
+        xp = namespace(old.blank)
+        n, K = old.blank.shape
+        C = now.log_probs.shape[1]
+        first_slot = arange(old.blank, n)[:, None] * K
+        first_class = arange(old.blank, n)[:, None] * C
+        last = first_class + xp.clip(old.last, 0, None)
+        log_prob = xp.take(now.log_probs, last)  # (n, K) of the last label
+        total = xp.logaddexp(old.blank, old.label)
+        blank = total + now.log_probs[:, self.blank, None]
+        label = old.label + log_prob
+        # the prefix without its last label, if it lives: its extension by that label is this prefix
+        slot = first_true(old.parent[:, :, None] == old.key[:, None, :])  # (n, K)
+        origin = first_slot + slot
+        found = xp.take(old.key, origin) == old.parent
+        repeats = xp.take(old.last, origin) == old.last
+        before = xp.where(repeats, xp.take(old.blank, origin), xp.take(total, origin))
+        entering = xp.where(found, before + log_prob, -INFINITY)
+        entered = entering > xp.maximum(blank, label)  # the likeliest way to it, from now on
+        label = xp.logaddexp(label, entering)
+        spoken = label >= blank
+        peaked = entered | (spoken & (log_prob > old.peak_log_prob))
+        step = old.steps[:, None]
+        beam = Beam(
+            blank, label, old.last, old.key, old.parent, old.bonus, old.state,
+            peak=xp.where(peaked, step, old.peak),
+            end=xp.where(spoken, step + 1, old.end),
+            peak_log_prob=xp.where(peaked, log_prob, old.peak_log_prob),
+            steps=old.steps + 1,
+        )  # fmt: skip
+        origin = xp.where(entered, origin, first_slot + arange(old.blank, K))
+        trace = Trace(
+            origin - first_slot,
+            xp.where(entered, old.last, NOTHING),
+            step + xp.zeros_like(slot),
+            *(xp.take(part, origin) for part in (old.peak, old.end, old.peak_log_prob)),
+        )
+        rank = xp.take(now.rank, last)
+        score = xp.logaddexp(blank, label) + old.bonus
+        return Stay(beam, trace, score, total, log_prob, rank, slot, found)
+
+    def best(self, beam: Beam, count: int = 1, rank_final: bool = True) -> Hypotheses:
+        """Return the `count` best prefixes of each utterance so far; the beam may be fed on.
+
+        They are ordered by their score with what fusion gave, of equal ones the smaller last label first.
+
+        Args:
+            beam: whose steps have been fed.
+            count: N, at most the width.
+            rank_final: whether the order counts what fusion gives for the end.
+
+        Raises:
+            ValueError: a count that is not between 1 and the width.
+        """
+        if not 1 <= count <= self.width:
+            raise ValueError(f"{count} hypotheses of a beam of width {self.width}; ask for 1 to {self.width}")
+        xp = namespace(beam.blank)
+        total = xp.logaddexp(beam.blank, beam.label)
+        scores, fused = to_numpy(total), to_numpy(total + beam.bonus)
+        final = to_numpy(beam.table.final(beam.state)) if beam.table else np.zeros_like(fused)
+        ranking = fused + final if rank_final else fused
+        slots = np.lexsort((to_numpy(beam.last), -ranking))[:, :count]  # (B, N)
+        scores, fused, final = (np.take_along_axis(part, slots, -1) for part in (scores, fused, final))
+        lengths, (labels, starts), (ends, peaks, log_probs) = follow(beam, slots, scores > -INFINITY)
+        return Hypotheses(
+            labels, lengths, scores, fused, final, starts, ends, peaks, np.exp(log_probs, dtype=np.float32)
+        )
+
+
+def _grow(old: Beam, stay: Stay, chosen: Chosen, table: Table | None) -> tuple[Beam, Trace]:
+    """Return the prefixes that live on, and how they came about."""
+    xp = namespace(old.blank)
+    n, K = old.blank.shape
+    slots = arange(old.blank, n * K).reshape(n, K)
+    origin, extended = chosen.origin, chosen.label != NOTHING
+    beam = stay.beam.at(origin)
+    ours = beam.key
+    beam.blank = xp.where(extended, -INFINITY, beam.blank)
+    beam.label = xp.where(extended, chosen.score, beam.label)
+    beam.last = xp.where(extended, chosen.label, beam.last)
+    dead = xp.maximum(beam.blank, beam.label) == -INFINITY
+    beam.parent = xp.where(dead, NO_KEY, xp.where(extended, ours, beam.parent))
+    beam.key = xp.where(dead, DEAD_KEY - slots, xp.where(extended, _hash(ours, chosen.label), ours))
+    if table:
+        beam.bonus = xp.where(extended, beam.bonus + chosen.gain, beam.bonus)
+        grown = extended & ~dead
+        beam.state[grown] = table.advance(beam.state[grown], chosen.label[grown])
+    step = old.steps[:, None]
+    beam.peak = xp.where(extended, step, beam.peak)
+    beam.end = xp.where(extended, step + 1, beam.end)
+    beam.peak_log_prob = xp.where(extended, chosen.log_prob, beam.peak_log_prob)
+    now = (origin - slots[:, :1], chosen.label, step + 0 * slots)
+    last = (xp.take(part, origin) for part in (old.peak, old.end, old.peak_log_prob))
+    kept = (xp.take(part, origin) for part in stay.trace)
+    return beam, Trace(*(xp.where(extended, new, own) for new, own in zip((*now, *last), kept, strict=True)))
+
+
+def _hash(key: Array, label: Array) -> Array:
+    """Return the hash of the prefix with hash `key` and `label` appended (both int64; overflow is meant)."""
+    mixed = (key + label + 1) * MULTIPLIER
+    return mixed ^ (mixed >> 32)
+
+
+def _checked(log_probs: Array, lengths: Array, utterances: int, blank: int) -> np.ndarray:
+    """Return the lengths as an array of NumPy; raise ValueError for what cannot be decoded."""
+    shape = tuple(log_probs.shape)
+    if len(shape) != 3 or shape[0] != utterances:
+        raise ValueError(
+            f"log-probabilities of shape {shape}, where {utterances} utterances x steps x classes were wanted"
+        )
+    if not 0 <= blank < shape[2]:
+        raise ValueError(f"the blank is class {blank}, but there are {shape[2]} classes; give one of them")
+    counts = to_numpy(lengths)
+    if counts.shape != (utterances,) or counts.dtype.kind not in "iu":
+        raise ValueError(f"lengths of shape {counts.shape} ({counts.dtype}); give {utterances} integers")
+    if len(counts) and (counts.min() < 0 or counts.max() > shape[1]):
+        wrong = int(counts.min() if counts.min() < 0 else counts.max())
+        raise ValueError(f"a length is {wrong}, but there are {shape[1]} steps; give lengths from 0 to that")
+    check_values(log_probs, counts)
+    return counts

@@ -1,0 +1,37 @@
+"""Files that appear whole or not at all: they are written beside their place and then renamed."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+
+@contextmanager
+def written_aside(path: str | Path) -> Iterator[BinaryIO]:
+    """Open a file that takes the name `path` once it is written whole, and vanishes if an error is raised.
+
+    What stood at `path` stands there until then. A device or a pipe is written to directly.
+
+    Raises:
+        OSError: if it cannot be written, e.g. for want of space.
+    """
+    path = Path(os.path.realpath(path))  # a link stays a link
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder, a file was to be written; name a file in it")
+    if path.exists() and not path.is_file():
+        with path.open("wb") as file:
+            yield file
+        return
+    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with aside.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(path)
+    except BaseException as error:
+        aside.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno is not None and error.filename in (None, str(aside)):
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        raise

@@ -1,0 +1,106 @@
+"""Models on disk: one .safetensors file holds the weights and, as JSON, all that rebuilds and describes them.
+
+    8 bytes   the length of the next part, little-endian
+    JSON      names, types and places of the tensors; under "__metadata__", our header as a string
+    bytes     the tensors
+
+The format is https://github.com/huggingface/safetensors: nothing in it can run.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from common.files.aside import written_aside
+from common.files.header import KEY, read_header, written_header
+
+FORMAT_VERSION = 1
+MAX_HEADER = 100_000_000
+"""bytes; as in the safetensors library"""
+
+
+class ModelFile(NamedTuple):
+    """What a model file holds: its header (with `format_version`) and its tensors by name."""
+
+    header: dict[str, Any]
+    tensors: dict[str, np.ndarray]
+
+
+def write_model(path: str | Path, tensors: Mapping[str, np.ndarray], header: Mapping[str, Any]) -> None:
+    """Write a model file, whole or not at all: what stood at `path` stands there until then.
+
+    Args:
+        path: the file, usually .safetensors.
+        tensors: the weights by name.
+        header: what JSON can hold; `format_version` is added.
+
+    Raises:
+        OSError: if it cannot be written, e.g. for want of space.
+    """
+    # not ascontiguousarray, which makes a scalar a vector
+    ordered = {name: np.asarray(tensor, order="C") for name, tensor in tensors.items()}
+    raw = save(ordered, metadata={KEY: written_header(header, FORMAT_VERSION)})
+    with written_aside(path) as file:
+        file.write(raw)
+
+
+def read_model(path: str | Path) -> ModelFile:
+    """Return header and tensors of a model file. Nothing in the file is executed.
+
+    Raises:
+        ValueError: for anything but a whole model file of a version that is known here.
+    """
+    try:
+        raw = Path(path).read_bytes()
+    except FileNotFoundError:
+        raise ValueError(f"{path}: no such file; name a model file (.safetensors)") from None
+    except IsADirectoryError:
+        raise ValueError(f"{path}: is a folder; name a model file (.safetensors) in it") from None
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be read ({error.strerror}); name a model file") from error
+    header = _header(path, raw)
+    try:
+        tensors = load(raw)
+    except (SafetensorError, ValueError, TypeError, KeyError) as error:
+        raise ValueError(f"{path}: is damaged ({error}); copy or train the model again") from None
+    return ModelFile(header, tensors)
+
+
+def _header(path: str | Path, raw: bytes) -> dict[str, Any]:
+    metadata = _index(path, raw).get("__metadata__")
+    if not isinstance(metadata, dict) or KEY not in metadata:
+        raise ValueError(
+            f"{path}: holds tensors but no {KEY!r} header, so it is no model of ours; name a model we wrote"
+        )
+    return read_header(path, metadata[KEY], FORMAT_VERSION, "copy or train the model again")
+
+
+def _index(path: str | Path, raw: bytes) -> dict[str, Any]:
+    if not raw:
+        raise ValueError(f"{path}: is empty; copy or train the model again")
+    length = int.from_bytes(raw[:8], "little")
+    if len(raw) < 8 or length > MAX_HEADER or raw[8:9] not in (b"", b"{"):
+        raise ValueError(f"{path}: is not a .safetensors file (pickles are not read); name a model we wrote")
+    tensors_begin = 8 + length
+    index: Any = None
+    if len(raw) >= tensors_begin:
+        try:
+            index = json.loads(raw[8:tensors_begin])
+            wanted = tensors_begin + max(
+                (tensor["data_offsets"][1] for name, tensor in index.items() if name != "__metadata__"),
+                default=0,
+            )
+        except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
+            raise ValueError(f"{path}: is damaged; copy or train the model again") from None
+    else:
+        wanted = tensors_begin
+    if len(raw) < wanted:
+        raise ValueError(
+            f"{path}: is cut short, {len(raw)} bytes of at least {wanted}; copy or train the model again"
+        )
+    return index

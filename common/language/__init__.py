@@ -1,0 +1,1 @@
+"""Language models without torch: n-grams, their ARPA files, their estimation, a recurrent network."""

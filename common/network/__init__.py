@@ -1,0 +1,1 @@
+"""The network in torch: convolutions, recurrent layers, heads, attention, CTC, language model."""

@@ -1,0 +1,79 @@
+"""Connectionist temporal classification (Graves et al. 2006): the loss, and which targets fit.
+
+A path gives each step one label or the blank. It spells a text after repeats are merged and blanks removed:
+
+    path  - c c - a - t t        text  c a t        probability of the text = sum over all its paths
+"""
+
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from common.text.symbols import BLANK
+
+
+class Loss(NamedTuple):
+    """The mean over the batch's utterances, and how many of them no path can spell; those count as zero."""
+
+    mean: Tensor
+    impossible: int
+
+
+def required_steps(labels: Sequence[int]) -> int:
+    """Return the fewest steps that can spell `labels`: one each, and a blank between equal neighbours."""
+    return len(labels) + sum(left == right for left, right in pairwise(labels))
+
+
+def fits(labels: Sequence[int], steps: int) -> bool:
+    """Return whether some path of `steps` steps spells `labels`."""
+    return required_steps(labels) <= steps
+
+
+def collapse(path: Iterable[int]) -> list[int]:
+    """Return the labels a path spells: equal neighbours merged, then blanks removed."""
+    labels, previous = [], BLANK
+    for label in path:
+        if label not in (BLANK, previous):
+            labels.append(label)
+        previous = label
+    return labels
+
+
+def ctc_losses(log_probs: Tensor, lengths: Tensor, targets: Tensor, target_lengths: Tensor) -> Tensor:
+    """Return each utterance's negative log-likelihood (B,) in float32, zero where no path fits.
+
+    Args:
+        log_probs: (B, S, C) log-softmax over classes, the blank at 0.
+        lengths: (B,) real steps.
+        targets: (B, L) labels from 1 to C - 1, padded with anything.
+        target_lengths: (B,) real labels.
+    """
+    return functional.ctc_loss(
+        log_probs.float().transpose(0, 1),  # (S, B, C)
+        targets.long(),  # int64: keeps cuDNN's kernel out, which is not deterministic (pytorch#26797)
+        lengths.long(),
+        target_lengths.long(),
+        blank=BLANK,
+        reduction="none",
+        zero_infinity=True,
+    )
+
+
+def count_impossible(lengths: Tensor, targets: Tensor, target_lengths: Tensor) -> int:
+    """Return how many of `targets` (B, L) need more steps than their `lengths` (B,)."""
+    inside = torch.arange(1, max(1, targets.shape[1]), device=targets.device) < target_lengths.unsqueeze(1)
+    repeats = ((targets[:, 1:] == targets[:, :-1]) & inside).sum(1)  # (B,)
+    return int((target_lengths + repeats > lengths).sum())
+
+
+def ctc_loss(log_probs: Tensor, lengths: Tensor, targets: Tensor, target_lengths: Tensor) -> Loss:
+    """Return the mean of `ctc_losses` over utterances and the number that no path can spell.
+
+    Same arguments as `ctc_losses`.
+    """
+    losses = ctc_losses(log_probs, lengths, targets, target_lengths)
+    return Loss(losses.mean(), count_impossible(lengths, targets, target_lengths))

@@ -1,0 +1,197 @@
+"""What stands on the encoder: one label to a step, one to a sequence, or labels in order that CTC finds.
+
+    encoded (B, S, E)  ->  CTCHead       (B, S, C)    N to M, in order: class 0 is the blank
+                           FrameHead     (B, S, C)    N to N: class 0 is a step with nothing to be labelled
+                           SequenceHead  (B, C)       N to 1: class c is label c + 1
+                           AttentionHead (B, L, C)    N to M, in any order, by a decoder of its own
+
+All give log-probabilities in float32, whatever the precision elsewhere, and `losses` a sum over the batch and
+the number of targets that cannot be reached.
+"""
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from common.network.attention import AttentionDecoder, attention_losses
+from common.network.ctc import count_impossible, ctc_losses
+from common.network.recurrent import summary
+
+Pooling = Literal["last", "mean", "attention"]
+
+
+class CTCHead(nn.Module):
+    """A linear layer and a log-softmax, the latter in float32 whatever the precision elsewhere."""
+
+    def __init__(self, input_size: int, classes: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.dropout = nn.Dropout(dropout)
+        self.linear = nn.Linear(input_size, classes)
+
+    def forward(self, encoded: Tensor) -> Tensor:
+        """Return log-probabilities (B, S, C), float32, of `encoded` (B, S, E); class 0 is the blank."""
+        return self.linear(self.dropout(encoded)).float().log_softmax(dim=-1)  # (B, S, C)
+
+    def losses(
+        self, encoded: Tensor, lengths: Tensor, targets: Tensor, target_lengths: Tensor
+    ) -> tuple[Tensor, int]:
+        """Return the sum of CTC's losses, and how many targets no path can spell (they count zero).
+
+        Args:
+            encoded: (B, S, E).
+            lengths: (B,) real steps.
+            targets: (B, L) labels from 1 on.
+            target_lengths: (B,) real labels.
+        """
+        losses = ctc_losses(self(encoded), lengths, targets, target_lengths)  # (B,)
+        return losses.sum(), count_impossible(lengths, targets, target_lengths)
+
+
+class FrameHead(CTCHead):
+    """The same layers, but each step has a label of its own; class 0 is a step that has none."""
+
+    def losses(
+        self, encoded: Tensor, lengths: Tensor, targets: Tensor, target_lengths: Tensor
+    ) -> tuple[Tensor, int]:
+        """Return the sum over sequences of the mean cross-entropy of their steps, and 0.
+
+        Args:
+            encoded: (B, S, E).
+            lengths: (B,) real steps.
+            targets: (B, S) labels from 0 on.
+            target_lengths: (B,), the same as `lengths`.
+        """
+        assert targets.shape[1] == encoded.shape[1], "a label for each step"
+        per_step = functional.nll_loss(self(encoded).transpose(1, 2), targets, reduction="none")  # (B, S)
+        real = torch.arange(targets.shape[1], device=targets.device) < lengths.unsqueeze(1)  # (B, S)
+        return ((per_step * real).sum(1) / lengths.clamp(min=1)).sum(), 0
+
+
+class SequenceHead(nn.Module):
+    """One label to a sequence: its steps pooled into one, a linear layer, a log-softmax.
+
+    Args:
+        input_size: E of the encoder.
+        classes: C; class c is label c + 1.
+        pooling: "last", the state in which each direction has read all of it; "mean" over the real steps;
+            "attention", their mean weighted by a softmax over v . tanh(W e) (Bahdanau et al. 2015; as a
+            pooling, Yang et al. 2016).
+        bidirectional: whether the second half of E was read from the end, so that "last" is its first step.
+        dropout: share of values silenced while training.
+
+    Raises:
+        ValueError: an unknown pooling.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        classes: int,
+        pooling: Pooling = "attention",
+        bidirectional: bool = False,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        if pooling not in ("last", "mean", "attention"):
+            raise ValueError(f"pooling is {pooling!r}; it must be last, mean or attention")
+        self.pooling, self.bidirectional = pooling, bidirectional
+        self.dropout = nn.Dropout(dropout)
+        self.linear = nn.Linear(input_size, classes)
+        attentive = pooling == "attention"
+        self.energy = (
+            nn.Sequential(nn.Linear(input_size, 64), nn.Tanh(), nn.Linear(64, 1)) if attentive else None
+        )
+
+    def forward(self, encoded: Tensor, lengths: Tensor) -> Tensor:
+        """Return log-probabilities (B, C), float32, of `encoded` (B, S, E), `lengths` (B,) steps long."""
+        pooled = self._pooled(encoded, lengths)  # (B, E)
+        return self.linear(self.dropout(pooled)).float().log_softmax(dim=-1)  # (B, C)
+
+    def _pooled(self, encoded: Tensor, lengths: Tensor) -> Tensor:
+        if self.pooling == "last":
+            return summary(encoded, lengths, self.bidirectional)
+        real = torch.arange(encoded.shape[1], device=encoded.device) < lengths.unsqueeze(1)  # (B, S)
+        if self.energy is None:
+            weights = real / lengths.unsqueeze(1).clamp(min=1)  # (B, S)
+        else:
+            energies = self.energy(encoded).squeeze(2).float()  # (B, S)
+            weights = energies.masked_fill(~real, -torch.inf).softmax(dim=1)
+        return (encoded * weights.unsqueeze(2)).sum(1)  # (B, E)
+
+    def losses(
+        self, encoded: Tensor, lengths: Tensor, targets: Tensor, target_lengths: Tensor
+    ) -> tuple[Tensor, int]:
+        """Return the sum of the cross-entropies, and 0.
+
+        Args:
+            encoded: (B, S, E).
+            lengths: (B,) real steps.
+            targets: (B, 1) labels from 1 on.
+            target_lengths: (B,), all 1.
+        """
+        return functional.nll_loss(self(encoded, lengths), targets[:, 0] - 1, reduction="sum"), 0
+
+
+class AttentionHead(nn.Module):
+    """Labels in any order, each predicted from the ones before it; beside that, if wanted, CTC.
+
+    With both, the loss is (1 - w) times the decoder's and w times CTC's (Kim et al. 2017): CTC soon teaches
+    the encoder where labels are.
+
+    Args:
+        decoder: on the encoder.
+        ctc: the other head, or None.
+        ctc_weight: w, its share of the loss.
+        smoothing: of the decoder's targets, see `attention_losses`.
+        sampling: the probability that the decoder is fed its own label, see `AttentionDecoder.forward`.
+    """
+
+    def __init__(
+        self,
+        decoder: AttentionDecoder,
+        ctc: CTCHead | None = None,
+        ctc_weight: float = 0.0,
+        smoothing: float = 0.0,
+        sampling: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.decoder, self.ctc = decoder, ctc
+        self.ctc_weight, self.smoothing, self.sampling = ctc_weight, smoothing, sampling
+
+    def losses(
+        self, encoded: Tensor, lengths: Tensor, targets: Tensor, target_lengths: Tensor
+    ) -> tuple[Tensor, int]:
+        """Return the sum of the losses, and how many targets CTC cannot spell, if it takes part.
+
+        Args:
+            encoded: (B, S, E).
+            lengths: (B,) real steps.
+            targets: (B, L) labels from 1 on.
+            target_lengths: (B,) real labels.
+        """
+        log_probs = self.decoder(encoded, lengths, targets, target_lengths, self.sampling)  # (B, L + 1, C)
+        total = attention_losses(log_probs, targets, target_lengths, self.smoothing).sum()
+        if self.ctc is None:
+            return total, 0
+        aside, impossible = self.ctc.losses(encoded, lengths, targets, target_lengths)
+        return (1 - self.ctc_weight) * total + self.ctc_weight * aside, impossible
+
+
+def head_outputs(head: nn.Module, encoded: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+    """Return log-probabilities (B, S', C) and their lengths (B,): of a SequenceHead, S' is 1.
+
+    Raises:
+        ValueError: a head that has an attention decoder alone, and no probabilities of steps.
+    """
+    if isinstance(head, AttentionHead):
+        if head.ctc is None:
+            raise ValueError(
+                "an attention decoder alone gives no probabilities of steps; train with --ctc-weight"
+                " above 0, or with --task ctc"
+            )
+        return head.ctc(encoded), lengths  # (B, S, C)
+    if isinstance(head, SequenceHead):
+        return head(encoded, lengths).unsqueeze(1), torch.ones_like(lengths)  # (B, 1, C)
+    return head(encoded), lengths  # (B, S, C)

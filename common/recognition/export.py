@@ -1,0 +1,319 @@
+"""A trained recognizer as one ONNX file, for `runtime`: samples or columns in, log-probabilities out.
+
+    signals (B, T) or (B, T, H), lengths (B,)                                          float32, int64
+        -> front end -> recurrent layers, each one node that knows the lengths -> head
+    log_probs (B, S, C), steps (B,)                                                    float32, int64
+
+B and T are free. In int8, LSTM layers compute with weights of 8 bits and inputs whose range is found as they
+come, convolutions with ranges that were seen on examples; the first convolution, the spectrogram, other cells
+(onnxruntime has them in float32 alone) and the head stay float32.
+"""
+
+import copy
+import logging
+import tempfile
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from common.data.batch_plan import padded
+from common.files.aside import written_aside
+from common.files.onnx_file import metadata
+from common.network.convolution import StandardisedConv2d
+from common.network.heads import head_outputs
+from common.network.recurrent import RecurrentEncoder
+from common.recognition.recognizer import Recognizer
+
+if TYPE_CHECKING:
+    import onnx  # only who exports needs it
+
+log = logging.getLogger(__name__)
+
+OPSET = 17
+"""of ONNX, 2022: the first with layer normalisation"""
+TRACED_STEPS = 40
+"""of the example that is followed through the network; any number does"""
+ENCODED = "encoded_steps"
+"""the lengths in the encoder: those of the log-probabilities, save where a sequence has one label"""
+RECURRENT = ("LSTM", "GRU", "RNN")
+"""nodes of ONNX that are a recurrent layer"""
+BETWEEN_CONVOLUTIONS = ("Relu", "MaxPool", "Where", "Add", "Mul")
+"""nodes that are int8 where convolutions are, so that maps need not go to float32 and back"""
+
+
+def export_onnx(
+    recognizer: Recognizer, path: str | Path, int8: bool = False, calibration: Sequence[np.ndarray] = ()
+) -> None:
+    """Write `recognizer` with its decoder as an ONNX file, whole or not at all.
+
+    Args:
+        recognizer: which stays as it is.
+        path: the file, usually .onnx.
+        int8: whether weights are quantised.
+        calibration: signals (T, ...) by which the ranges of maps are found, some dozens; without them
+            convolutions stay float32 in int8, too.
+
+    Raises:
+        OSError: if it cannot be written.
+        ValueError: a model with an attention decoder, which ONNX cannot have here.
+    """
+    if recognizer.task == "attention":
+        raise ValueError(
+            "a model of --task attention runs on torch alone; name the .safetensors to transcribe"
+        )
+    model = _graph(recognizer)
+    cell = recognizer.config.encoder.cell
+    if int8:
+        if cell != "lstm":
+            log.warning("cells of kind %s stay float32: onnxruntime has the lstm alone in int8", cell)
+        batches = [padded([signal], recognizer.front_end.shortest) for signal in calibration]
+        model = quantised(model, batches)
+    described, tensors = recognizer.described()
+    header = {
+        **described,
+        "stride": recognizer.stride,
+        "offset": recognizer.offset,
+        "parameters": recognizer.parameter_count,
+        "shortest": recognizer.front_end.shortest,
+        "opset": OPSET,
+        "precision": "int8" if int8 else "float32",
+    }
+    del model.metadata_props[:]
+    for key, value in metadata(header, tensors).items():
+        model.metadata_props.add(key=key, value=value)
+    with written_aside(path) as file:
+        file.write(model.SerializeToString())
+
+
+class _Network(nn.Module):
+    """A recognizer as ONNX can have it: plain kernels, and both directions of a layer in one."""
+
+    def __init__(self, recognizer: Recognizer) -> None:
+        super().__init__()
+        front_end = recognizer.front_end
+        exportable = front_end.exportable() if hasattr(front_end, "exportable") else front_end
+        self.front_end = _with_plain_kernels(copy.deepcopy(exportable))
+        self.encoder = _Layers(copy.deepcopy(recognizer.encoder))
+        self.head = copy.deepcopy(recognizer.head)
+
+    def forward(self, signals: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return log-probabilities (B, S', C), their lengths (B,) and those in the encoder (B,).
+
+        They are of `signals` (B, T, ...).
+        """
+        features, steps = self.front_end(signals, lengths)  # (B, S, D)
+        return *head_outputs(self.head, self.encoder(features), steps), steps  # (B, S', C)
+
+
+class _Layers(nn.Module):
+    """The layers of an encoder, which learn the lengths as nodes of ONNX, see `_tell_lengths`."""
+
+    def __init__(self, encoder: RecurrentEncoder) -> None:
+        super().__init__()
+        self.entry, self.norms = encoder.entry, encoder.norms
+        backwards = encoder.backwards or [None] * len(encoder.forwards)
+        self.layers = nn.ModuleList(map(_joined, encoder.forwards, backwards))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return (B, S, E) of `features` (B, S, D)."""
+        encoded = features.transpose(0, 1)  # (S, B, D)
+        if self.entry is not None:
+            encoded = self.entry(encoded)  # (S, B, E)
+        for depth, layer in enumerate(self.layers):
+            before = encoded
+            if self.norms is not None:
+                encoded = self.norms[depth](encoded)
+            encoded, _ = layer(encoded)  # (S, B, E)
+            if self.norms is not None:
+                encoded = before + encoded
+        return encoded.transpose(0, 1)  # (B, S, E)
+
+
+def _joined(ahead: nn.Module, back: nn.Module | None) -> nn.RNNBase:
+    """Return one layer, (S, B, D) to (S, B, E), that is these of one direction each."""
+    assert isinstance(ahead, nn.RNNBase), "the encoder has recurrent layers"
+    sizes, both = (ahead.input_size, ahead.hidden_size), back is not None
+    layer: nn.RNNBase
+    if isinstance(ahead, nn.RNN):
+        layer = nn.RNN(*sizes, nonlinearity=ahead.nonlinearity, bidirectional=both)
+    else:
+        layer = type(ahead)(*sizes, bidirectional=both)  # type: ignore[arg-type, call-arg]
+    weights = dict(ahead.state_dict())
+    if back is not None:
+        weights |= {f"{name}_reverse": weight for name, weight in back.state_dict().items()}
+    layer.load_state_dict(weights)
+    return layer
+
+
+def _with_plain_kernels(module: nn.Module) -> nn.Module:
+    """Return `module` with each kernel standardised once and for all."""
+    for name, child in module.named_children():
+        if isinstance(child, StandardisedConv2d):
+            sizes = (child.in_channels, child.out_channels, child.kernel_size, child.stride, child.padding)
+            plain = nn.Conv2d(*sizes)  # type: ignore[arg-type]
+            plain.weight, plain.bias = nn.Parameter(child.standardised().detach()), child.bias
+            setattr(module, name, plain)
+        else:
+            _with_plain_kernels(child)
+    return module
+
+
+def _graph(recognizer: Recognizer) -> "onnx.ModelProto":
+    """Return the float32 graph of a recognizer."""
+    import onnx
+
+    network = _Network(recognizer).cpu().float().eval()
+    front_end = recognizer.front_end
+    T = TRACED_STEPS * recognizer.stride
+    signals = torch.zeros(2, T, *getattr(front_end, "step_shape", ()))
+    batch, steps = {0: "B"}, {0: "B", 1: "S"}
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        # that this exporter will go (the new one fails on recurrent layers), and that batches may differ
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            network,
+            (signals, torch.tensor([T, T - 1])),
+            f"{folder}/graph.onnx",
+            input_names=["signals", "lengths"],
+            output_names=["log_probs", "steps", ENCODED],
+            dynamic_axes={
+                "signals": {0: "B", 1: "T"}, "lengths": batch, "log_probs": steps, "steps": batch
+            },
+            opset_version=OPSET,
+            dynamo=False,
+        )  # fmt: skip
+        model = onnx.load(f"{folder}/graph.onnx")
+    _tell_lengths(model.graph)
+    del model.graph.output[2]
+    onnx.checker.check_model(model)
+    return model
+
+
+def _tell_lengths(graph: "onnx.GraphProto") -> None:
+    """Let each recurrent node start its backward pass at the end of each sequence; behind it, it gives zeros.
+
+    torch would write such nodes for packed sequences only, with a page of warnings.
+    """
+    from onnx import TensorProto, helper
+
+    for node in graph.node:
+        if node.op_type in RECURRENT:
+            # x, weights, recurrent weights, bias, lengths; without a state to start from, which is zero
+            node.input[4:] = ["steps_int32"]
+    cast = helper.make_node("Cast", [ENCODED], ["steps_int32"], "steps_int32", to=TensorProto.INT32)
+    wanted, first, others = {ENCODED}, [cast], []
+    for node in reversed(graph.node):  # what the lengths are computed with goes to the front
+        if wanted.isdisjoint(node.output):
+            others.append(node)
+        else:
+            first.append(node)
+            wanted.update(node.input)
+    del graph.node[:]
+    graph.node.extend(reversed(others + first))
+
+
+def quantised(
+    model: "onnx.ModelProto", calibration: Sequence[tuple[np.ndarray, np.ndarray]] = ()
+) -> "onnx.ModelProto":
+    """Return `model` in int8.
+
+    Which 8 bits: on CPUs without VNNI the sum of two products of unsigned inputs and signed weights overflows
+    its 16 bits, so that recurrent weights are unsigned, which costs nothing, and those of convolutions have
+    7 bits (https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html). The range of a map
+    is the mean of the ranges in each example: extremes would leave few bits to all that is no outlier.
+    The head stays float32: it takes 1 % of the time and made for half of the characters that changed.
+
+    Args:
+        model: of `_graph`.
+        calibration: batches (signals, lengths) that show how large the maps become; none: convolutions
+            stay float32.
+    """
+    import onnx
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    with tempfile.TemporaryDirectory() as folder, _without_advice():
+        if calibration:
+            quant_pre_process(model, f"{folder}/folded.onnx", skip_symbolic_shape=True)
+            model = onnx.load(f"{folder}/folded.onnx")
+            model = _quantised_convolutions(model, calibration, f"{folder}/static.onnx")
+        quantize_dynamic(
+            model,
+            f"{folder}/dynamic.onnx",
+            op_types_to_quantize=["LSTM", "MatMul"],
+            nodes_to_exclude=[
+                node.name for node in model.graph.node if node.name.startswith(("/front_end/", "/head/"))
+            ],
+            per_channel=True,
+            weight_type=QuantType.QUInt8,
+        )
+        model = onnx.load(f"{folder}/dynamic.onnx")
+    used = {node.domain for node in model.graph.node} | {""}
+    for opset in [opset for opset in model.opset_import if opset.domain not in used]:
+        model.opset_import.remove(opset)
+    return model
+
+
+@contextmanager
+def _without_advice() -> Iterator[None]:
+    """Keep back warnings: the quantisation of onnxruntime advises what is done here or of no use here."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)
+
+
+def _quantised_convolutions(
+    model: "onnx.ModelProto", calibration: Sequence[tuple[np.ndarray, np.ndarray]], path: str
+) -> "onnx.ModelProto":
+    import onnx
+    from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+
+    class Examples(CalibrationDataReader):
+        def __init__(self) -> None:
+            self.coming: Iterator[Any] = iter(calibration)
+
+        def get_next(self) -> dict[str, np.ndarray] | None:
+            batch = next(self.coming, None)
+            return None if batch is None else {"signals": batch[0], "lengths": batch[1]}
+
+    quantize_static(
+        model,
+        path,
+        Examples(),
+        quant_format=QuantFormat.QDQ,
+        op_types_to_quantize=["Conv", *BETWEEN_CONVOLUTIONS],
+        nodes_to_quantize=_convolutions(model.graph),
+        per_channel=True,
+        activation_type=QuantType.QUInt8,
+        weight_type=QuantType.QInt8,
+        reduce_range=True,
+        extra_options={"CalibMovingAverage": True},
+    )
+    return onnx.load(path)
+
+
+def _convolutions(graph: "onnx.GraphProto") -> list[str]:
+    """Return the names of the convolutions of several maps, and of the nodes between them.
+
+    What has one channel alone gains nothing in int8; a spectrogram, moreover, spans too many magnitudes.
+    """
+    shapes = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
+    names, maps = [], set[str]()
+    for node in graph.node:
+        kernel = shapes.get(node.input[1], ()) if node.op_type == "Conv" else ()
+        of_maps = len(kernel) == 4
+        between = node.op_type in BETWEEN_CONVOLUTIONS and not maps.isdisjoint(node.input)
+        if between or (of_maps and kernel[1] > 1):
+            names.append(node.name)
+        if between or of_maps:
+            maps.update(node.output)
+    return names

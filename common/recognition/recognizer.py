@@ -1,0 +1,396 @@
+"""A recognizer: front end, encoder, head and alphabet in one, that transcribes, and lives in one file."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from common.data.batch_plan import padded
+from common.data.batching import Batch
+from common.data.frame_targets import FrameLabels
+from common.decoding.alignment import align
+from common.decoding.arrays import Array, to_numpy
+from common.decoding.attention_search import Attended, attention_search
+from common.decoding.decoder import Decoder, DecodingConfig, Hypothesis
+from common.decoding.greedy import Hit
+from common.decoding.labelled import LabelDecoder
+from common.decoding.storage import decoder_from, decoder_tensors
+from common.files.model_file import read_model, write_model
+from common.network.attention import Arrangement, AttentionDecoder
+from common.network.ctc import required_steps
+from common.network.heads import AttentionHead, CTCHead, FrameHead, Pooling, SequenceHead, head_outputs
+from common.network.recurrent import Initialisation, RecurrentEncoder, reverse_within_lengths
+from common.recognition.modality import Modality
+from common.recognition.transcriber import Transcriber
+from common.text.symbols import Alphabet, Names, alphabet_from
+
+SHORTCUT_WEIGHT = 0.1
+ATTENTION_WIDTH = 8
+"""of the beam search with an attention decoder, where nothing else is said; its beams can be narrow"""
+
+
+@dataclass(frozen=True)
+class EncoderConfig:
+    """The recurrent network between front end and head."""
+
+    cell: Literal["lstm", "gru", "rnn_tanh", "rnn_relu"] = "lstm"
+    """Kind of recurrent cell."""
+    hidden_size: int = 192
+    """Units of one direction of one layer."""
+    layers: int = 2
+    """Recurrent layers, one upon the other."""
+    bidirectional: bool = True
+    """Read from the end, too; without it a model can follow a stream."""
+    dropout: float = 0.2
+    """Share of units silenced between layers and before the head while training."""
+    residual: bool = False
+    """Add each layer's normalised input to its output; for four layers and more."""
+    initialisation: Initialisation = "uniform"
+    """First weights: uniform as torch has them, xavier (Glorot and Bengio 2010), orthogonal, identity."""
+    forget_bias: float | None = None
+    """First bias of the LSTM's forget gates; 1 lets memory last. None: as the initialisation has it."""
+    reverse_source: bool = False
+    """Read backwards (Sutskever et al. 2014): what comes first is fresh in mind when an attention decoder
+    begins; for one-directional encoders."""
+    shortcut: bool = False
+    """A second head on the front end (weight 0.1), in training only: helps deep or slow starters."""
+
+
+@dataclass(frozen=True)
+class HeadConfig:
+    """What is learnt, and what stands on the encoder for it."""
+
+    task: Literal["ctc", "attention", "frames", "classify"] = "ctc"
+    """ctc: texts; attention: texts, in any order, by a decoder; frames: a label for each step, of examples
+    that say where their words are; classify: one label for the whole, which is the text of an example."""
+    frame_labels: FrameLabels = "words"
+    """frames: what a step is labelled with; activity: whether there is any word."""
+    pooling: Pooling = "attention"
+    """classify: how steps become one."""
+    arrangement: Arrangement = "location"
+    """attention: what the decoder knows of the signal: first: its summary as the first state; every: that at
+    every step; additive, dot, location: all of it, by attention."""
+    decoder_size: int = 192
+    """attention: units of the decoder."""
+    ctc_weight: float = 0.0
+    """attention: share of the loss for a CTC head beside the decoder; 0: none."""
+    label_smoothing: float = 0.1
+    """attention: share of the wanted probability that goes to all labels alike (Szegedy et al. 2016)."""
+    scheduled_sampling: float = 0.0
+    """attention: how often the decoder is fed its own label in training (Bengio et al. 2015)."""
+
+    def __post_init__(self) -> None:
+        for name in ("ctc_weight", "label_smoothing", "scheduled_sampling"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; give a share, from 0 to 1")
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Everything a recognizer is built from, beside its alphabet."""
+
+    signal: Any
+    front_end: Any
+    encoder: EncoderConfig
+    head: HeadConfig = field(default_factory=HeadConfig)
+
+
+class Encoded(NamedTuple):
+    """What an attention decoder reads: steps (B, S, E), lengths (B,), and log-probabilities of a CTC head."""
+
+    steps: Tensor
+    lengths: Tensor
+    ctc_log_probs: Tensor | None
+
+
+class Recognizer(nn.Module, Transcriber):
+    """Signals in, log-probabilities or transcripts out.
+
+    Attributes:
+        modality, config, alphabet: what it was built from.
+        card: facts about the model (training data, metrics, licence ...), kept in its file.
+        decoder: what makes text of its log-probabilities, kept in its file with its language models.
+    """
+
+    def __init__(
+        self,
+        modality: Modality,
+        config: ModelConfig,
+        alphabet: Alphabet | Names,
+        card: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        encoder = config.encoder
+        self.modality, self.config, self.alphabet = modality, config, alphabet
+        self.card = dict(card or {})
+        self.front_end = modality.training().front_end(config.front_end, config.signal)
+        D = self.front_end.feature_size
+        self.encoder = RecurrentEncoder(
+            D,
+            encoder.hidden_size,
+            encoder.layers,
+            encoder.cell,
+            encoder.bidirectional,
+            encoder.dropout,
+            encoder.residual,
+            encoder.initialisation,
+            encoder.forget_bias,
+        )
+        self.head = _head(config, self.encoder.output_size, alphabet)
+        self.shortcut: CTCHead | None = None
+        plain = config.head.task == "attention" and not config.head.ctc_weight and not encoder.bidirectional
+        if encoder.reverse_source and not plain:
+            raise ValueError("--reverse-source: is for --task attention with --no-bidirectional, without CTC")
+        if encoder.shortcut:
+            if not isinstance(self.head, CTCHead):
+                raise ValueError(f"--shortcut: is for --task ctc and frames; leave it out with {self.task}")
+            self.shortcut = type(self.head)(D, alphabet.classes)
+        self.decoder: Decoder | LabelDecoder
+        if isinstance(alphabet, Names):
+            self.decoder = LabelDecoder(alphabet, whole=config.head.task == "classify")
+        else:
+            wide = DecodingConfig(beam_width=ATTENTION_WIDTH) if config.head.task == "attention" else None
+            self.decoder = Decoder(alphabet, wide)
+        self.carried: dict[str, Tensor] = {}
+
+    @property
+    def parameter_count(self) -> int:
+        """How many numbers training adjusts."""
+        return sum(parameter.numel() for parameter in self.parameters())
+
+    def forward(self, signals: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Return log-probabilities (B, S, C) and lengths (B,); S is 1 for a label to a sequence.
+
+        Args:
+            signals: (B, T) or (B, T, H), padded on the right.
+            lengths: (B,) real steps of T.
+        """
+        encoded, lengths, _ = self._encode(signals, lengths)  # (B, S, E)
+        return head_outputs(self.head, encoded, lengths)
+
+    def _encode(self, signals: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return encoded (B, S, E), lengths (B,) and the features (B, S, D) of signals (B, T, ...)."""
+        features, lengths = self.front_end(signals, lengths)  # (B, S, D)
+        if self.config.encoder.reverse_source:
+            features = reverse_within_lengths(features, lengths)
+        encoded, lengths, _ = self.encoder(features, lengths)  # (B, S, E)
+        return encoded, lengths, features
+
+    def losses(self, batch: Batch) -> tuple[Tensor, int]:
+        """Return the sum of a batch's losses, and how many targets cannot be reached (they count zero)."""
+        encoded, lengths, features = self._encode(batch.signals, batch.lengths)  # (B, S, E)
+        targets = (batch.targets, batch.target_lengths)
+        total, impossible = self.head.losses(encoded, lengths, *targets)
+        if self.shortcut is not None:
+            aside, _ = self.shortcut.losses(features, lengths, *targets)
+            total = (1 - SHORTCUT_WEIGHT) * total + SHORTCUT_WEIGHT * aside
+        return total, impossible
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return next(self.parameters()).device
+
+    @property
+    def task(self) -> str:
+        """What it has learnt."""
+        return self.config.head.task
+
+    @property
+    def frame_labels(self) -> FrameLabels:
+        """What a step is labelled with, where the task is "frames"."""
+        return self.config.head.frame_labels
+
+    @property
+    def signal_config(self) -> Any:
+        """How signals are read for it."""
+        return self.config.signal
+
+    @property
+    def stride(self) -> int:
+        """Signal steps to one step of the log-probabilities."""
+        return self.front_end.stride
+
+    @property
+    def offset(self) -> float:
+        """Where the first step starts, in signal steps."""
+        return getattr(self.front_end, "offset", 0)  # not every front end looks around the middle
+
+    @torch.inference_mode()
+    def batch_log_probs(self, signals: Sequence[np.ndarray]) -> tuple[Array, np.ndarray]:
+        """Return log-probabilities (B, S, C) of `signals` (T, ...) and their lengths (B,), as one batch.
+
+        They are a tensor where the model is on CUDA: the search then runs there. On the CPU it is faster
+        without torch, and mps has no float64.
+
+        Raises:
+            ValueError: an attention decoder alone, which has no such probabilities.
+        """
+        self.eval()
+        return self._log_probs(*self._together(signals))
+
+    @torch.inference_mode()
+    def batch_outputs(self, signals: Sequence[np.ndarray]) -> Any:
+        """Return what `hypotheses` wants of `signals` (T, ...), computed as one batch."""
+        self.eval()
+        return self.outputs(*self._together(signals))
+
+    def outputs(self, signals: Tensor, lengths: Tensor) -> Any:
+        """Return what `hypotheses` wants of padded signals (B, T, ...), `lengths` (B,) steps long."""
+        if not isinstance(self.head, AttentionHead):
+            return self._log_probs(signals, lengths)
+        encoded, lengths, _ = self._encode(signals.to(self.device), lengths.to(self.device))
+        ctc = None if self.head.ctc is None else self.head.ctc(encoded)
+        return Encoded(encoded.float(), lengths, ctc)  # the search runs outside of autocast
+
+    def hypotheses(self, outputs: Any, count: int = 1) -> tuple[list[list[Hypothesis]], np.ndarray]:
+        """Return up to `count` hypotheses of each signal of `outputs`, best first, and lengths (B,)."""
+        if not isinstance(outputs, Encoded):
+            return super().hypotheses(outputs, count)
+        rows = zip(self._attended(outputs), range(len(outputs.steps)), strict=True)
+        found = [[self._hypothesis(one, outputs, row) for one in best[:count]] for best, row in rows]
+        return found, outputs.lengths.cpu().numpy()
+
+    def texts(self, outputs: Any) -> list[str]:
+        """Return the best text of each signal of `outputs`, without places and confidences."""
+        if not isinstance(outputs, Encoded):
+            return super().texts(outputs)
+        return [self.alphabet.decode(best[0].labels) for best in self._attended(outputs)]
+
+    def _together(self, signals: Sequence[np.ndarray]) -> tuple[Tensor, Tensor]:
+        together, lengths = padded(signals, self.front_end.shortest)
+        return torch.from_numpy(together), torch.from_numpy(lengths)
+
+    def _log_probs(self, signals: Tensor, lengths: Tensor) -> tuple[Array, np.ndarray]:
+        log_probs, steps = self(signals.to(self.device), lengths.to(self.device))
+        log_probs = log_probs.float()
+        on_gpu = log_probs.device.type == "cuda"
+        return log_probs if on_gpu else log_probs.cpu().numpy(), steps.cpu().numpy()
+
+    def _attended(self, outputs: Encoded) -> list[list[Attended]]:
+        """Return the hypotheses of an attention decoder for each signal, best first; greedy, one of each."""
+        assert isinstance(self.head, AttentionHead), "other heads have no decoder"
+        config = self.decoder.config
+        return attention_search(
+            self.head.decoder,
+            outputs.steps,
+            outputs.lengths,
+            1 if config.decoder == "greedy" else config.beam_width,
+            config.length_penalty,
+            outputs.ctc_log_probs,
+            0.0 if outputs.ctc_log_probs is None else config.ctc_weight,
+        )
+
+    def _hypothesis(self, found: Attended, outputs: Encoded, row: int) -> Hypothesis:
+        """Return a hypothesis with places: CTC's where it can spell it, else where attention looked.
+
+        Where neither tells, or attention does not go forward, each label has all of the signal.
+        """
+        steps = int(outputs.lengths[row])
+        places = [(0, steps, steps // 2)] * len(found.labels)
+        if outputs.ctc_log_probs is not None and required_steps(found.labels) <= steps:
+            aligned = align(to_numpy(outputs.ctc_log_probs[row, :steps]), found.labels).hits
+            places = [(hit.start, hit.end, hit.peak) for hit in aligned]
+        elif found.steps is not None:
+            reverse = self.config.encoder.reverse_source
+            looked = [steps - 1 - int(step) if reverse else int(step) for step in found.steps]
+            places = [(step, step + 1, step) for step in looked] if looked == sorted(looked) else places
+        hits = [
+            Hit(label, start, end, confidence, peak)
+            for label, confidence, (start, end, peak) in zip(
+                found.labels, found.confidences, places, strict=True
+            )
+        ]
+        return Hypothesis(hits, found.score)
+
+    def described(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """Return what rebuilds and describes the model beside its weights: header, tensors of the decoder."""
+        decoding, tensors = decoder_tensors(self.decoder)
+        header = {
+            "modality": self.modality.name,
+            "config": asdict(self.config),
+            "alphabet": self.alphabet.to_dict(),
+            "card": self.card,
+            "decoding": decoding,
+        }
+        return header, tensors
+
+    def save(self, path: Path) -> None:
+        """Write the model file: weights, and all that is needed to rebuild and describe the model."""
+        tensors = {name: tensor.detach().cpu().numpy() for name, tensor in self.state_dict().items()}
+        header, models = self.described()
+        write_model(path, tensors | models, header)
+
+    @classmethod
+    def load(cls, modality: Modality, path: Path) -> "Recognizer":
+        """Return the recognizer in a model file.
+
+        Raises:
+            ValueError: not a model file, cut short, of another modality, or with an unknown setting.
+        """
+        file = read_model(path)
+        came = file.header.get("modality")
+        if came != modality.name:
+            raise ValueError(
+                f"{path}: a model for `{came}`, where one for `{modality.name}` was wanted; use `{came}`"
+            )
+        try:
+            config = _config(modality, file.header["config"])
+            alphabet = alphabet_from(file.header["alphabet"])
+            recognizer = cls(modality, config, alphabet, file.header.get("card"))
+            decoder, weights = decoder_from(
+                alphabet, file.header.get("decoding"), file.tensors, recognizer.task
+            )
+            recognizer.load_state_dict({name: torch.from_numpy(one) for name, one in weights.items()})
+            recognizer.decoder = decoder
+        except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+            reason = " ".join(str(error).split())  # torch names the weights that differ in later lines
+            raise ValueError(
+                f"{path}: does not describe a model this version can build ({reason})"
+            ) from error
+        return recognizer.eval()
+
+
+def _head(config: ModelConfig, E: int, alphabet: Alphabet | Names) -> CTCHead | SequenceHead | AttentionHead:
+    """Return the head for a task."""
+    head, encoder = config.head, config.encoder
+    if head.task == "attention":
+        decoder = AttentionDecoder(
+            E,
+            alphabet.classes,
+            head.decoder_size,
+            arrangement=head.arrangement,
+            dropout=encoder.dropout,
+            bidirectional=encoder.bidirectional,
+        )
+        ctc = CTCHead(E, alphabet.classes, encoder.dropout) if head.ctc_weight else None
+        return AttentionHead(decoder, ctc, head.ctc_weight, head.label_smoothing, head.scheduled_sampling)
+    if head.task == "classify":
+        return SequenceHead(
+            E, len(alphabet.symbols), head.pooling, encoder.bidirectional, dropout=encoder.dropout
+        )
+    kind = FrameHead if head.task == "frames" else CTCHead
+    return kind(E, alphabet.classes, encoder.dropout)
+
+
+def _config(modality: Modality, stored: dict[str, Any]) -> ModelConfig:
+    kinds = {
+        "signal": modality.signal_config,
+        "front_end": modality.training().front_end_config,
+        "encoder": EncoderConfig,
+        "head": HeadConfig,
+    }
+    return ModelConfig(**{name: build_config(kinds[name], section) for name, section in stored.items()})
+
+
+def build_config(kind: type, stored: dict[str, Any]) -> Any:
+    """Return the frozen dataclass `kind` from JSON; an unknown key is an error, a missing one its default."""
+    known = {one.name for one in fields(kind)}
+    unknown = sorted(set(stored) - known)
+    if unknown:
+        raise TypeError(f"unknown setting {', '.join(unknown)} of {kind.__name__}")
+    return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in stored.items()})

@@ -1,0 +1,1 @@
+"""Symbols, transcripts, documents, error rates and the report: everything about text that needs no signal."""

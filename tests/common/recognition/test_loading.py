@@ -1,0 +1,105 @@
+"""Recognizers from files of either kind, and those that are bundled."""
+
+import dataclasses
+import subprocess
+import sys
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import asr
+import ocr
+from asr.modality import ASR
+from common.files.model_file import read_model
+from common.recognition.loading import load_recognizer
+from common.text.metrics import ErrorRate
+from ocr.modality import OCR
+from ocr.synthesis import COMMON_WORDS, draw_line
+
+SIDES = pytest.mark.parametrize("package, modality", [(ocr, OCR), (asr, ASR)], ids=["ocr", "asr"])
+
+
+@SIDES
+def test_the_bundled_model_is_loaded_where_none_is_named(package, modality):
+    recognizer = package.load()
+    assert recognizer.modality is modality
+    assert modality.bundled().stat().st_size < 12e6
+    assert {"languages", "licence", "training_data"} <= recognizer.card.keys()
+    assert (modality.bundled().parent / "README.md").is_file()
+
+
+def test_the_bundled_model_reads_clean_english_lines():
+    rng, rate = np.random.default_rng(5), ErrorRate()
+    words = COMMON_WORDS.split()
+    texts = [" ".join(rng.choice(words, 6)).capitalize() + "." for _ in range(8)]
+    recognizer = ocr.load()
+    images = [
+        recognizer.modality.read(png(draw_line(text, None, rng)), recognizer.signal_config) for text in texts
+    ]
+    for text, transcript in zip(texts, recognizer.transcribe(images), strict=True):
+        rate.add(text, transcript.text)
+    assert rate.cer < 0.05, [(item.reference, item.hypothesis) for item in rate.items]
+
+
+def png(image):
+    file = BytesIO()
+    image.save(file, "PNG")
+    file.seek(0)
+    return file
+
+
+@SIDES
+def test_transcribing_with_the_bundled_model_imports_no_torch(package, modality, tmp_path):
+    script = f"""
+import sys, numpy as np
+import {modality.name} as package
+from common.data.signal import Signal
+recognizer = package.load()
+shape = (16000,) if package.__name__ == "asr" else (300, recognizer.signal_config.height_px)
+(transcript,) = recognizer.transcribe([Signal(np.zeros(shape, np.float32), 1.0)])
+heavy = [name for name in ("torch", "torchaudio", "torchvision", "lightning", "onnx") if name in sys.modules]
+assert not heavy, heavy
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_an_onnx_file_runs_on_the_cpu_alone():
+    with pytest.raises(ValueError, match=r"device cuda: .*printed\.onnx runs on the CPU"):
+        ocr.load(device="cuda")
+
+
+@SIDES
+def test_threads_below_none_are_refused(package, modality):
+    with pytest.raises(ValueError, match="threads is -1; give 1 or more, or 0"):
+        package.load(threads=-1)
+
+
+def test_a_modality_without_a_model_wants_one_named():
+    with pytest.raises(ValueError, match="`ocr` has no model of its own; name one with --model"):
+        load_recognizer(dataclasses.replace(OCR, bundled=None))
+
+
+def test_without_torch_a_safetensors_model_says_what_to_install(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(
+        ValueError, match=r"needs torch, which is not installed; pip install 'amanuensis\[train\]'"
+    ):
+        load_recognizer(OCR, tmp_path / "m.safetensors")
+
+
+@SIDES
+def test_a_missing_file_is_named(package, modality, tmp_path):
+    for name in ("no.onnx", "no.safetensors"):
+        with pytest.raises(ValueError, match=rf"{name}: no such file"):
+            package.load(tmp_path / name)
+
+
+@SIDES
+def test_models_to_begin_a_training_with_lie_beside_the_bundled_ones(package, modality):
+    (path,) = Path(package.__file__).parent.glob("models/*.safetensors")
+    assert read_model(path).header["modality"] == modality.name

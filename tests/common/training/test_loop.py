@@ -1,0 +1,143 @@
+"""The training loop: resumes exactly, divides over processes exactly, survives what is not finite."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image, ImageDraw
+
+from common.cli import main
+from common.network import heads
+from common.training.optimisation import TrainingConfig, learning_rate
+from ocr.modality import OCR
+
+TINY = ("--hidden-size", "16", "--layers", "1", "--channels", "4", "4", "8", "8", "--height-px", "16")
+SCHEDULE = ("--batch-budget", "30", "--precision", "32-true", "--learning-rate", "5e-3")
+
+
+@pytest.fixture(scope="module")
+def lines(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of 40 small images of words of the letters a, b and c, and what they say."""
+    folder = tmp_path_factory.mktemp("lines")
+    rng = np.random.default_rng(0)
+    for number in range(40):
+        text = "".join(rng.choice(list("abc"), size=rng.integers(2, 7)))
+        image = Image.new("L", (8 * len(text) + 12, 16), 255)
+        ImageDraw.Draw(image).text((4, 2), text, fill=0)
+        image.save(folder / f"{number:02}.png")
+        (folder / f"{number:02}.gt.txt").write_text(text, encoding="utf-8")
+    return folder
+
+
+def run_train(lines: Path, run: Path, *more: str) -> subprocess.Popen[bytes]:
+    command = [
+        sys.executable,
+        "-m",
+        "ocr",
+        "train",
+        str(lines),
+        str(lines),
+        "--run",
+        str(run),
+        *TINY,
+        *SCHEDULE,
+    ]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    return subprocess.Popen([*command, *more], env=environment, stderr=subprocess.PIPE)
+
+
+def finish(process: subprocess.Popen[bytes]) -> str:
+    _, errors = process.communicate(timeout=240)
+    assert process.returncode == 0, errors.decode()
+    return errors.decode()
+
+
+def losses(run: Path) -> list[tuple[float, float, float]]:
+    with (run / "log.csv").open(encoding="utf-8") as file:
+        return [
+            (float(row["loss"]), float(row["gradient_norm"]), float(row["dev_cer"]))
+            for row in csv.DictReader(file)
+        ]
+
+
+def test_a_run_killed_within_an_epoch_and_resumed_has_the_loss_curve_of_one_that_was_not(
+    lines: Path, tmp_path: Path
+) -> None:
+    """Dropout and augmentation are on; a checkpoint is written after every update."""
+    settings = ("--epochs", "4", "--checkpoint-minutes", "0", "--dropout", "0.2")
+    whole = run_train(lines, tmp_path / "whole", *settings)
+    killed = run_train(lines, tmp_path / "killed", *settings)
+    place = (0, 0)
+    deadline = time.monotonic() + 200
+    while place[0] < 1 or place[1] == 0:  # until it is in the middle of its second epoch or a later one
+        assert time.monotonic() < deadline and killed.poll() is None, (
+            "the run ended before it could be killed"
+        )
+        time.sleep(0.02)
+        checkpoint = tmp_path / "killed" / "latest.ckpt"
+        if checkpoint.exists():
+            progress = torch.load(checkpoint, weights_only=True)["progress"]
+            place = (progress["epoch"], progress["batch"])
+    killed.send_signal(signal.SIGKILL)
+    killed.communicate()
+    assert len(losses(tmp_path / "killed")) < 4
+    finish(run_train(lines, tmp_path / "killed", *settings, "--resume"))
+    finish(whole)
+    assert losses(tmp_path / "killed") == losses(tmp_path / "whole")
+
+
+def test_two_processes_have_the_loss_curve_of_one(lines: Path, tmp_path: Path) -> None:
+    """The same global batches, without dropout, whose draws differ from rank to rank."""
+    settings = ("--epochs", "3", "--dropout", "0", "--feature-dropout", "0", "--device", "cpu")
+    one = run_train(lines, tmp_path / "one", *settings)
+    finish(one)
+    finish(run_train(lines, tmp_path / "two", *settings, "--devices", "2"))
+    np.testing.assert_allclose(losses(tmp_path / "two"), losses(tmp_path / "one"), rtol=2e-3, atol=1e-6)
+
+
+def test_a_loss_that_is_not_finite_names_the_batch_and_leaves_the_weights_alone(
+    lines: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    honest, calls = heads.ctc_losses, []
+
+    def poisoned(*arguments: torch.Tensor) -> torch.Tensor:
+        calls.append(1)
+        return honest(*arguments) * (float("nan") if len(calls) == 2 else 1.0)
+
+    monkeypatch.setattr(heads, "ctc_losses", poisoned)
+    main_arguments = ["train", str(lines), str(lines), "--run", str(tmp_path / "run"), *TINY, *SCHEDULE]
+    main(OCR, [*main_arguments, "--epochs", "2", "--device", "cpu"])
+    row = next(csv.DictReader((tmp_path / "run" / "log.csv").open(encoding="utf-8")))
+    assert row["skipped_updates"] == "1"
+    assert np.isfinite(float(row["loss"]))
+    assert "no update made" in caplog.text and ".png" in caplog.text
+    checkpoint = torch.load(tmp_path / "run" / "latest.ckpt", weights_only=True)
+    assert all(value.isfinite().all() for value in checkpoint["model"].values())
+
+
+def test_the_configuration_and_the_figures_of_a_run_stay_in_its_folder(lines: Path, tmp_path: Path) -> None:
+    finish(run_train(lines, tmp_path / "run", "--epochs", "1", "--device", "cpu"))
+    names = {path.name for path in (tmp_path / "run").iterdir()}
+    assert {"config.json", "latest.ckpt", "best.safetensors", "log.csv", "refused.txt"} <= names
+    assert any(name.startswith("events.out.tfevents") for name in names)
+    config = json.loads((tmp_path / "run" / "config.json").read_text(encoding="utf-8"))
+    assert config["training"]["epochs"] == 1 and config["encoder"]["hidden_size"] == 16
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "one-cycle", "constant"])
+def test_the_learning_rate_rises_to_its_peak_and_never_above(schedule: str) -> None:
+    config = TrainingConfig(learning_rate=1.0, schedule=schedule, warmup_steps=10)  # type: ignore[arg-type]
+    rates = [learning_rate(config, step, 100) for step in range(100)]
+    assert rates[0] <= 0.1 and max(rates) == pytest.approx(1.0)
+    peak = rates.index(max(rates))
+    assert rates[: peak + 1] == sorted(rates[: peak + 1])
+    assert rates[peak:] == sorted(rates[peak:], reverse=True)
+    assert rates[-1] == (1.0 if schedule == "constant" else pytest.approx(0.01, abs=0.01))
