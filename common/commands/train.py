@@ -55,8 +55,8 @@ def arguments(modality: Modality) -> type:
 
 def run(modality: Modality, arguments: Any) -> None:
     """Train a model."""
-    from common.training.run import train
+    from common.training.run import RunConfig, train
 
     for name in ("lightning", "lightning.fabric", "lightning.pytorch"):  # at INFO from their import on
         logging.getLogger(name).setLevel(logging.WARNING)
-    train(modality, arguments)
+    train(modality, RunConfig(**vars(arguments)))

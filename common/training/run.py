@@ -1,15 +1,15 @@
 """A training run from its arguments: the run folder, the data, the model, the Trainer."""
 
 import copy
-import dataclasses
 import json
 import logging
 import platform
 import subprocess
 from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ from common.data.frame_targets import FrameTargets, frame_names, parts_of
 from common.data.manifest import Example
 from common.data.signal import Signal
 from common.recognition.modality import Modality
-from common.recognition.recognizer import HeadConfig, ModelConfig, Recognizer
+from common.recognition.recognizer import EncoderConfig, HeadConfig, ModelConfig, Recognizer
 from common.text.symbols import Alphabet, Names
 from common.training.evaluation import measure
 from common.training.loop import Data, Trainer, rate_name, written_rate
@@ -41,13 +41,42 @@ log = logging.getLogger(__name__)
 SHOWN_EXAMPLES = 4
 
 
-def train(modality: Modality, arguments: Any) -> Trainer:
-    """Train as the arguments of `ocr train` or `asr train` say; return the Trainer where it ended.
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """The settings of one run; config.json of the run folder keeps them under these names.
+
+    `front_end`, `signal`, `corpus` and `augment` are of the modality's own dataclasses: `signal_config` and
+    `corpus_config` of `Modality`, `front_end_config` and `augment_config` of its `Training`.
+    """
+
+    train: str
+    """Training data: a folder or manifest, or several with commas between them."""
+    dev: str
+    """Development data: the model is measured on it after each epoch and never learns from it."""
+    run: Path
+    """Folder for the model, the checkpoints and the logs."""
+    resume: bool = False
+    """Continue the run in that folder exactly where its last checkpoint was written."""
+    start_from: Path | None = None
+    """A model file whose weights the run starts with, instead of random ones; the architecture must match."""
+    unicode_form: Literal["NFC", "NFD", "NFKC", "NFKD", "none"] = "NFC"
+    """Unicode form of the texts, here and in every later comparison."""
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    head: HeadConfig = field(default_factory=HeadConfig)
+    front_end: Any
+    signal: Any
+    corpus: Any
+    augment: Any
+
+
+def train(modality: Modality, arguments: RunConfig) -> Trainer:
+    """Train as the settings say; return the Trainer in its final state.
 
     Raises:
         ValueError: a run folder in use without --resume, or settings that differ on resuming, or bad data.
     """
-    config = json.loads(json.dumps(dataclasses.asdict(arguments), default=str))
+    config = json.loads(json.dumps(asdict(arguments), default=str))
     run: Path = arguments.run
     _check_select(arguments)
     check_run(run, arguments.resume, config)
@@ -58,7 +87,7 @@ def train(modality: Modality, arguments: Any) -> Trainer:
 
     head: HeadConfig = arguments.head
     if head.task == "frames":
-        arguments = dataclasses.replace(arguments, augment=_even_augment(modality, arguments.augment))
+        arguments = replace(arguments, augment=_even_augment(modality, arguments.augment))
     training, problems = _examples(modality, arguments.train, arguments)
     development, dev_problems = _examples(modality, arguments.dev, arguments)
     problems += dev_problems
@@ -103,7 +132,7 @@ def train(modality: Modality, arguments: Any) -> Trainer:
     return trainer
 
 
-def _alphabet(examples: list[Example], arguments: Any) -> Alphabet | Names:
+def _alphabet(examples: list[Example], arguments: RunConfig) -> Alphabet | Names:
     """Return the labels of a task, found in its examples; ValueError if there is nothing to tell apart."""
     head: HeadConfig = arguments.head
     if head.task == "frames":
@@ -123,7 +152,7 @@ def _alphabet(examples: list[Example], arguments: Any) -> Alphabet | Names:
     return names
 
 
-def _report_unknown(development: list[Example], alphabet: Alphabet | Names, arguments: Any) -> None:
+def _report_unknown(development: list[Example], alphabet: Alphabet | Names, arguments: RunConfig) -> None:
     """Log which characters or names of the dev examples the model can never give."""
     texts = [example.text or "" for example in development]
     if arguments.head.task == "frames":
@@ -136,7 +165,7 @@ def _report_unknown(development: list[Example], alphabet: Alphabet | Names, argu
 def _even_augment(modality: Modality, config: Any) -> Any:
     """Return the augmentation under which labels of steps stay in place, and say what it leaves out."""
     even = modality.training().evenly(config)
-    before, after = dataclasses.asdict(config), dataclasses.asdict(even)
+    before, after = asdict(config), asdict(even)
     for name in before:
         if before[name] != after[name]:
             log.info(
@@ -193,7 +222,7 @@ def _readable(read: Callable[[str], Signal], sources: list[str]) -> Iterator[tor
             continue
 
 
-def _check_select(arguments: Any) -> None:
+def _check_select(arguments: RunConfig) -> None:
     task, select = arguments.head.task, arguments.training.select
     if select is not None and task in ("frames", "classify"):
         raise ValueError(f"--select {select}: is a rate of texts; --task {task} has none, leave it out")
@@ -233,7 +262,7 @@ def _flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _examples(modality: Modality, path: str, arguments: Any) -> tuple[list[Example], list[str]]:
+def _examples(modality: Modality, path: str, arguments: RunConfig) -> tuple[list[Example], list[str]]:
     """Return the examples at `path` that have what the task wants, and a sentence for each other."""
     head: HeadConfig = arguments.head
     found, problems = load_examples(modality, path, arguments.corpus)
@@ -249,8 +278,8 @@ def _examples(modality: Modality, path: str, arguments: Any) -> tuple[list[Examp
 
 
 def _data(
-    modality: Modality, arguments: Any, fabric: Fabric, training: list[Example], development: list[Example],
-    recognizer: Recognizer,
+    modality: Modality, arguments: RunConfig, fabric: Fabric, training: list[Example],
+    development: list[Example], recognizer: Recognizer,
 ) -> Data:  # fmt: skip
     config: TrainingConfig = arguments.training
     signal, shortest = arguments.signal, recognizer.front_end.shortest
@@ -263,7 +292,7 @@ def _data(
         assert isinstance(recognizer.alphabet, Names), "labels of steps are names"
         level = arguments.head.frame_labels
         frames = FrameTargets(recognizer.alphabet, level, recognizer.stride, recognizer.offset)
-        lenient = dataclasses.replace(frames, strict=False)
+        lenient = replace(frames, strict=False)
     steps = _Steps(copy.deepcopy(recognizer.front_end))  # a copy stays on the CPU, and can go to workers
     seen = Examples(
         training, recognizer.alphabet, reader, augment, config.seed, cache, shortest, frames, steps
@@ -276,7 +305,7 @@ def _data(
     )
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class _Reader:
     """Reads signals under one configuration, in this process or in a worker."""
 
@@ -287,7 +316,7 @@ class _Reader:
         return self.modality.read(source, self.config)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class _Steps:
     """How many steps so many signal steps give, in this process or in a worker."""
 
@@ -303,7 +332,7 @@ def _start_from(recognizer: Recognizer, other: Recognizer) -> None:
     Raises:
         ValueError: a weight of another shape, beside the heads.
     """
-    theirs, ours = (_flatten(dataclasses.asdict(one.config)) for one in (other, recognizer))
+    theirs, ours = (_flatten(asdict(one.config)) for one in (other, recognizer))
     differing = ", ".join(
         f"{name} {theirs.get(name)} (here {ours[name]})" for name in ours if theirs.get(name) != ours[name]
     )
@@ -333,7 +362,7 @@ def _start_from(recognizer: Recognizer, other: Recognizer) -> None:
         log.info("its settings were others, but its weights fit: %s", differing)
 
 
-def _card(modality: Modality, training: list[Example], arguments: Any) -> dict[str, Any]:
+def _card(modality: Modality, training: list[Example], arguments: RunConfig) -> dict[str, Any]:
     return {
         "software": f"amanuensis {version('amanuensis')}",
         "torch": torch.__version__,
@@ -344,8 +373,8 @@ def _card(modality: Modality, training: list[Example], arguments: Any) -> dict[s
         "examples": len(training),
         "length": round(sum(example.length or 0 for example in training), 1),
         "length_unit": modality.length_unit,
-        "training": dataclasses.asdict(arguments.training),
-        "augment": dataclasses.asdict(arguments.augment),
+        "training": asdict(arguments.training),
+        "augment": asdict(arguments.augment),
     }
 
 
