@@ -21,7 +21,6 @@ from common.recognition.loading import Device, load_recognizer
 from common.recognition.modality import Modality
 from common.recognition.transcriber import Transcriber
 from common.text.metrics import Confusion, ErrorRate
-from common.text.symbols import Names
 from common.training.preparation import load_examples, report_problems, report_unknown, untranscribed
 
 log = logging.getLogger(__name__)
@@ -78,7 +77,7 @@ def run(modality: Modality, arguments: Any) -> None:
     if recognizer.parameter_count is not None:
         facts["parameters"] = recognizer.parameter_count
     rate: ErrorRate | Confusion
-    if isinstance(recognizer.alphabet, Names):
+    if not recognizer.alphabet.writes_text:
         _check_labels(arguments)
         if recognizer.task == "classify":
             report_unknown(_texts(examples), recognizer.alphabet, arguments.data)

@@ -23,7 +23,6 @@ from common.recognition.loading import load_recognizer
 from common.recognition.modality import Modality
 from common.recognition.transcriber import Transcriber
 from common.text.metrics import ErrorRate
-from common.text.symbols import Names
 from common.training.preparation import load_examples, report_problems, untranscribed
 
 log = logging.getLogger(__name__)
@@ -167,7 +166,7 @@ def _compare(
     modality = recognizer.modality
     models: dict[str, Transcriber] = {"torch": recognizer}
     models |= {name: OnnxRecognizer.load(modality, path, arguments.threads) for name, path in files.items()}
-    find = _labels if isinstance(recognizer.alphabet, Names) else _texts
+    find = _texts if recognizer.alphabet.writes_text else _labels
     expected = find("torch", recognizer, examples, unread)
     report_problems(unread)
     if not expected:
@@ -177,7 +176,7 @@ def _compare(
     rows = {}
     for name, path in {"torch": arguments.model, **files}.items():
         found = expected if name == "torch" else find(name, models[name], examples, [])
-        judge = _judged_labels if isinstance(recognizer.alphabet, Names) else _judged_texts
+        judge = _judged_texts if recognizer.alphabet.writes_text else _judged_labels
         errors, same = judge(recognizer, examples, expected, found)
         rows[name] = _Row(errors, same, *speeds[name], path.stat().st_size / 1e6)
     _print(rows, modality.item, len(expected))

@@ -6,7 +6,6 @@ from typing import NamedTuple
 from common.data.frame_targets import FrameTargets
 from common.data.manifest import Example
 from common.recognition.transcriber import Transcriber
-from common.text.symbols import Names
 
 
 class Labelled(NamedTuple):
@@ -33,7 +32,6 @@ def labelled(
         refuse: is given a sentence for each example that is left out.
     """
     alphabet, whole = recognizer.alphabet, recognizer.task == "classify"
-    assert isinstance(alphabet, Names), "labels are names"
     targets = FrameTargets(alphabet, recognizer.frame_labels, recognizer.stride, recognizer.offset)
     names = alphabet.symbols if whole else ("", *alphabet.symbols)
     sources = [example.source for example in examples]

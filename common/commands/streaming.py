@@ -88,7 +88,7 @@ def transcribe_streams(
 
 def _follow(recognizer: Any, stream: Any, incoming: "Incoming") -> None:
     """Feed what comes to a `Stream`, and show the text as it grows."""
-    display = Display(sys.stderr, any(symbol.isspace() for symbol in recognizer.alphabet.symbols))
+    display = Display(sys.stderr, any(map(str.isspace, "".join(recognizer.alphabet.symbols))))
     try:
         for piece in recognizer.modality.stream(incoming, recognizer.signal_config):
             display.show(stream.feed(piece.values))

@@ -21,7 +21,7 @@ from common.data.batch_plan import padded, plan_batches
 from common.data.frame_targets import FrameTargets
 from common.data.manifest import Example
 from common.data.signal import Signal
-from common.text.symbols import Alphabet, Names
+from common.text.symbols import Symbols
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ class Examples(Dataset):
     """
 
     examples: Sequence[Example]
-    alphabet: Alphabet | Names | None
+    alphabet: Symbols | None
     """None: the texts are not spelled, as for evaluation, where any character may stand"""
     read: Callable[[str], Signal]
     augment: Callable[[np.ndarray, np.random.Generator], np.ndarray] | None = None

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 
 from common.data.manifest import Example, Part
-from common.text.symbols import Names
+from common.text.symbols import Names, Symbols
 
 FrameLabels = Literal["words", "characters", "activity"]
 ACTIVE = "active"
@@ -30,7 +30,7 @@ class FrameTargets:
             labelled UNKNOWN_LABEL.
     """
 
-    names: Names
+    names: Symbols
     level: FrameLabels
     stride: int
     offset: float

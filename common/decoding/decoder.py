@@ -10,7 +10,7 @@ import numpy as np
 
 from common.decoding.arrays import Array, check_values, namespace, to_numpy
 from common.decoding.greedy import Hit, greedy
-from common.text.symbols import Alphabet
+from common.text.symbols import Symbols
 
 if TYPE_CHECKING:  # what only the beam search needs is imported by it: greedy decoding is to start at once
     from common.decoding.beam.fusion import Scorer
@@ -110,7 +110,7 @@ class Decoder:
 
     def __init__(
         self,
-        alphabet: Alphabet,
+        alphabet: Symbols,
         config: DecodingConfig | None = None,
         models: "Sequence[NGram | RecurrentModel]" = (),
         words: Sequence[str] | None = None,
@@ -321,7 +321,7 @@ def _character_scorer(
     return RecurrentScorer(model, symbols, config.lm_weight, config.label_bonus)
 
 
-def _check_known(model: "NGram | RecurrentModel", alphabet: Alphabet, level: int) -> None:
+def _check_known(model: "NGram | RecurrentModel", alphabet: Symbols, level: int) -> None:
     """Log which symbols a model over characters lacks; raise ValueError if it lacks all letters."""
     lacking = [symbol for symbol in alphabet.symbols if not model.id(symbol)]
     # of another case or script it still knows the space

@@ -8,7 +8,7 @@ import numpy as np
 from common.decoding.arrays import Array, to_numpy
 from common.decoding.decoder import DecodingConfig, Hypothesis
 from common.decoding.greedy import Hit
-from common.text.symbols import Names
+from common.text.symbols import Symbols
 
 
 class LabelDecoder:
@@ -28,7 +28,7 @@ class LabelDecoder:
     hot_words: Sequence[str] = ()
     rescorer: None = None
 
-    def __init__(self, alphabet: Names, whole: bool) -> None:
+    def __init__(self, alphabet: Symbols, whole: bool) -> None:
         self.alphabet, self.whole, self.config = alphabet, whole, DecodingConfig()
 
     def decode(self, log_probs: Array, lengths: np.ndarray, count: int = 1) -> list[list[Hypothesis]]:

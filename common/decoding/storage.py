@@ -8,7 +8,7 @@ import numpy as np
 
 from common.decoding.decoder import Decoder, DecodingConfig
 from common.decoding.labelled import LabelDecoder
-from common.text.symbols import Alphabet, Names
+from common.text.symbols import Symbols
 
 MODEL, RESCORER, LEXICON = "language_model.", "rescorer", "lexicon"
 """how the names of these tensors begin: language_model.0.log_prob ... language_model.rescorer.header ..."""
@@ -30,7 +30,7 @@ def decoder_tensors(decoder: Decoder | LabelDecoder) -> tuple[dict[str, Any], di
 
 
 def decoder_from(
-    alphabet: Alphabet | Names,
+    alphabet: Symbols,
     settings: Mapping[str, Any] | None,
     tensors: Mapping[str, np.ndarray],
     task: str = "ctc",
@@ -61,7 +61,7 @@ def decoder_from(
             words = array.tobytes().decode().split("\n")
         else:
             weights[name] = array
-    if isinstance(alphabet, Names):
+    if not alphabet.writes_text:
         return LabelDecoder(alphabet, whole=task == "classify"), weights
     rescorer = _model(models.pop(RESCORER)) if RESCORER in models else None
     kept = [_model(models[number]) for number in sorted(models)]

@@ -120,9 +120,13 @@ def calibrate(decoder: Decoder, batches: Sequence[Known]) -> tuple[float, Judged
         at = decoder.searched(batch.log_probs, batch.lengths)
         for temperature, known in pairs.items():
             for example, (best, *_) in zip(batch.examples, at(temperature), strict=True):
-                text = decoder.alphabet.decode(hit.label for hit in best.hits)
-                sure = [hit.confidence for hit in best.hits]
-                known.append((decoder.alphabet.normalise(example.text or ""), text, sure))
+                texts = decoder.alphabet.pieces(hit.label for hit in best.hits)
+                sure = [
+                    hit.confidence ** (1 / len(text))
+                    for hit, text in zip(best.hits, texts, strict=True)
+                    for _ in text
+                ]
+                known.append((decoder.alphabet.normalise(example.text or ""), "".join(texts), sure))
     judged = {temperature: judge(known) for temperature, known in pairs.items()}
     best_one = min(TEMPERATURES, key=lambda one: (judged[one].log_loss, abs(np.log(one / own))))
     return best_one, judged[best_one], judged[own]

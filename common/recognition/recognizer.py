@@ -26,7 +26,7 @@ from common.network.heads import AttentionHead, CTCHead, FrameHead, Pooling, Seq
 from common.network.recurrent import Initialisation, RecurrentEncoder, reverse_within_lengths
 from common.recognition.modality import Modality
 from common.recognition.transcriber import Transcriber
-from common.text.symbols import Alphabet, Names, alphabet_from
+from common.text.symbols import Symbols, symbols_from_dict
 
 SHORTCUT_WEIGHT = 0.1
 ATTENTION_WIDTH = 8
@@ -120,7 +120,7 @@ class Recognizer(nn.Module, Transcriber):
         self,
         modality: Modality,
         config: ModelConfig,
-        alphabet: Alphabet | Names,
+        alphabet: Symbols,
         card: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
@@ -150,7 +150,7 @@ class Recognizer(nn.Module, Transcriber):
                 raise ValueError(f"--shortcut: is for --task ctc and frames; leave it out with {self.task}")
             self.shortcut = type(self.head)(D, alphabet.classes)
         self.decoder: Decoder | LabelDecoder
-        if isinstance(alphabet, Names):
+        if not alphabet.writes_text:
             self.decoder = LabelDecoder(alphabet, whole=config.head.task == "classify")
         else:
             wide = DecodingConfig(beam_width=ATTENTION_WIDTH) if config.head.task == "attention" else None
@@ -340,7 +340,7 @@ class Recognizer(nn.Module, Transcriber):
             )
         try:
             config = _config(modality, file.header["config"])
-            alphabet = alphabet_from(file.header["alphabet"])
+            alphabet = symbols_from_dict(file.header["alphabet"])
             recognizer = cls(modality, config, alphabet, file.header.get("card"))
             decoder, weights = decoder_from(
                 alphabet, file.header.get("decoding"), file.tensors, recognizer.task
@@ -355,7 +355,7 @@ class Recognizer(nn.Module, Transcriber):
         return recognizer.eval()
 
 
-def _head(config: ModelConfig, E: int, alphabet: Alphabet | Names) -> CTCHead | SequenceHead | AttentionHead:
+def _head(config: ModelConfig, E: int, alphabet: Symbols) -> CTCHead | SequenceHead | AttentionHead:
     """Return the head for a task."""
     head, encoder = config.head, config.encoder
     if head.task == "attention":

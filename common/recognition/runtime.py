@@ -26,7 +26,7 @@ from common.decoding.storage import decoder_from
 from common.files.onnx_file import read_onnx
 from common.recognition.modality import Modality
 from common.recognition.transcriber import Transcriber
-from common.text.symbols import alphabet_from
+from common.text.symbols import symbols_from_dict
 
 ERRORS_ONLY = 3
 """the lowest severity that onnxruntime logs; what it fuses and drops is of no interest here"""
@@ -139,7 +139,7 @@ class OnnxRecognizer(Transcriber):
             session = aside.submit(_session, path, file.raw)
             tensors = file.tensors()
             with _describing(path):
-                alphabet = alphabet_from(file.header["alphabet"])
+                alphabet = symbols_from_dict(file.header["alphabet"])
                 task = file.header["config"].get("head", {}).get("task", "ctc")
                 decoder, _ = decoder_from(alphabet, file.header.get("decoding"), tensors, task)
         ready = session.result()

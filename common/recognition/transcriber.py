@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,7 +23,7 @@ from common.decoding.decoder import Decoder, Hypothesis
 from common.decoding.greedy import Hit
 from common.decoding.labelled import LabelDecoder
 from common.recognition.modality import Modality
-from common.text.symbols import Alphabet, Names
+from common.text.symbols import Symbols, collapse_pieces
 from common.text.transcript import Alternative, Character, Transcript
 
 READERS = 2
@@ -56,7 +56,7 @@ class Transcriber:
     """
 
     modality: Modality
-    alphabet: Alphabet | Names
+    alphabet: Symbols
     card: dict[str, Any]
     decoder: Decoder | LabelDecoder
 
@@ -347,13 +347,17 @@ class Transcriber:
 
     def _placed(self, hits: Sequence[Hit], steps: int, signal: Signal) -> list[Character]:
         """Return the characters of `hits` where they are in `signal`, which has so many steps."""
-        texts = [self.alphabet.decode([hit.label]) for hit in hits]
-        if isinstance(self.alphabet, Names):
+        written = self._written(hits)
+        hits, texts = [hit for hit, _ in written], [text for _, text in written]
+        if not self.alphabet.writes_text:
             return self._named(hits, texts, signal)
-        edges = widen(hits, [character.isspace() for character in texts], steps).tolist()
+        edges = widen(hits, [text.isspace() for text in texts], steps).tolist()
         return [
-            Character(character, self._position(start, signal), self._position(end, signal), hit.confidence)
-            for character, (start, end), hit in zip(texts, edges, hits, strict=True)
+            character
+            for text, (start, end), hit in zip(texts, edges, hits, strict=True)
+            for character in _spread(
+                text, self._position(start, signal), self._position(end, signal), hit.confidence
+            )
         ]
 
     def _named(self, hits: Sequence[Hit], names: Sequence[str], signal: Signal) -> list[Character]:
@@ -362,7 +366,7 @@ class Transcriber:
             whole = len(signal.values) * signal.unit_per_step
             return [Character(names[0], 0.0, whole, hits[0].confidence)]
         found: list[Character] = []
-        separator = self.alphabet.separator if isinstance(self.alphabet, Names) else None
+        separator = self.alphabet.separator
         for hit, name in zip(hits, names, strict=True):
             start, end = self._position(hit.start, signal), self._position(hit.end, signal)
             if found and separator:
@@ -381,28 +385,38 @@ class Transcriber:
             signal: of which they are.
             source: its name.
         """
-        found = self._collapsed(hypotheses[0].hits)
-        others: dict[str, float] = {}
-        for hypothesis in hypotheses[1:]:
-            text = self.alphabet.decode(hit.label for hit in self._collapsed(hypothesis.hits))
-            others.setdefault(text, hypothesis.score)
-        others.pop(self.alphabet.decode(hit.label for hit in found), None)
-        alternatives = [Alternative(text, score) for text, score in others.items()]
-        characters = self._placed(found, steps, signal)
+        best, *others = hypotheses
+        scores: dict[str, float] = {}
+        for hypothesis in others:
+            scores.setdefault(self._text(hypothesis.hits), hypothesis.score)
+        scores.pop(self._text(best.hits), None)
+        alternatives = [Alternative(text, score) for text, score in scores.items()]
+        characters = self._placed(best.hits, steps, signal)
         return Transcript.from_characters(characters, source, self.modality.unit, alternatives)
 
-    def _collapsed(self, hits: Sequence[Hit]) -> list[Hit]:
-        """Return `hits` with one space between words and none at the ends, if the texts it learnt were so."""
-        if isinstance(self.alphabet, Names) or self.alphabet.whitespace != "collapse":
-            return list(hits)
-        kept: list[Hit] = []
-        spaces = {label for label, symbol in enumerate(self.alphabet.symbols, 1) if symbol.isspace()}
-        for hit in hits:
-            if hit.label not in spaces or (kept and kept[-1].label not in spaces):
-                kept.append(hit)
-        if kept and kept[-1].label in spaces:
-            kept.pop()
-        return kept
+    def _text(self, hits: Sequence[Hit]) -> str:
+        """Return the text of the labels of `hits`."""
+        return (self.alphabet.separator or "").join(text for _, text in self._written(hits))
+
+    def _written(self, hits: Sequence[Hit]) -> list[tuple[Hit, str]]:
+        """Return each hit that writes something, with its text.
+
+        If the model learnt texts with one space between words and none at the ends, so it writes.
+        """
+        texts = self.alphabet.pieces([hit.label for hit in hits])
+        if self.alphabet.whitespace == "collapse":
+            texts = collapse_pieces(texts)
+        return [(hit, text) for hit, text in zip(hits, texts, strict=True) if text]
+
+
+def _spread(text: str, start: float, end: float, confidence: float) -> list[Character]:
+    """Return the characters of one label's text: equally long, their confidences multiply to the label's."""
+    count = len(text)
+    edges = [*(start + (end - start) * place / count for place in range(count)), end]
+    return [
+        Character(character, first, last, confidence ** (1 / count))
+        for character, (first, last) in zip(text, pairwise(edges), strict=True)
+    ]
 
 
 def _name(source: Source | Signal) -> str:

@@ -1,24 +1,92 @@
-"""The alphabet of a model: its symbols, their labels, and the form in which it wants text."""
+"""What the labels of a model stand for: characters, names, or other symbols behind one protocol."""
 
 import operator
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal, Self, cast
+from typing import Any, Literal, Protocol, Self, cast
 
 BLANK = 0
-"""the label of CTC's blank, which is no symbol"""
+"""the label of CTC's blank; no symbol has it"""
 UNICODE_FORMS = ("NFC", "NFD", "NFKC", "NFKD", "none")
 WHITESPACE = ("collapse", "keep")
 
 
+class Symbols(Protocol):
+    """What the labels of a recognizer stand for, and how a text becomes labels and labels become a text.
+
+    Symbol i, counted from 0, has label i + 1. Label 0 is the blank, or stands for no symbol at all. A symbol
+    may be one character, a piece of several, a part of one, or a whole name; callers see only this protocol:
+
+        text --normalise--> the model's form of it --encode--> labels --pieces--> a text for each label
+                                                                                           |
+                                                        decode = separator.join(pieces) <--+
+
+    Another kind of symbols (BPE pieces, bytes) is one more class, and one more line in `symbols_from_dict`.
+    """
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """The symbols in the order of their labels, from 1; each identifies its label, within one model."""
+
+    @property
+    def labels(self) -> Mapping[str, int]:
+        """The label of each symbol."""
+
+    @property
+    def classes(self) -> int:
+        """C, the number of labels: the symbols and label 0."""
+
+    @property
+    def noun(self) -> str:
+        """What symbols are called in messages, such as "characters"."""
+
+    @property
+    def writes_text(self) -> bool:
+        """Whether labels spell a running text with words; else each label is a name: a class, or a word."""
+
+    @property
+    def separator(self) -> str | None:
+        """What `decode` writes between the texts of two labels; None: a text is one label."""
+
+    @property
+    def unicode_form(self) -> str:
+        """The Unicode normalisation of texts, one of UNICODE_FORMS."""
+
+    @property
+    def whitespace(self) -> str:
+        """What becomes of white space, one of WHITESPACE."""
+
+    def normalise(self, text: str) -> str:
+        """Return `text` in the form in which the model learns and writes it; idempotent."""
+
+    def unknown(self, text: str) -> list[str]:
+        """Return the parts of the normalised `text` that have no label, each once, in order."""
+
+    def encode(self, text: str) -> list[int]:
+        """Return the labels of the normalised `text`; ValueError names what has no label."""
+
+    def pieces(self, labels: Iterable[int]) -> list[str]:
+        """Return the text of each label; ValueError for a label without a symbol, such as the blank.
+
+        A symbol that is only a part of a character has "" here, except the last part, which has the
+        character. So the text of a label may depend on the labels before it.
+        """
+
+    def decode(self, labels: Iterable[int]) -> str:
+        """Return the text of `labels`; ValueError for a label without a symbol, such as the blank."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all of it as JSON can keep it, for `symbols_from_dict`."""
+
+
 @dataclass(frozen=True)
 class Alphabet:
-    """Symbols and their labels: symbol i, counted from 0, has label i + 1; label 0 is the blank.
+    """Symbols that are characters: each is one code point, and labels spell running text.
 
     Raises:
-        ValueError: for a symbol that is not one code point, or stands twice, and for an unknown policy.
+        ValueError: a symbol is not one code point or is there twice, or a policy is unknown.
     """
 
     symbols: tuple[str, ...]
@@ -27,6 +95,10 @@ class Alphabet:
     """the Unicode normalisation of text: NFC, NFD, NFKC, NFKD, or none"""
     whitespace: str = "collapse"
     """collapse: every run of white space is one space, none at the ends; keep: as it stands"""
+
+    separator = ""
+    writes_text = True
+    noun = "characters"
 
     def __post_init__(self) -> None:
         for name, value, known in (
@@ -56,10 +128,10 @@ class Alphabet:
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> Self:
-        """Return the alphabet that `to_dict` has described.
+        """Return the alphabet that `to_dict` described.
 
         Raises:
-            ValueError: for a key that is unknown or missing, and for anything an Alphabet refuses.
+            ValueError: a key is unknown or missing, or an Alphabet refuses its value.
         """
         known = ("symbols", "unicode_form", "whitespace")
         for key in fields:
@@ -71,7 +143,7 @@ class Alphabet:
         return cls(tuple(symbols), *(fields.get(key, getattr(cls, key)) for key in known[1:]))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what JSON can keep of it, all of it."""
+        """Return all of it as JSON can keep it."""
         return {
             "symbols": list(self.symbols),
             "unicode_form": self.unicode_form,
@@ -80,13 +152,13 @@ class Alphabet:
 
     @property
     def classes(self) -> int:
-        """The number of classes C a model tells apart: the symbols and the blank."""
+        """C, the number of labels: the symbols and the blank."""
         return len(self.symbols) + 1
 
     def normalise(self, text: str) -> str:
-        """Return `text` in the form in which the model learns and writes it; to do so twice changes nothing.
+        """Return `text` in the form in which the model learns and writes it; idempotent.
 
-        White space is what `str.split` takes for it: no-break spaces and line separators too.
+        White space is what `str.split` takes for it, including no-break spaces and line separators.
         """
         if self.unicode_form != "none":
             form = cast(Literal["NFC", "NFD", "NFKC", "NFKD"], self.unicode_form)
@@ -95,15 +167,15 @@ class Alphabet:
 
     def unknown(self, text: str) -> list[str]:
         """Return the characters of the normalised `text` that have no label, each once, in order."""
-        return [symbol for symbol in dict.fromkeys(self.normalise(text)) if symbol not in self._labels]
+        return [symbol for symbol in dict.fromkeys(self.normalise(text)) if symbol not in self.labels]
 
     def encode(self, text: str) -> list[int]:
         """Return the labels of the normalised `text`.
 
         Raises:
-            ValueError: naming the characters that are not in the alphabet.
+            ValueError: the text has characters that are not in the alphabet; the message names them.
         """
-        labels = self._labels
+        labels = self.labels
         try:
             return [labels[symbol] for symbol in self.normalise(text)]
         except KeyError:
@@ -113,11 +185,11 @@ class Alphabet:
                 "extend the alphabet or drop the line"
             ) from None
 
-    def decode(self, labels: Iterable[int]) -> str:
-        """Return the text of `labels`, none of which is the blank.
+    def pieces(self, labels: Iterable[int]) -> list[str]:
+        """Return the character of each label.
 
         Raises:
-            ValueError: for a label that no symbol has.
+            ValueError: no symbol has the label; it may be the blank.
         """
         symbols = self._symbols
         text = []
@@ -129,10 +201,15 @@ class Alphabet:
                     f"label {label}{blank} stands for no symbol; labels go from 1 to {len(self.symbols)}"
                 )
             text.append(symbol)
-        return "".join(text)
+        return text
+
+    def decode(self, labels: Iterable[int]) -> str:
+        """Return the text of `labels`; ValueError as of `pieces`."""
+        return "".join(self.pieces(labels))
 
     @cached_property
-    def _labels(self) -> dict[str, int]:
+    def labels(self) -> dict[str, int]:
+        """The label of each symbol."""
         return {symbol: label for label, symbol in enumerate(self.symbols, 1)}
 
     @cached_property
@@ -142,20 +219,23 @@ class Alphabet:
 
 @dataclass(frozen=True)
 class Names:
-    """Names of several characters and their labels, with the interface of an Alphabet: words, or classes.
+    """Symbols that are names: the classes of whole signals, or the words or characters of labelled steps.
 
-    Name i, counted from 0, has label i + 1; label 0 is none of them.
+    Label 0 stands for no name.
 
     Raises:
-        ValueError: for a name that is empty, has white space at its ends, or stands twice.
+        ValueError: a name is empty, has white space other than single spaces within, or is there twice.
     """
 
     symbols: tuple[str, ...]
     separator: str | None = None
-    """stands between the names of a text; "": nothing does, each is a character; None: a text is one name"""
+    """text between two names; "": a text is a row of characters, each a name; None: a text is one name"""
     unicode_form: str = "NFC"
+    """the Unicode normalisation of names: NFC, NFD, NFKC, NFKD, or none"""
 
     whitespace = "collapse"
+    writes_text = False
+    noun = "names"
 
     def __post_init__(self) -> None:
         seen: set[str] = set()
@@ -178,23 +258,23 @@ class Names:
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> Self:
-        """Return the names that `to_dict` has described; ValueError for an unknown key."""
+        """Return the names that `to_dict` described; ValueError for an unknown key."""
         known = {"names", "separator", "unicode_form"}
         if unknown := sorted(set(fields) - known):
             raise ValueError(f"names: unknown key {unknown[0]!r}; the keys are {', '.join(sorted(known))}")
         return cls(tuple(fields["names"]), fields.get("separator"), fields.get("unicode_form", "NFC"))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what JSON can keep of it, all of it."""
+        """Return all of it as JSON can keep it."""
         return {"names": list(self.symbols), "separator": self.separator, "unicode_form": self.unicode_form}
 
     @property
     def classes(self) -> int:
-        """The number of labels, 0 among them."""
+        """C, the number of labels: the names and label 0."""
         return len(self.symbols) + 1
 
     def normalise(self, text: str) -> str:
-        """Return `text` in the form of the names, with one space for each run of white space."""
+        """Return `text` in the Unicode form of the names, with one space for each run of white space."""
         return Alphabet((), self.unicode_form).normalise(text)
 
     def split(self, text: str) -> list[str]:
@@ -218,14 +298,18 @@ class Names:
             )
         return [self.labels[name] for name in self.split(text)]
 
-    def decode(self, labels: Iterable[int]) -> str:
-        """Return the text of `labels`, none of which is 0."""
+    def pieces(self, labels: Iterable[int]) -> list[str]:
+        """Return the name of each label; ValueError for 0 and other labels without a name."""
         names = []
         for label in labels:
             if not 1 <= label <= len(self.symbols):
                 raise ValueError(f"label {label} stands for no name; they go from 1 to {len(self.symbols)}")
             names.append(self.symbols[label - 1])
-        return (self.separator or "").join(names)
+        return names
+
+    def decode(self, labels: Iterable[int]) -> str:
+        """Return the text of `labels`; ValueError as of `pieces`."""
+        return (self.separator or "").join(self.pieces(labels))
 
     @cached_property
     def labels(self) -> dict[str, int]:
@@ -233,9 +317,27 @@ class Names:
         return {symbol: label for label, symbol in enumerate(self.symbols, 1)}
 
 
-def alphabet_from(fields: Mapping[str, Any]) -> "Alphabet | Names":
-    """Return the alphabet or the names that a model file describes."""
+def symbols_from_dict(fields: Mapping[str, Any]) -> Symbols:
+    """Return the symbols that a model file describes, of whatever kind they are."""
     return Names.from_dict(fields) if "names" in fields else Alphabet.from_dict(fields)
+
+
+def collapse_pieces(pieces: Iterable[str]) -> list[str]:
+    """Return the texts of labels with one space between words and none at the ends.
+
+    As many come back as were given. A piece that loses all of its text is "".
+    """
+    kept: list[str] = []
+    at_edge = True  # at the start of the text, or after white space
+    for piece in pieces:
+        text = piece.lstrip() if at_edge else piece
+        kept.append(text)
+        at_edge = text[-1].isspace() if text else at_edge
+    for place in reversed(range(len(kept))):
+        kept[place] = kept[place].rstrip()
+        if kept[place]:
+            break
+    return kept
 
 
 def _named(symbol: str) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 from common.data.lengths import length_cache, with_lengths
 from common.data.manifest import Example
 from common.recognition.modality import Modality
-from common.text.symbols import Alphabet, Names
+from common.text.symbols import Symbols
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +72,7 @@ def untranscribed(
 
 
 def fitting(
-    examples: Sequence[Example], alphabet: Alphabet | Names, front_end: Any, steps_per_length: float
+    examples: Sequence[Example], alphabet: Symbols, front_end: Any, steps_per_length: float
 ) -> tuple[list[Example], list[str]]:
     """Return the examples whose text fits into the steps of their length, and a sentence for each other.
 
@@ -117,14 +117,14 @@ def report_problems(problems: Sequence[str]) -> None:
         log.warning("left out: %d more of the same kinds", len(problems) - SHOWN)
 
 
-def report_unknown(texts: Iterable[str], alphabet: Alphabet | Names, what: str) -> None:
+def report_unknown(texts: Iterable[str], alphabet: Symbols, what: str) -> None:
     """Log which characters or names of these texts a model with this alphabet can never write."""
     counts = Counter(symbol for text in texts for symbol in alphabet.unknown(text))
     if counts:
         listed = ", ".join(f"{symbol!r} (in {count})" for symbol, count in counts.most_common(12))
         log.warning(
             "%s: %d %s are not in the alphabet of %d symbols and will count as errors: %s",
-            what, len(counts), "names" if isinstance(alphabet, Names) else "characters",
+            what, len(counts), alphabet.noun,
             len(alphabet.symbols), listed,
         )  # fmt: skip
 

@@ -22,7 +22,7 @@ from common.data.manifest import Example
 from common.data.signal import Signal
 from common.recognition.modality import Modality
 from common.recognition.recognizer import EncoderConfig, HeadConfig, ModelConfig, Recognizer
-from common.text.symbols import Alphabet, Names
+from common.text.symbols import Alphabet, Names, Symbols
 from common.training.evaluation import measure
 from common.training.loop import Data, Trainer, rate_name, written_rate
 from common.training.optimisation import RESUMABLE, TrainingConfig, build_fabric, seed_everything
@@ -132,7 +132,7 @@ def train(modality: Modality, arguments: RunConfig) -> Trainer:
     return trainer
 
 
-def _alphabet(examples: list[Example], arguments: RunConfig) -> Alphabet | Names:
+def _alphabet(examples: list[Example], arguments: RunConfig) -> Symbols:
     """Return the labels of a task, found in its examples; ValueError if there is nothing to tell apart."""
     head: HeadConfig = arguments.head
     if head.task == "frames":
@@ -152,7 +152,7 @@ def _alphabet(examples: list[Example], arguments: RunConfig) -> Alphabet | Names
     return names
 
 
-def _report_unknown(development: list[Example], alphabet: Alphabet | Names, arguments: RunConfig) -> None:
+def _report_unknown(development: list[Example], alphabet: Symbols, arguments: RunConfig) -> None:
     """Log which characters or names of the dev examples the model can never give."""
     texts = [example.text or "" for example in development]
     if arguments.head.task == "frames":
@@ -289,7 +289,6 @@ def _data(
     augment = modality.training().augment(arguments.augment, signal)
     frames = lenient = None
     if recognizer.task == "frames":
-        assert isinstance(recognizer.alphabet, Names), "labels of steps are names"
         level = arguments.head.frame_labels
         frames = FrameTargets(recognizer.alphabet, level, recognizer.stride, recognizer.offset)
         lenient = replace(frames, strict=False)

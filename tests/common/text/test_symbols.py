@@ -1,10 +1,19 @@
+import re
 import unicodedata
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.text.symbols import BLANK, UNICODE_FORMS, WHITESPACE, Alphabet, Names, alphabet_from
+from common.text.symbols import (
+    BLANK,
+    UNICODE_FORMS,
+    WHITESPACE,
+    Alphabet,
+    Names,
+    collapse_pieces,
+    symbols_from_dict,
+)
 
 FORMS = st.sampled_from(UNICODE_FORMS)
 SPACES = st.sampled_from(WHITESPACE)
@@ -156,9 +165,48 @@ def test_names_that_cannot_be_told_apart_are_refused(names, reason):
 @given(st.lists(st.text().filter(lambda text: text.split())), FORMS, st.sampled_from([None, " ", ""]))
 def test_names_and_alphabets_are_described_and_told_apart(texts, form, separator):
     for one in (Names.from_texts(texts, form, separator), Alphabet.from_texts(texts, form)):
-        assert alphabet_from(one.to_dict()) == one
+        assert symbols_from_dict(one.to_dict()) == one
 
 
 def test_an_unknown_key_of_names_is_refused():
     with pytest.raises(ValueError, match="unknown key 'colour'"):
-        alphabet_from({"names": ["a"], "colour": 1})
+        symbols_from_dict({"names": ["a"], "colour": 1})
+
+
+# --- the text of labels
+
+
+@pytest.mark.parametrize(
+    ("pieces", "collapsed"),
+    [
+        (["a", " ", " ", "b"], ["a", " ", "", "b"]),
+        ([" ", "a", " "], ["", "a", ""]),
+        ([" the", " ca", "t", " "], ["the", " ca", "t", ""]),
+        (["a ", " b", "", " "], ["a ", "b", "", ""]),
+        ([" ", " "], ["", ""]),
+        ([], []),
+    ],
+)
+def test_pieces_lose_the_white_space_that_a_collapsed_text_does_not_have(pieces, collapsed):
+    assert collapse_pieces(pieces) == collapsed
+
+
+@given(st.lists(st.sampled_from([" ", "a", " b", "c ", "", "\u00a0"])))
+def test_collapsed_pieces_are_a_text_of_single_spaces_of_the_same_words(pieces):
+    collapsed = collapse_pieces(pieces)
+    assert len(collapsed) == len(pieces)
+    assert "".join(collapsed).split() == "".join(pieces).split()
+    assert "".join(collapsed) == "".join(collapsed).strip()
+    assert not re.search(r"\s\s", "".join(collapsed))
+
+
+@given(st.text(), FORMS, SPACES, st.sampled_from([None, " ", ""]))
+def test_decoding_joins_the_text_of_each_label(text, form, whitespace, separator):
+    kinds = [Alphabet.from_texts([text], form, whitespace)]
+    if text.split():
+        kinds.append(Names.from_texts([text], form, separator))
+    for symbols in kinds:
+        labels = symbols.encode(text)
+        pieces = symbols.pieces(labels)
+        assert symbols.decode(labels) == (symbols.separator or "").join(pieces)
+        assert [symbols.labels[piece] for piece in pieces] == labels
