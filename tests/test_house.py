@@ -101,6 +101,16 @@ def test_every_package_is_installed():
     assert sorted(packages) == sorted(here)
 
 
+def test_every_file_that_is_no_module_is_installed_with_its_package():
+    data = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
+    for path in (path for room in ROOMS for path in (ROOT / room).rglob("*")):
+        if not path.is_file() or path.suffix == ".py" or "__pycache__" in path.parts:
+            continue
+        package = next(folder for folder in path.parents if (folder / "__init__.py").exists())
+        patterns = data.get(str(package.relative_to(ROOT)).replace("/", "."), [])
+        assert any(path in package.glob(pattern) for pattern in patterns), f"{path} is not installed"
+
+
 def test_tests_are_no_package():
     assert not list((ROOT / "tests").rglob("__init__.py"))
 

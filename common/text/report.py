@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from html import escape
+from importlib.resources import files
 from itertools import groupby, zip_longest
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -25,7 +26,20 @@ from common.text.metrics import Edits, ErrorRate
 from common.text.rendering import Rendering
 
 CONFUSIONS = 48
-"""shown at most"""
+"""confusions that the page shows at most"""
+HEAD = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>{title}</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; media-src data:;
+  style-src 'unsafe-inline'; script-src 'unsafe-inline'">
+<style>
+{style}</style></head><body>
+<h1>{title}</h1>
+"""
+FOOT = """</section>
+<script>
+{script}</script></body></html>
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +89,13 @@ def write_report(
     with written_aside(path) as file:
         _write(
             file,
-            [HEAD.replace("TITLE", escape(title)), *_summary(rate, facts), *_confusions(rate.confusions)],
+            [
+                HEAD.format(title=escape(title), style=_asset("report.css")),
+                *_summary(rate, facts),
+                *_confusions(rate.confusions),
+                *_items_begin(rate),
+            ],
         )
-        _write(file, _items_begin(rate))
         for number, item in enumerate(tqdm(worst_first, desc="report", unit=" items", disable=None), 1):
             rendering, problem = None, ""
             try:
@@ -88,7 +106,12 @@ def write_report(
                 item.source, item.reference, item.hypothesis, item.characters, rendering, problem
             )
             _write(file, _item(number, shown))
-        _write(file, [FOOT])
+        _write(file, [FOOT.format(script=_asset("report.js"))])
+
+
+def _asset(name: str) -> str:
+    """Return the text of a file that stands beside this one."""
+    return files(__package__).joinpath(name).read_text(encoding="utf-8")
 
 
 def _write(file: BinaryIO, pieces: Iterable[str]) -> None:
@@ -254,104 +277,3 @@ def _percent(rate: float) -> str:
 
 def _number(count: int) -> str:
     return f"{count:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
-
-
-HEAD = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>TITLE</title>
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; media-src data:;
-  style-src 'unsafe-inline'; script-src 'unsafe-inline'">
-<style>
-:root { color-scheme: light dark;
-  --ground: #f5f5f2; --card: #fff; --ink: #1c1d1f; --soft: #63666b; --line: #dddcd6;
-  --delete: #a63a00; --delete-ground: #fde3d3; --insert: #004f87; --insert-ground: #d8eafa;
-  --replace: #6d3a86; --replace-ground: #f1e1f7; }
-@media (prefers-color-scheme: dark) { :root {
-  --ground: #17181a; --card: #212326; --ink: #e9e8e4; --soft: #a2a5aa; --line: #383a3e;
-  --delete: #ffb08a; --delete-ground: #57270f; --insert: #9fd0fb; --insert-ground: #0d3a5c;
-  --replace: #e2b9f5; --replace-ground: #47245a; } }
-* { box-sizing: border-box; }
-body { margin: 0 auto; padding: 2rem 1.5rem 4rem; max-width: 80rem; background: var(--ground);
-  color: var(--ink); font: 16px/1.5 system-ui, "Segoe UI", "Noto Sans", "DejaVu Sans", sans-serif; }
-h1 { margin: 0 0 1.25rem; font-size: 1.6rem; line-height: 1.25; overflow-wrap: anywhere; }
-h2 { margin: 0; font-size: .95rem; font-weight: 600; }
-section { margin-bottom: 1.75rem; }
-.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(15rem, 1fr)); gap: 1rem;
-  margin-bottom: 1rem; }
-.tiles div, article, .two { background: var(--card); border: 1px solid var(--line); border-radius: .6rem; }
-.tiles div { padding: .9rem 1.1rem; }
-.tiles h2, small, .part, .counts, .rank, .names, th { color: var(--soft); font-weight: 500; }
-.tiles b { display: block; font-size: 2.1rem; font-weight: 650; line-height: 1.3; }
-.two { display: flex; flex-wrap: wrap; gap: 1rem 3.5rem; padding: .8rem 1.1rem; align-items: start;
-  overflow-x: auto; }
-table { border-collapse: collapse; font-size: .9rem; }
-th, td { padding: .15rem 1.1rem .15rem 0; text-align: left; vertical-align: top; }
-td { font-variant-numeric: tabular-nums; }
-.facts td { overflow-wrap: anywhere; }
-.edits td, .edits tr:first-child th { text-align: right; white-space: nowrap; }
-.confusions { list-style: none; margin: .6rem 0 0; padding: 0; display: grid; gap: .35rem;
-  grid-template-columns: repeat(auto-fill, minmax(9rem, 1fr)); }
-.confusions li { display: flex; justify-content: space-between; padding: .1rem .55rem;
-  border-radius: .3rem; border: 1px solid var(--line);
-  background: linear-gradient(to right, var(--tint) var(--share), var(--card) 0); }
-.confusions li span { font-size: 1.05rem; }
-.confusions i { font-style: normal; font-variant-numeric: tabular-nums; }
-.confusions .delete { --tint: var(--delete-ground); }
-.confusions .insert { --tint: var(--insert-ground); }
-.confusions .replace { --tint: var(--replace-ground); }
-.bar { position: sticky; top: 0; z-index: 1; display: flex; flex-wrap: wrap; gap: .5rem 1.1rem;
-  align-items: center; padding: .7rem 0; background: var(--ground); font-size: .9rem; }
-#filter { font: inherit; padding: .3rem .6rem; width: 16rem; border: 1px solid var(--line);
-  border-radius: .35rem; background: var(--card); color: inherit; }
-#count { color: var(--soft); }
-.legend { margin-left: auto; display: flex; gap: .5rem; }
-article { padding: .8rem 1.1rem .7rem; margin-bottom: .9rem;
-  content-visibility: auto; contain-intrinsic-size: auto 13rem; }
-article[hidden] { display: none; }
-header { display: flex; flex-wrap: wrap; gap: .1rem .8rem; font-size: .85rem; margin-bottom: .5rem;
-  align-items: baseline; }
-.source { font-weight: 600; overflow-wrap: anywhere; }
-.counts { margin-left: auto; }
-.cer { font-weight: 650; font-variant-numeric: tabular-nums; min-width: 6.5rem; text-align: right; }
-img { display: block; max-width: 100%; max-height: 16rem; border-radius: .25rem; background: #fff; }
-audio { display: block; margin-top: .5rem; height: 2.2rem; width: min(100%, 32rem); }
-.problem { margin: 0; padding: .4rem .7rem; border: 1px dashed var(--line); border-radius: .3rem;
-  font-size: .9rem; color: var(--soft); }
-.texts { display: flex; gap: .9rem; margin-top: .45rem; }
-.names { flex: none; font-size: .8rem; }
-.names span { display: block; line-height: 1.7rem; }
-.texts p { margin: 0; flex: 1; min-width: 0; font-size: 1.15rem; }
-.word { display: inline-block; margin-bottom: .35rem; vertical-align: top; }
-.texts .cell { display: inline-block; vertical-align: top; }
-.texts .cell > * { display: block; line-height: 1.7rem; min-height: 1.7rem; overflow-wrap: anywhere; }
-.cell.delete, .cell.insert, .cell.replace { border-radius: .25rem; padding: 0 .12rem; margin: 0 1px;
-  text-align: center; }
-.cell.delete { background: var(--delete-ground); color: var(--delete); }
-.cell.delete s { text-decoration-thickness: 2px; }
-.cell.insert { background: var(--insert-ground); color: var(--insert); }
-.cell.insert u { text-decoration: underline 2px; text-underline-offset: .2em; }
-.cell.replace { background: var(--replace-ground); color: var(--replace); }
-.cell.replace u { text-decoration: underline wavy 1.5px; text-underline-offset: .2em; }
-.empty { color: var(--soft); font-style: italic; }
-@media print { .bar { position: static; } article { break-inside: avoid; content-visibility: visible; } }
-</style></head><body>
-<h1>TITLE</h1>
-"""
-
-FOOT = """</section>
-<script>
-const items = [...document.querySelectorAll("article")];
-const [filter, wrong, count] = ["filter", "wrong", "count"].map(id => document.getElementById(id));
-function show() {
-  const wanted = filter.value.toLowerCase();
-  let shown = 0;
-  for (const item of items) {
-    item.hidden = !item.dataset.text.includes(wanted) || (wrong.checked && item.className === "right");
-    shown += !item.hidden;
-  }
-  count.textContent = shown === items.length ? `${shown}` : `${shown} of ${items.length}`;
-}
-filter.addEventListener("input", show);
-wrong.addEventListener("input", show);
-</script></body></html>
-"""
