@@ -20,7 +20,8 @@ from common.decoding.arrays import to_numpy
 from common.recognition.loading import Device, load_recognizer
 from common.recognition.modality import Modality
 from common.recognition.transcriber import Transcriber
-from common.text.metrics import Confusion, ErrorRate
+from common.text.confusion import Confusion
+from common.text.metrics import ErrorRate
 from common.training.preparation import load_examples, report_problems, report_unknown, untranscribed
 
 log = logging.getLogger(__name__)

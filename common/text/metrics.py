@@ -1,22 +1,26 @@
-"""Error rates: edits between reference and hypothesis, over characters and words, with their uncertainty."""
+"""Error rates: edits between reference and hypothesis, over characters and words, with their uncertainty.
+
+cer("a cat", "a bat")                           one text against another
+wer(["a cat", "on it"], ["a cat", "in it"])     several, in one rate
+ErrorRate                                       the same with counts, confusions and intervals
+"""
 
 import math
 from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from rapidfuzz.distance import Levenshtein
 
 CHUNK = 4_000_000
-"""draws of the bootstrap held at a time: 32 MB"""
+"""draws of the bootstrap that are held in memory at a time: 32 MB"""
 
 
 @dataclass(frozen=True, slots=True)
 class Edits:
-    """The fewest edits that turn a reference into a hypothesis, or their sum over many."""
+    """The fewest edits that turn a reference into a hypothesis, or the sum of such edits over many pairs."""
 
     reference: int = 0
     """the length of the reference"""
@@ -39,21 +43,24 @@ class Edits:
 
     @property
     def rate(self) -> float:
-        """Edits over the length of the reference; over none, 0 where there are no edits and else infinity."""
+        """Edits / length of the reference; for an empty reference, 0 without edits and infinity with some."""
         if self.reference:
             return self.errors / self.reference
         return math.inf if self.errors else 0.0
 
 
 class Edit(NamedTuple):
-    """An element of the reference and the one that stands for it; None where there is none."""
+    """One edit: an element of the reference and the element written instead of it.
+
+    An insertion has no reference (None), a deletion no hypothesis (None).
+    """
 
     reference: Any
     hypothesis: Any
 
 
 class Scored(NamedTuple):
-    """One pair of texts, in the form in which they were compared."""
+    """One pair of texts in the form in which they were compared, and their edits."""
 
     source: str
     reference: str
@@ -63,17 +70,17 @@ class Scored(NamedTuple):
 
 
 def edits(reference: Sequence[Hashable], hypothesis: Sequence[Hashable]) -> Edits:
-    """Return the fewest edits from `reference` to `hypothesis`: characters of strings, or words of lists.
+    """Return the fewest edits from `reference` to `hypothesis`: of characters in strings, of words in lists.
 
-    Their number is unique. How it divides into insertions, deletions and substitutions may not be, so
-    that other tools can differ in that.
+    Their number is unique, but not always how many of them are insertions, deletions and substitutions:
+    other tools may count those differently.
     """
     return _count(len(reference), _differences(reference, hypothesis))
 
 
 def _differences(reference: Sequence[Hashable], hypothesis: Sequence[Hashable]) -> list[Edit]:
     if not isinstance(reference, str) or not isinstance(hypothesis, str):
-        # rapidfuzz compares by hash, and hash(-1) == hash(-2): number the elements instead
+        # rapidfuzz compares elements by hash, and hash(-1) == hash(-2): compare unique numbers instead
         numbers: dict[Hashable, int] = {}
         operations = Levenshtein.editops(
             [numbers.setdefault(element, len(numbers)) for element in reference],
@@ -100,14 +107,55 @@ def _as_it_is(text: str) -> str:
     return text
 
 
-class ErrorRate:
-    """Character and word error rate over many pairs of texts.
+def cer(reference: str | Sequence[str], hypothesis: str | Sequence[str]) -> float:
+    """Return the character error rate of one text, or of a list of texts: edits / length of the references.
 
-    Both are micro-averaged: all edits over the length of all references, in code points (spaces are
-    characters too) and in words (what white space separates). They may exceed 1.
+    Lengths are in code points, and spaces count. Of lists, the edits and lengths of all pairs are summed
+    first. The rate is 1.0 for one edit for each character, and may be higher; see `Edits.rate` for empty
+    references.
+
+    Raises:
+        ValueError: the two sides are not as many texts.
+    """
+    return _rate(reference, hypothesis, _as_it_is)
+
+
+def wer(reference: str | Sequence[str], hypothesis: str | Sequence[str]) -> float:
+    """Return the word error rate, as `cer` but over words, which white space separates."""
+    return _rate(reference, hypothesis, str.split)
+
+
+def _rate(
+    reference: str | Sequence[str],
+    hypothesis: str | Sequence[str],
+    cut: Callable[[str], Sequence[str]],
+) -> float:
+    if isinstance(reference, str) != isinstance(hypothesis, str):
+        raise ValueError("one of reference and hypothesis is a string and the other is not; give two alike")
+    if isinstance(reference, str) and isinstance(hypothesis, str):
+        return edits(cut(reference), cut(hypothesis)).rate
+    if len(reference) != len(hypothesis):
+        raise ValueError(
+            f"{len(reference)} references and {len(hypothesis)} hypotheses; give one hypothesis for each"
+        )
+    pairs = zip(reference, hypothesis, strict=True)
+    return sum((edits(cut(wanted), cut(found)) for wanted, found in pairs), Edits()).rate
+
+
+class ErrorRate:
+    """Character and word error rate over many pairs of texts, added one by one.
+
+    Both are micro-averaged: the edits of all pairs / the length of all references, in code points (spaces
+    count) and in words (separated by white space). They may exceed 1.
 
     Args:
-        normalise: applied to both sides before they are compared, e.g. `Alphabet.normalise`.
+        normalise: applied to both sides before they are compared, such as `Alphabet.normalise`.
+
+    Attributes:
+        items: each pair with its edits.
+        characters, words: the sum of the edits of all pairs.
+        confusions: how often a character of the reference was read as one of the hypothesis, by
+            (reference, hypothesis); "" on the left is an insertion, "" on the right a deletion.
     """
 
     def __init__(self, normalise: Callable[[str], str] = _as_it_is) -> None:
@@ -116,10 +164,9 @@ class ErrorRate:
         self.characters = Edits()
         self.words = Edits()
         self.confusions: Counter[tuple[str, str]] = Counter()
-        """how often a character of the reference ("": none) stands as one of the hypothesis ("": none)"""
 
     def add(self, reference: str, hypothesis: str, source: str = "") -> None:
-        """Compare one pair of texts and count what differs."""
+        """Compare one pair of texts and count its edits."""
         reference, hypothesis = self.normalise(reference), self.normalise(hypothesis)
         differences = _differences(reference, hypothesis)
         characters = _count(len(reference), differences)
@@ -131,12 +178,12 @@ class ErrorRate:
 
     @property
     def cer(self) -> float:
-        """The character error rate, 1.0 being one edit for each character of the references."""
+        """The character error rate; 1.0 is one edit for each character of the references."""
         return self.characters.rate
 
     @property
     def wer(self) -> float:
-        """The word error rate, 1.0 being one edit for each word of the references."""
+        """The word error rate; 1.0 is one edit for each word of the references."""
         return self.words.rate
 
     @property
@@ -146,16 +193,23 @@ class ErrorRate:
 
     @property
     def sentences_wrong(self) -> int:
-        """The number of pairs that differ at all."""
+        """The number of pairs with at least one edit."""
         return sum(item.characters.errors > 0 for item in self.items)
 
     def interval(
         self, rate: Literal["cer", "wer"] = "cer", level: float = 0.95, samples: int = 1000, seed: int = 0
     ) -> tuple[float, float]:
-        """Return the bounds between which the rate lies with probability `level`; NaN without any pairs.
+        """Return the lower and upper bound of the rate's confidence interval; NaN without any pairs.
 
-        A percentile bootstrap: the pairs are drawn anew with replacement, `samples` times over, whole
-        pairs because the errors within one hang together (Bisani and Ney, ICASSP 2004).
+        This is a percentile bootstrap: `samples` times, as many pairs are drawn with replacement as there
+        are. Whole pairs are drawn because errors within one pair depend on each other (Bisani and Ney,
+        ICASSP 2004).
+
+        Args:
+            rate: which of the two rates.
+            level: the probability that the interval holds the rate, from 0 to 1.
+            samples: how many times pairs are drawn.
+            seed: of the draws.
         """
         if not self.items:
             return math.nan, math.nan
@@ -173,7 +227,7 @@ class ErrorRate:
         nothing = np.where(errors > 0, math.inf, 0.0)
         rates = np.divide(errors, lengths, out=nothing, where=lengths > 0)
         outside = (1 - level) / 2
-        # no interpolation: between two infinities there is no number
+        # inverted_cdf does not interpolate: between two infinities there is no number
         low, high = np.quantile(rates, (outside, 1 - outside), method="inverted_cdf")
         return float(low), float(high)
 
@@ -186,12 +240,12 @@ class ErrorRate:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all of it but the texts, for JSON; None stands for a rate that is no finite number."""
+        """Return everything except the texts, for JSON; a rate that is not finite is None."""
         return {
-            "cer": _finite(self.cer),
-            "cer_interval": [_finite(bound) for bound in self.interval("cer")],
-            "wer": _finite(self.wer),
-            "wer_interval": [_finite(bound) for bound in self.interval("wer")],
+            "cer": finite(self.cer),
+            "cer_interval": [finite(bound) for bound in self.interval("cer")],
+            "wer": finite(self.wer),
+            "wer_interval": [finite(bound) for bound in self.interval("wer")],
             "interval_level": 0.95,
             "characters": _edits_to_dict(self.characters),
             "words": _edits_to_dict(self.words),
@@ -205,88 +259,8 @@ class ErrorRate:
         }
 
 
-class Confusion:
-    """How often each label was taken for which.
-
-    Args:
-        independent: whether labels are; steps of a signal are not, and have no interval.
-
-    Attributes:
-        counts: by (reference, label given); "" stands for none.
-    """
-
-    def __init__(self, independent: bool = True) -> None:
-        self.independent = independent
-        self.counts: Counter[tuple[str, str]] = Counter()
-
-    def add(self, reference: str, given: str, count: int = 1) -> None:
-        """Count a label."""
-        self.counts[reference, given] += count
-
-    @property
-    def total(self) -> int:
-        """The number of labels."""
-        return self.counts.total()
-
-    @property
-    def accuracy(self) -> float:
-        """The share of labels that are right; NaN of none."""
-        right = sum(count for (reference, given), count in self.counts.items() if reference == given)
-        return right / self.total if self.total else math.nan
-
-    def interval(self, level: float = 0.95) -> tuple[float, float]:
-        """Return the bounds of the accuracy by Wilson's score (1927); NaN if labels are not independent."""
-        if not self.total or not self.independent:
-            return math.nan, math.nan
-        z = NormalDist().inv_cdf((1 + level) / 2)
-        n, p = self.total, self.accuracy
-        middle, half = p + z * z / (2 * n), z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-        return max(0.0, (middle - half) / (1 + z * z / n)), min(1.0, (middle + half) / (1 + z * z / n))
-
-    def table(self, none: str = "(none)", most: int = 20) -> str:
-        """Return a table, in the order of the labels: a row for each reference, a column for each given.
-
-        Labels beyond the `most` commonest are taken together; right among them are those given as they are.
-        """
-        sizes: Counter[str] = Counter()
-        for (reference, given), count in self.counts.items():
-            sizes[reference] += count
-            sizes[given] += 0
-        shown = sorted([name for name, _ in sizes.most_common(most)])
-        others = ["(other)"] if len(sizes) > most else []
-        cells: Counter[tuple[str, str]] = Counter()
-        right: Counter[str] = Counter()
-        for (reference, given), count in self.counts.items():
-            row, column = (name if name in shown else "(other)" for name in (reference, given))
-            cells[row, column] += count
-            right[row] += count if reference == given else 0
-        names = shown + others
-        heads = [name or none for name in names]
-        first = max(len(name) for name in [*heads, "reference"])
-        widths = [max(len(head), len(str(max(cells.values(), default=0)))) for head in heads]
-        lines = ["  ".join(["reference".ljust(first), *map(str.rjust, heads, widths), "recall"])]
-        for name, head in zip(names, heads, strict=True):
-            numbers = [cells[name, other] for other in names]
-            recall = f"{100 * right[name] / sum(numbers):5.1f} %" if sum(numbers) else "      -"
-            written = [str(count).rjust(width) for count, width in zip(numbers, widths, strict=True)]
-            lines.append("  ".join([head.ljust(first), *written, recall]))
-        return "\n".join(lines)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return all of it, for JSON."""
-        return {
-            "accuracy": _finite(self.accuracy),
-            "accuracy_interval": [_finite(bound) for bound in self.interval()],
-            "interval_level": 0.95,
-            "labels": self.total,
-            "confusions": [
-                {"reference": reference, "given": given, "count": count}
-                for (reference, given), count in sorted(self.counts.items())
-            ],
-        }
-
-
-def _finite(value: float) -> float | None:
+def finite(value: float) -> float | None:
+    """Return `value`, or None where it is infinite or NaN, which JSON cannot hold."""
     return value if math.isfinite(value) else None
 
 
