@@ -5,7 +5,7 @@ from common import cli
 
 
 def main() -> None:
-    """Run the command line."""
+    """Run the command `asr` with the arguments of the command line."""
     cli.main(ASR)
 
 

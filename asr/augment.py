@@ -1,4 +1,4 @@
-"""Speech as it might also have been said and recorded: other tempo, room, noise and level."""
+"""Random changes of recordings for training: another tempo, room, noise and level."""
 
 import math
 from collections.abc import Callable
@@ -15,45 +15,45 @@ from asr.signal import SignalConfig, measure, read
 from common.data.manifest import read_manifest
 
 MADE_SHARE = 0.3
-"""of noises and rooms, how many are made where files are given: few files should not be learned by heart"""
+"""share of noises and rooms that are generated even if files are given, so that no file is overlearnt"""
 KEPT_S = 30.0
-"""noises up to this length are kept in memory; longer ones are read in pieces"""
+"""noises up to this duration are kept in memory; longer ones are read in pieces"""
 RESPONSE_S = 1.0
-"""of a room, as much as is used after the direct sound"""
+"""part of an impulse response that is used after the peak of the direct sound"""
 ONSET_S = 0.0025
-"""of a room, as much as is used before the peak of the direct sound"""
+"""part of an impulse response that is used before the peak of the direct sound"""
 
 
 @dataclass(frozen=True)
 class AugmentConfig:
-    """What may happen to a recording, how often and how strongly."""
+    """Which random changes are made to a recording, how often and how strongly."""
 
     speed_probability: float = 0.75
-    """how often tempo and pitch change together"""
+    """probability that tempo and pitch change together"""
     speeds: tuple[float, ...] = (0.9, 0.95, 1.05, 1.1)
-    """the factors, one of which is drawn; 1.1 is faster and higher"""
+    """factors of tempo and pitch, of which one is drawn; 1.1 is faster and higher"""
     room_probability: float = 0.3
-    """how often the recording is put into a room"""
+    """probability that the reverberation of a room is added"""
     rooms: str | None = None
-    """folder or manifest of impulse responses; without it rooms are made: noise that dies away"""
+    """folder or manifest of impulse responses; without it they are generated: noise that decays"""
     room_decay_s: tuple[float, float] = (0.1, 0.7)
-    """of made rooms, how long sound takes to fall by 60 dB"""
+    """time in which the sound of a generated room decays by 60 dB, shortest and longest"""
     room_direct_db: tuple[float, float] = (-2.0, 14.0)
-    """of made rooms, how much stronger the direct sound is than what the room adds"""
+    """level of the direct sound over the reverberation of a generated room, lowest and highest"""
     tilt_probability: float = 0.0
-    """how often high frequencies become stronger or weaker beside low ones, as by another microphone"""
+    """probability that high frequencies become stronger or weaker, as with another microphone"""
     tilt_db: tuple[float, float] = (-40.0, 10.0)
-    """by how much the highest frequency, evenly less towards the lowest"""
+    """change of the highest frequency, lowest and highest; the change falls linearly to 0 at frequency 0"""
     noise_probability: float = 0.5
-    """how often noise is added"""
+    """probability that noise is added"""
     noises: str | None = None
-    """folder or manifest of noises; without it noise is made: white to brown, mains hum"""
+    """folder or manifest of noises; without it noise is generated: white to brown, and mains hum"""
     noise_snr_db: tuple[float, float] = (5.0, 30.0)
-    """how much stronger the speech is than the noise"""
+    """level of the speech over the noise, lowest and highest"""
     gain_probability: float = 0.5
-    """how often the level changes"""
+    """probability that the level changes"""
     gain_db: tuple[float, float] = (-15.0, 6.0)
-    """by how much; the peak never goes above 1"""
+    """change of the level, lowest and highest; the peak never goes above 1"""
 
     def __post_init__(self) -> None:
         for kind in ("speed", "room", "tilt", "noise", "gain"):
@@ -71,7 +71,7 @@ class AugmentConfig:
 
 
 class _Sound(NamedTuple):
-    """A file of noise, or of a room's response."""
+    """A sound file with noise or with the impulse response of a room."""
 
     source: str
     duration_s: float
@@ -80,15 +80,15 @@ class _Sound(NamedTuple):
 def build_augment(
     config: AugmentConfig, signal_config: SignalConfig
 ) -> Callable[[np.ndarray, np.random.Generator], np.ndarray]:
-    """Return a function that gives samples (N,) another tempo, room, noise and level, drawn from an rng.
+    """Return a function that changes samples (N,) with random numbers from a generator.
 
         samples --> speed --> tilt --> room --> noise --> gain --> samples
 
-    Its result is float32 in [-1, 1]; speed changes N by its factor, nothing else moves anything in time.
-    What it is given stays as it is. It can be sent to another process.
+    The result is float32 in [-1, 1]. Only the change of speed changes N and moves sounds in time. The input
+    is not modified. The function can be sent to another process.
 
     Raises:
-        ValueError: if there is no sound where `noises` or `rooms` are said to be, or one cannot be read.
+        ValueError: `noises` or `rooms` name a place without sound files, or a file cannot be read.
     """
     rooms = _sounds(config.rooms) if config.rooms and config.room_probability else ()
     noises = _sounds(config.noises) if config.noises and config.noise_probability else ()
@@ -98,7 +98,7 @@ def build_augment(
 
 
 def evenly(config: AugmentConfig) -> AugmentConfig:
-    """Return `config` as it is: speed stretches all of a recording alike, nothing else moves in time."""
+    """Return `config` unchanged: speed stretches the recording evenly, and no other change moves sounds."""
     return config
 
 
@@ -130,15 +130,15 @@ def _augmented(
 
 
 def change_speed(samples: np.ndarray, factor: float) -> np.ndarray:
-    """Return `samples` (N,) said `factor` times as fast, and as much higher (N / factor,)."""
+    """Return `samples` (N,) with tempo and pitch multiplied by `factor`, (N / factor,)."""
     return soxr.resample(samples, factor, 1.0, quality="HQ").astype(np.float32, copy=False)
 
 
 def tilt(samples: np.ndarray, treble_db: float) -> np.ndarray:
-    """Return `samples` (N,) with the highest frequency changed by `treble_db`, others by their share of that.
+    """Return `samples` (N,) with frequencies changed by 0 dB (the lowest) to `treble_db` (the highest).
 
-    The level of the whole remains. A random tilt is the simplest of the filters of Nam et al. (FilterAugment,
-    ICASSP 2022).
+    The level of the recording does not change. A random tilt is the simplest of the filters of Nam et al.
+    (FilterAugment, ICASSP 2022).
     """
     spectrum = np.fft.rfft(samples)
     spectrum *= 10 ** (np.linspace(0, treble_db, len(spectrum)) / 20)
@@ -148,10 +148,10 @@ def tilt(samples: np.ndarray, treble_db: float) -> np.ndarray:
 
 
 def put_into_room(samples: np.ndarray, response: np.ndarray) -> np.ndarray:
-    """Return `samples` (N,) convolved with a room's impulse `response` (M,), at the same time and level.
+    """Return `samples` (N,) convolved with the impulse `response` (M,) of a room.
 
-    The result is moved by the place of the response's peak, so that the direct sound stays where it was,
-    and scaled to the power of `samples`; N remains.
+    The result (N,) is shifted by the position of the peak of the response, so that the direct sound does not
+    move, and is scaled to the power of `samples`.
     """
     N, delay = len(samples), int(np.abs(response).argmax())
     wet = _convolved(samples, response)[delay : delay + N]
@@ -160,9 +160,9 @@ def put_into_room(samples: np.ndarray, response: np.ndarray) -> np.ndarray:
 
 
 def add_noise(samples: np.ndarray, noise: np.ndarray, snr_db: float) -> np.ndarray:
-    """Return `samples` (N,) plus `noise` (N,) so scaled that the speech has `snr_db` more power.
+    """Return `samples` (N,) plus `noise` (N,), scaled so that the speech has `snr_db` more power.
 
-    Silence has no such level and stays as it is; so does speech to which silence is added.
+    If the speech or the noise is silent, the samples are returned unchanged.
     """
     power, noise_power = np.dot(samples, samples), np.dot(noise, noise)
     if power == 0 or noise_power == 0:
@@ -171,19 +171,19 @@ def add_noise(samples: np.ndarray, noise: np.ndarray, snr_db: float) -> np.ndarr
 
 
 def make_noise(length: int, rate_hz: int, rng: np.random.Generator) -> np.ndarray:
-    """Return noise (length,) of some colour from white to brown, one time in four with mains hum."""
+    """Return noise (length,) with a random colour from white to brown; a quarter of them have mains hum."""
     size = min(2 ** math.ceil(math.log2(max(length, 2))), 2**17)
     frequencies = np.maximum(np.arange(size // 2 + 1, dtype=np.float32) * (rate_hz / size), 20)
     spectrum = rng.standard_normal((2, size // 2 + 1), dtype=np.float32)
-    spectrum *= frequencies ** -np.float32(rng.uniform(0, 1))  # power 1/f^2 at most
-    noise = np.fft.irfft(spectrum[0] + 1j * spectrum[1])  # (size,), seamless where it repeats
+    spectrum *= frequencies ** -np.float32(rng.uniform(0, 1))  # the power falls with 1/f^2 at most
+    noise = np.fft.irfft(spectrum[0] + 1j * spectrum[1])  # (size,), repeats without a seam
     if rng.random() < 0.25:
         noise = noise / noise.std() + rng.uniform(0.5, 5) * np.resize(_make_hum(rate_hz, rng), size)
     return _looped(noise.astype(np.float32), length, int(rng.integers(size)))
 
 
 def _make_hum(rate_hz: int, rng: np.random.Generator) -> np.ndarray:
-    """Return a second of 50 or 60 Hz with its overtones, which repeats without a seam."""
+    """Return one second of hum at 50 or 60 Hz with overtones; it can be repeated without a seam."""
     seconds = np.arange(rate_hz) / rate_hz
     hum = np.zeros(rate_hz)
     base_hz = int(rng.choice((50, 60)))
@@ -194,18 +194,18 @@ def _make_hum(rate_hz: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def make_response(decay_s: float, direct_db: float, rate_hz: int, rng: np.random.Generator) -> np.ndarray:
-    """Return the impulse response of a made room: a direct sound of 1, then noise that dies away.
+    """Return the impulse response of a generated room: a direct sound of 1, then noise that decays.
 
     Args:
-        decay_s: time in which the noise falls by 60 dB.
-        direct_db: power of the direct sound over that of all the noise.
+        decay_s: time in which the noise decays by 60 dB.
+        direct_db: power of the direct sound over the power of the whole noise.
         rate_hz: samples per second.
-        rng: draws the noise, and after how many milliseconds it begins.
+        rng: draws the noise and the time at which it starts.
     """
     length = max(math.ceil(min(decay_s, RESPONSE_S) * rate_hz), 8)
     start = min(int(rng.uniform(0.001, 0.01) * rate_hz) + 1, length - 2)
     response = rng.standard_normal(length, dtype=np.float32)
-    response[2:] += response[1:-1] + 0.5 * response[:-2]  # walls swallow the high tones
+    response[2:] += response[1:-1] + 0.5 * response[:-2]  # walls absorb high frequencies
     response *= np.exp(
         np.arange(length, dtype=np.float32) * np.float32(-math.log(1000) / (decay_s * rate_hz))
     )
@@ -263,7 +263,7 @@ def _read_noise(source: str, rate_hz: int) -> np.ndarray:
 
 @lru_cache(maxsize=256)  # 16 MB at 16 kHz
 def _read_response(source: str, rate_hz: int) -> np.ndarray:
-    """Return the response (M,) from just before its peak on: what comes earlier is noise of the recording."""
+    """Return the response (M,) from just before its peak; everything earlier is noise of the recording."""
     response = read(source, SignalConfig(rate_hz)).values
     peak = int(np.abs(response).argmax())
     if response[peak] == 0:
@@ -272,18 +272,18 @@ def _read_response(source: str, rate_hz: int) -> np.ndarray:
 
 
 def _looped(sound: np.ndarray, length: int, start: int) -> np.ndarray:
-    """Return `length` samples of `sound` from `start` on, and again from its beginning at its end."""
+    """Return `length` samples of `sound` from `start`; after its end, it starts again at its beginning."""
     if start + length <= len(sound):
         return sound[start : start + length]
     return np.resize(np.roll(sound, -start), length)
 
 
 def _convolved(samples: np.ndarray, response: np.ndarray) -> np.ndarray:
-    """Return the convolution (at least N + M - 1,), in blocks, so that it takes as long for any N.
+    """Return the convolution (at least N + M - 1,), in blocks, so that the time grows linearly with N.
 
-    samples   |--step--|--step--|--step--|     each block padded to `size`,
-    results   |--------+--M--|                 what goes beyond a step is added
-                       |--------+--M--|        to the next
+    samples   |--step--|--step--|--step--|     each block is padded to `size`;
+    results   |--------+--M--|                 the part beyond a step is added
+                       |--------+--M--|        to the next block
     """
     size = 2 ** math.ceil(math.log2(4 * len(response)))
     step = size - len(response) + 1

@@ -1,4 +1,4 @@
-"""Corpora of recorded speech: manifests, trees and tables that others have made."""
+"""Corpora of recorded speech, in the formats of other projects: manifests, folders and tables."""
 
 import json
 import os
@@ -15,31 +15,31 @@ SOUND_EXTS = (".wav", ".flac", ".ogg", ".opus", ".mp3")
 
 @dataclass(frozen=True)
 class CorpusConfig:
-    """How a corpus of speech is to be understood."""
+    """How a corpus of speech is read."""
 
     text_ext: str = ".txt"
-    """in a folder of recordings, what NAME.wav says is in NAME plus this"""
+    """suffix of transcripts in a folder of recordings: NAME.wav has its text in NAME plus this"""
     text_key: str = "text"
-    """in a manifest, the key of what is said"""
+    """key of the text in a manifest"""
 
 
 def read_corpus(path: str, config: CorpusConfig) -> Corpus:
-    """Return the examples of the corpus at `path`, and one sentence for each that cannot be used.
+    """Return the examples of the corpus at `path`, and one sentence for each example that cannot be used.
 
-    What it is shows by itself:
+    The format is recognised by the path and by the files in a folder:
 
-        FILE.csv          a table with wav_filename,transcript[,speaker], paths relative to it
-        FILE, any other   a NeMo manifest: JSON lines with audio_filepath (or source), text, and where known
-                          duration, offset, speaker
-        FOLDER            a Kaldi data folder, if it has a wav.scp: text, and where present segments,
-                          utt2spk, utt2dur; plain paths, as given or relative to the folder
-                          a LibriSpeech tree, if there is any *.trans.txt below it
-                          else recordings NAME.wav (flac, ogg, opus, mp3), each with its NAME.txt, of one line
+        FILE.csv          a table with wav_filename,transcript[,speaker]; paths are relative to the table
+        any other FILE    a NeMo manifest: JSON lines with audio_filepath (or source), text and, if known,
+                          duration, offset and speaker
+        FOLDER            a Kaldi data folder, if it has a wav.scp: text and, if present, segments, utt2spk
+                          and utt2dur; plain paths, as given or relative to the folder
+                          a LibriSpeech tree, if it has a *.trans.txt at any depth
+                          else recordings NAME.wav (flac, ogg, opus, mp3), each with a NAME.txt of one line
 
-    Lengths are seconds, None where the corpus does not say.
+    Lengths are in seconds, or None if the corpus does not give them.
 
     Raises:
-        ValueError: if it is none of these, or its tables cannot be understood.
+        ValueError: the path is none of these, or its tables cannot be read.
     """
     place = Path(path)
     if place.is_dir():
@@ -57,7 +57,7 @@ def read_corpus(path: str, config: CorpusConfig) -> Corpus:
 
 
 def _with_files(corpus: Corpus) -> Corpus:
-    """Move the examples whose recording is not there to the problems."""
+    """Return `corpus` with a problem in place of each example whose recording does not exist."""
     missing: dict[str, bool] = {}
     examples, problems = [], list(corpus.problems)
     for example in corpus.examples:
@@ -88,7 +88,7 @@ def _read_nemo(path: Path, text_key: str) -> Corpus:
 
 
 def _offsets(path: Path) -> dict[str, float]:
-    """Return where in their recording the utterances of a manifest start, for those that have "offset"."""
+    """Return {origin: start in seconds} of the utterances of a manifest that have an "offset"."""
     if not path.is_file() or b'"offset"' not in (content := path.read_bytes()):
         return {}
     offsets = {}
@@ -98,7 +98,7 @@ def _offsets(path: Path) -> dict[str, float]:
         try:
             offset = json.loads(line).get("offset")
         except (ValueError, AttributeError):
-            continue  # read_manifest says what is wrong with it
+            continue  # read_manifest reports the error
         if offset is None:
             continue
         if isinstance(offset, bool) or not isinstance(offset, int | float) or not 0 <= offset < 1e9:
@@ -108,7 +108,7 @@ def _offsets(path: Path) -> dict[str, float]:
 
 
 def _segment(example: Example, start_s: float, end_s: float | None = None) -> Example:
-    """Return the part of a recording from `start_s` to `end_s`, or of its known length, or to the end."""
+    """Return a segment of `example`, to `end_s` or else for its length, or else to the end."""
     if end_s is None and example.length is not None:
         end_s = start_s + example.length
     if start_s == 0 and end_s is None:
@@ -208,7 +208,7 @@ def _kaldi_recordings(folder: Path) -> dict[str, tuple[str, str]]:
                 f"{origin}: {path!r} is a command, a file was wanted; run it once and name what it writes"
             )
         if not os.path.isabs(path) and (folder / path).exists():
-            recordings[name] = (origin, str(folder / path))  # else, as for Kaldi, from the working directory
+            recordings[name] = (origin, str(folder / path))  # else, as in Kaldi, to the working directory
     return recordings
 
 
@@ -223,7 +223,7 @@ def _kaldi_segment(example: Example, origin: str, times: str) -> Example:
 
 
 def _table(path: Path, optional: bool = False) -> dict[str, tuple[str, str]]:
-    """Return {key: (origin, rest of the line)}."""
+    """Return {first field: (origin, rest of the line)} of a Kaldi table."""
     if optional and not path.exists():
         return {}
     rows: dict[str, tuple[str, str]] = {}
@@ -247,7 +247,7 @@ def _number(origin: str, field: str) -> float:
 
 
 def _lines(path: Path) -> Iterator[tuple[str, str]]:
-    r"""Yield ("path:line", line without its line break); lines end with \n or \r\n."""
+    r"""Yield ("path:line", text of the line); lines end with \n or \r\n."""
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -292,7 +292,7 @@ def _read_pairs(folder: Path, text_ext: str) -> Corpus:
 
 
 def _sounds(files: Iterable[Path], problems: list[str]) -> list[Path]:
-    """Return the recordings among `files`, sorted; the second of one name (a.wav, a.mp3) is a problem."""
+    """Return the recordings in `files`, sorted; a second one of a name (a.wav, a.mp3) is a problem."""
     sounds: dict[Path, Path] = {}
     order = {ext: rank for rank, ext in enumerate(SOUND_EXTS)}
     found = [file for file in files if file.suffix.lower() in order]

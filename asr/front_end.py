@@ -1,8 +1,8 @@
-"""Sound to features: log-mel spectrogram, normalisation, SpecAugment and a CNN that shortens time.
+"""From samples to features: log-mel spectrogram, normalisation, SpecAugment, and a CNN with a stride in time.
 
     samples (B, N) -> log-mel (B, 1, mels, frames) -> 5x5, stride -> 3x3, pool -> 3x3, pool -> (B, S, D)
 
-The spectrogram is part of the model: what was trained is what is evaluated, exported and served.
+The spectrogram is part of the model, so that training, evaluation, export and serving use the same one.
 """
 
 import copy
@@ -19,7 +19,7 @@ from asr.signal import SignalConfig
 from common.network.convolution import ConvBlock, ConvBlocks, zero_padding
 
 SILENCE = 1e-6
-"""Power added before the logarithm: about -60 dB of a full-scale tone's mel energy."""
+"""Power that is added before the logarithm: about -60 dB of the mel energy of a full-scale tone."""
 
 
 @dataclass(frozen=True)
@@ -31,37 +31,37 @@ class FrontEndConfig:
     window_ms: float = 25.0
     """Length of an analysis window."""
     hop_ms: float = 10.0
-    """From one window to the next."""
+    """Time from one window to the next."""
     normalise: Literal["utterance", "global"] = "utterance"
-    """Each band to mean 0 and deviation 1, over the utterance or over a sample of the training data."""
+    """Scale each band to mean 0 and deviation 1, over the utterance or over a sample of the training data."""
     subsampling: Literal[2, 3, 4] = 3
-    """Windows to one step: 3 gives 33 steps a second; fast speech in small letters needs 2 or 3."""
+    """Windows in one step: 3 gives 33 steps a second; fast speech spelt in letters needs 2 or 3."""
     channels: tuple[int, int, int] = (32, 64, 96)
-    """Maps of the three blocks."""
+    """Feature maps of the three blocks."""
     deep: bool = False
     """Add a second convolution with a shortcut to the last two blocks."""
     feature_dropout: float = 0.1
-    """Share of the last block's maps silenced while training."""
+    """Share of the feature maps of the last block that are set to 0 in training."""
     mask_bands: int = 15
-    """SpecAugment (Park et al. 2019): the widest stripe of mel bands, of which there are two; 0: none."""
+    """SpecAugment (Park et al. 2019): largest width of each of two stripes of mel bands; 0 for none."""
     mask_frames: int = 40
-    """SpecAugment: the longest stripe of windows, of which there are two or more; 0 for none."""
+    """SpecAugment: largest width of each of two or more stripes of windows; 0 for none."""
     mask_share: float = 0.15
-    """SpecAugment: the largest share of windows that the stripes in time may silence together."""
+    """SpecAugment: largest share of the windows that all stripes in time may mask together."""
 
 
 class ConvolvedSpectrogram(nn.Module):
-    """A mel spectrogram as one convolution with windowed cosines and sines; equal to `like` but for rounding.
+    """A mel spectrogram by convolution with windowed cosines and sines; equal to `like` except for rounding.
 
-    It takes more arithmetic than the fast Fourier transform, all of it of the kind that is fast everywhere.
+    It needs more arithmetic than a fast Fourier transform, but every runtime has a fast convolution.
     """
 
     def __init__(self, like: MelSpectrogram) -> None:
         super().__init__()
         spectrogram, self.hop = like.spectrogram, like.spectrogram.hop_length
         fft, window = spectrogram.n_fft, spectrogram.win_length
-        self.before = (fft - window) // 2  # the window is in the middle of the transform; the rest are zeros
-        self.behind = fft - window - self.before
+        self.before = (fft - window) // 2  # the window is in the middle of the transform, zeros around it
+        self.after = fft - window - self.before
         self.bins = fft // 2 + 1
         time = torch.arange(self.before, self.before + window, dtype=torch.float64)
         angles = torch.arange(self.bins).unsqueeze(1) * time * (2 * torch.pi / fft)  # (bins, window)
@@ -73,7 +73,7 @@ class ConvolvedSpectrogram(nn.Module):
 
     def forward(self, samples: Tensor) -> Tensor:
         """Return energies (B, mels, frames) of `samples` (B, N)."""
-        samples = samples[:, self.before : samples.shape[1] - self.behind].unsqueeze(1)  # (B, 1, N')
+        samples = samples[:, self.before : samples.shape[1] - self.after].unsqueeze(1)  # (B, 1, N')
         parts = functional.conv1d(samples, self.waves, stride=self.hop).square()  # (B, 2 bins, frames)
         return self.bands @ (parts[:, : self.bins] + parts[:, self.bins :])  # (B, mels, frames)
 
@@ -82,11 +82,11 @@ class SpectrogramFrontEnd(nn.Module):
     """The spectrogram and the CNN over it.
 
     Attributes:
-        stride: samples to one step, exactly: step s stands for [s x stride, (s + 1) x stride) + offset.
-        offset: samples; half a hop before 0, or a whole one where three windows make a step: the first
-            convolution looks around the first of its windows.
+        stride: exact number of samples in one step: step s covers [s x stride, (s + 1) x stride) + offset.
+        offset: in samples: minus half a hop, or minus one hop with `subsampling` 3, because the first
+            convolution is centred on the first of its two or three windows.
         feature_size: D.
-        shortest: shorter recordings are padded to this many samples, which give a step.
+        shortest: shorter recordings are padded to this many samples, which give one step.
     """
 
     def __init__(self, config: FrontEndConfig, signal: SignalConfig) -> None:
@@ -104,7 +104,7 @@ class SpectrogramFrontEnd(nn.Module):
         self.spectrogram: nn.Module = MelSpectrogram(
             rate, n_fft=self.fft, win_length=window, hop_length=self.hop, n_mels=config.mels, center=False
         )
-        for buffer in ("spectrogram.window", "mel_scale.fb"):  # rebuilt from the configuration, not stored
+        for buffer in ("spectrogram.window", "mel_scale.fb"):  # rebuilt from the configuration, not saved
             owner, _, name = buffer.rpartition(".")
             self.spectrogram.get_submodule(owner)._non_persistent_buffers_set.add(name)
         self.register_buffer("band_mean", torch.zeros(config.mels))
@@ -126,29 +126,29 @@ class SpectrogramFrontEnd(nn.Module):
 
     @property
     def context(self) -> tuple[int, int]:
-        """How many samples a step sees before its own, and behind them.
+        """The number of samples that a step depends on before its own samples, and after them.
 
         Raises:
-            ValueError: it sees all there are.
+            ValueError: each step depends on the whole utterance.
         """
         if self.config.normalise == "utterance":
             raise ValueError(
                 "its front end normalises over the whole utterance (train with --normalise global)"
             )
-        before, behind = self.blocks.context  # hops
-        lead = (self.fft - self.hop) // 2 - (self.fft - self.window) // 2  # of a window before its hop
-        return before * self.hop + lead, behind * self.hop + self.window - self.hop - lead
+        before, after = self.blocks.context  # hops
+        lead = (self.fft - self.hop) // 2 - (self.fft - self.window) // 2  # part of a window before its hop
+        return before * self.hop + lead, after * self.hop + self.window - self.hop - lead
 
     def output_lengths(self, lengths: Tensor) -> Tensor:
-        """Return the steps (B,) that `lengths` (B,) samples give."""
+        """Return the number of steps (B,) for signals of `lengths` (B,) samples."""
         return self.blocks.output_lengths(lengths // self.hop)
 
     def log_mel(self, signals: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Return the log-mel spectrogram (B, mels, frames) of samples (B, N), and its lengths (B,)."""
         samples = torch.arange(signals.shape[1], device=signals.device)
-        behind = samples >= lengths.to(signals.device).unsqueeze(1)  # (B, N)
-        side = (self.fft - self.hop) // 2  # so that window f is centred on hop f, and N / hop windows fit
-        padded = functional.pad(signals.float().masked_fill(behind, 0.0), (side, self.fft - self.hop - side))
+        padding = samples >= lengths.to(signals.device).unsqueeze(1)  # (B, N)
+        side = (self.fft - self.hop) // 2  # centres window f on hop f, so that N / hop windows fit
+        padded = functional.pad(signals.float().masked_fill(padding, 0.0), (side, self.fft - self.hop - side))
         with torch.autocast(signals.device.type, enabled=False):
             return (self.spectrogram(padded) + SILENCE).log(), lengths // self.hop
 
@@ -166,13 +166,13 @@ class SpectrogramFrontEnd(nn.Module):
         self.band_deviation.copy_((square / count - self.band_mean.square()).clamp_min(1e-4).sqrt())
 
     def exportable(self) -> "SpectrogramFrontEnd":
-        """Return an equal front end whose graph other formats can hold: they know no STFT, or a slow one."""
+        """Return an equal front end that can be exported: other formats have no STFT, or a slow one."""
         twin = copy.deepcopy(self)
         twin.spectrogram = ConvolvedSpectrogram(self.spectrogram)
         return twin
 
     def forward(self, signals: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Return features (B, S, D) and their lengths (B,) of `signals` (B, N), `lengths` samples long."""
+        """Return features (B, S, D) and their lengths (B,) for `signals` (B, N) of `lengths` (B,) samples."""
         bands, lengths = self.log_mel(signals, lengths)  # (B, mels, frames)
         maps = self._normalise(bands.unsqueeze(1), lengths)  # (B, 1, mels, frames)
         if self.training:
@@ -187,10 +187,10 @@ class SpectrogramFrontEnd(nn.Module):
         mean = zero_padding(maps, lengths).sum(3, keepdim=True) / count  # (B, 1, mels, 1)
         centred = zero_padding(maps - mean, lengths)
         deviation = (centred.square().sum(3, keepdim=True) / count).sqrt()
-        return centred / (deviation + 0.05)  # a silent band stays silent
+        return centred / (deviation + 0.05)  # 0.05 keeps a silent band silent
 
     def _mask(self, maps: Tensor, lengths: Tensor) -> Tensor:
-        """Silence stripes of bands, and of windows, by each utterance's length."""
+        """Set stripes of bands to 0, and stripes of windows in proportion to the length of each utterance."""
         config, (B, _, _, frames) = self.config, maps.shape
         if config.mask_bands:
             bands = FrequencyMasking(config.mask_bands, iid_masks=True)

@@ -1,4 +1,4 @@
-"""Speech as samples."""
+"""The modality of speech: the functions and configurations that `common` needs for recordings."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Samples for the eye and the ear: a spectrogram to look at, and an MP3."""
+"""A recording as a report shows it: a spectrogram to look at, and an MP3 to listen to."""
 
 import io
 import math
@@ -21,19 +21,21 @@ COLOURS = (
     (250, 193, 39),
     (252, 255, 164),
 )
-"""from faint to strong, evenly growing in lightness, so that a grey print shows the same"""
+"""colours from weak to strong; the lightness grows evenly, so that a grey print shows the same"""
 PICTURE_HEIGHT_PX = 128
 PICTURE_WIDTH_PX = 4000
-"""at most; up to there 10 ms are a pixel"""
+"""largest width; below it, a pixel is 10 ms"""
 RANGE_DB = 65.0
+"""range of levels from the weakest colour to the strongest"""
 SHADES = 64
 MP3_RATES_HZ = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
+"""the sample rates that an MP3 may have"""
 
 
 def render(values: np.ndarray, config: SignalConfig) -> Rendering:
-    """Return a log-mel spectrogram of samples (N,) as PNG, low tones below, and the sound as MP3.
+    """Return a log-mel spectrogram of samples (N,) as a PNG, low frequencies below, and the sound as an MP3.
 
-    10 ms are a pixel, more in a recording of over 40 s.
+    A pixel is 10 ms wide, and more in a recording of over 40 s.
     """
     from PIL import Image
 
@@ -48,7 +50,7 @@ def render(values: np.ndarray, config: SignalConfig) -> Rendering:
 
 
 def _mel_levels_db(values: np.ndarray, rate_hz: int) -> np.ndarray:
-    """Return the power in dB (W, PICTURE_HEIGHT_PX) of 25 ms windows in mel bands."""
+    """Return the power in dB (W, PICTURE_HEIGHT_PX) of the mel bands in W windows of 25 ms."""
     window = np.hanning(round(0.025 * rate_hz) + 2)[1:-1].astype(np.float32)
     hop = max(round(0.01 * rate_hz), math.ceil(len(values) / PICTURE_WIDTH_PX))
     padded = np.pad(values.astype(np.float32), (len(window) // 2, len(window)))
@@ -64,7 +66,7 @@ def _mel_levels_db(values: np.ndarray, rate_hz: int) -> np.ndarray:
 
 
 def _fft_size(window: int) -> int:
-    # four times the window: 128 bands find a bin each, even the narrow low ones
+    # four times the window, so that each of 128 bands holds a bin, even the narrow low ones
     return int(4 * 2 ** math.ceil(math.log2(window)))
 
 

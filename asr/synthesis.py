@@ -1,4 +1,4 @@
-"""Spoken tones, in which each letter is a sound: a corpus that can be made anywhere.
+"""A synthetic corpus of spoken tones, in which each letter is a sound; it can be made on any machine.
 
 python -m asr.synthesis tones FOLDER --count 600 --seed 1
 """
@@ -20,25 +20,26 @@ TONES_RATE_HZ = 16_000
 TONES_LETTERS = "abcdefghijklmnopqrst"
 LOW_HZ = (300.0, 390.0, 510.0, 660.0, 860.0)
 HIGH_HZ = (1150.0, 1480.0, 1900.0, 2440.0)
-"""a letter is a pair of them, as a vowel is a pair of formants; 28 % apart, while speakers differ by 10 %"""
+"""a letter is a low and a high tone, as a vowel is two formants; 28 % apart, speakers differ by 10 %"""
 TONES_WORDS = 80
 
 
 class Speaker(NamedTuple):
-    """Who says tones: everything that one may hear besides the letters."""
+    """The properties of a synthetic speaker."""
 
     name: str
     pitch: float
-    """factor on all frequencies"""
+    """factor of all frequencies"""
     letter_s: float
     """mean duration of a letter"""
     buzz_hz: float
+    """frequency with which the level rises and falls"""
     brightness: float
-    """level of the high tone, the low one being 1"""
+    """level of the high tone; the low tone has level 1"""
 
 
 class Tones(NamedTuple):
-    """Samples (N,) at `TONES_RATE_HZ`, and where in them each word and letter starts and ends, in seconds."""
+    """Samples (N,) at `TONES_RATE_HZ`, and the start and end in seconds of each word and letter."""
 
     samples: np.ndarray
     words: list[tuple[str, float, float]]
@@ -46,23 +47,23 @@ class Tones(NamedTuple):
 
 
 def draw_speaker(name: str, rng: np.random.Generator) -> Speaker:
-    """Return a speaker called `name`."""
+    """Return a random speaker called `name`."""
     return Speaker(
         name, rng.uniform(0.91, 1.1), rng.uniform(0.07, 0.105), rng.uniform(90, 220), rng.uniform(0.4, 1.2)
     )
 
 
 def say_tones(text: str, speaker: Speaker, rng: np.random.Generator) -> Tones:
-    r"""Return `text`, words of `TONES_LETTERS` with spaces between them, in tones, with some noise.
+    r"""Return `text` in tones, with some noise; `text` is words of `TONES_LETTERS` with spaces between them.
 
-    Each letter is a low and a high tone. Within a word they glide from letter to letter, and the level
-    dips, so that "ll" is not "l"; between words and at both ends it is quiet.
+    Each letter is a low and a high tone. Within a word the tones glide from letter to letter, and the level
+    dips between letters, so that "ll" differs from "l". Between words and at both ends there is a pause.
 
         level   ____/--v--v--\_____/--v--\____
                      b  a  d         a  d
 
     Raises:
-        ValueError: for a letter that has no sound.
+        ValueError: the text has a letter without a sound, or no words.
     """
     if unknown := sorted(set(text) - set(TONES_LETTERS) - {" "}):
         raise ValueError(f"{text!r} has {unknown}, which have no sound; use the letters {TONES_LETTERS}")
@@ -86,10 +87,10 @@ def say_tones(text: str, speaker: Speaker, rng: np.random.Generator) -> Tones:
 
 
 def _say_word(word: str, speaker: Speaker, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Return samples (N,), and in which of them each letter ends."""
+    """Return the samples (N,) of a word, and the sample at which each letter ends (L,)."""
     durations = speaker.letter_s * rng.uniform(0.8, 1.25, len(word))
     ends = np.round(np.cumsum(durations) * TONES_RATE_HZ).astype(int)
-    letter = np.searchsorted(ends, np.arange(ends[-1]), side="right")  # which one sounds, sample by sample
+    letter = np.searchsorted(ends, np.arange(ends[-1]), side="right")  # index of the letter of each sample
     glide = np.hanning(int(0.025 * TONES_RATE_HZ))
     glide /= glide.sum()
     sound = np.zeros(ends[-1])
@@ -115,14 +116,15 @@ def _say_word(word: str, speaker: Speaker, rng: np.random.Generator) -> tuple[np
 
 
 def write_spoken_tones(folder: Path, count: int, seed: int) -> None:
-    """Write a made corpus: `count` utterances in `folder`/train.jsonl, a sixth as many in dev.jsonl.
+    """Write a synthetic corpus: `count` utterances in `folder`/train.jsonl, a sixth as many in dev.jsonl.
 
-    An utterance is one to four words out of eighty, the same for every seed, or, one time in three, made
-    up; it takes 1 to 2.5 seconds. The speakers of dev are not those of train.
+    An utterance has one to four words and takes 1 to 2.5 seconds. Two thirds of the words are from a list of
+    eighty, which is the same for every seed, and one third are random letters. Train and dev have different
+    speakers.
 
     Raises:
-        ValueError: for a count below 1.
-        OSError: if it cannot be written.
+        ValueError: `count` is below 1.
+        OSError: a file cannot be written.
     """
     if count < 1:
         raise ValueError(f"count is {count}; ask for one utterance at least")
@@ -155,7 +157,7 @@ def _rounded(places: list[tuple[str, float, float]]) -> list[tuple[str, float, f
 
 
 def _say_something(speaker: Speaker, vocabulary: list[str], rng: np.random.Generator) -> Tones:
-    """Return words of 1 to 2.5 s."""
+    """Return an utterance of random words that takes 1 to 2.5 s."""
     while True:
         words = [
             _make_word(rng) if rng.random() < 1 / 3 else vocabulary[rng.integers(len(vocabulary))]
@@ -175,15 +177,15 @@ class TonesCommand:
     """Write a corpus of spoken tones."""
 
     folder: Path
-    """where to: train.jsonl, dev.jsonl and their sounds"""
+    """folder to write train.jsonl, dev.jsonl and their recordings into"""
     count: int = 600
-    """utterances to train on; a sixth as many are written for dev"""
+    """number of utterances in train; dev has a sixth as many"""
     seed: int = 1
-    """another seed, other speakers and sentences"""
+    """seed of the speakers and sentences"""
 
 
 def main() -> None:
-    """Run the command line: `tones FOLDER` with its flags."""
+    """Run the command `tones FOLDER` with its flags."""
     import tyro
 
     command = tyro.extras.subcommand_cli_from_dict(

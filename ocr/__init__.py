@@ -14,12 +14,12 @@ def load(
     """Return the recognizer in the file `model`, or the bundled one.
 
     Args:
-        model: .onnx, which needs no torch, or .safetensors; None for the bundled model.
-        device: auto, cpu, cuda or mps, for .safetensors; an .onnx file runs on the CPU.
-        threads: that compute the network; 0 for one for each core.
+        model: an .onnx file, which does not need torch, or a .safetensors file; None is the bundled model.
+        device: auto, cpu, cuda or mps, for a .safetensors file; an .onnx file always runs on the CPU.
+        threads: number of threads that compute the network; 0 is one for each core.
 
     Raises:
-        ValueError: the file is no model of this side, or cannot run here.
+        ValueError: the file is not a model of `ocr`, or it cannot run on this machine.
     """
     from common.recognition.loading import load_recognizer
     from ocr.modality import OCR

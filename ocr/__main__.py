@@ -5,7 +5,7 @@ from ocr.modality import OCR
 
 
 def main() -> None:
-    """Run the command line."""
+    """Run the command `ocr` with the arguments of the command line."""
     cli.main(OCR)
 
 

@@ -1,9 +1,9 @@
-r"""Lines as other pens, presses, papers and scanners would have left them: random changes for training.
+r"""Random changes of line images for training: another pen, press, paper or scanner.
 
     neighbour > stretch > warp > elastic > thickness > fade > ground > rule > coarse > blur > noise > jpeg
     \_____ the layout _____________/   \_____ ink and paper ______________/ \____ the camera _________/
 
-Every change has its own probability and draws what it needs from the generator that is handed in.
+Each change has its own probability and takes its random numbers from the generator of the caller.
 """
 
 from collections.abc import Callable
@@ -21,22 +21,22 @@ from ocr.signal import SignalConfig
 
 @dataclass(frozen=True)
 class AugmentConfig:
-    """How likely each change is, and how strong all of them are."""
+    """The probability of each change, and the strength of all of them."""
 
     strength: float = 1.0
-    """factor on the extent of every change; 1 suits print, typescript and handwriting"""
+    """factor of the extent of every change; 1 suits print, typescript and handwriting"""
     neighbour: float = 0.1
-    """probability of bits of another line at the upper or lower edge"""
+    """probability of parts of another line at the upper or lower edge"""
     stretch: float = 0.5
     """probability of a wider or narrower hand, by up to a fifth"""
     warp: float = 0.6
     """probability of rotation, slant, smaller or larger writing, shift and margins"""
     elastic: float = 0.5
-    """probability of a wavy baseline and unsteady letters"""
+    """probability of a wavy baseline and distorted letters"""
     thickness: float = 0.35
     """probability of a broader or finer pen"""
     fade: float = 0.5
-    """probability of paler ink, unevenly so along the line, and of harder or softer edges"""
+    """probability of paler ink, uneven along the line, and of harder or softer edges"""
     ground: float = 0.3
     """probability of stains, shadows and ink from the other side of the sheet"""
     rule: float = 0.06
@@ -44,11 +44,11 @@ class AugmentConfig:
     coarse: float = 0.15
     """probability of a scan of low resolution"""
     blur: float = 0.15
-    """probability of a picture out of focus"""
+    """probability of an image out of focus"""
     noise: float = 0.35
     """probability of grain and specks"""
     jpeg: float = 0.1
-    """probability of the marks of strong JPEG compression"""
+    """probability of artefacts of strong JPEG compression"""
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -65,10 +65,10 @@ Change = Callable[[Tensor, np.random.Generator, float], Tensor]
 def build_augment(
     config: AugmentConfig, signal_config: SignalConfig
 ) -> Callable[[np.ndarray, np.random.Generator], np.ndarray]:
-    """Return a function that maps columns (W, H) float32 in [0, 1] to others (W', H), in the same range.
+    """Return a function that changes columns (W, H), float32 in [0, 1], to columns (W', H) in the same range.
 
-    W' is at most a fifth less than W, and may be more. The values handed in are left as they are; they are
-    what is returned if no change was drawn.
+    W' is at least four fifths of W, and may be larger. The input is not modified; it is returned if no change
+    is drawn. The function can be sent to another process.
     """
     assert signal_config.height_px >= 8, f"lines of {signal_config.height_px} px cannot be warped"
     changes: tuple[tuple[float, Change], ...] = (
@@ -91,7 +91,7 @@ def build_augment(
 def evenly(config: AugmentConfig) -> AugmentConfig:
     """Return `config` without `warp`, whose margins and slant move letters along the line.
 
-    `stretch` makes all of it wider alike; `elastic` pulls letters about by less than a step.
+    `stretch` changes the width of the whole line evenly, and `elastic` moves letters by less than a step.
     """
     return replace(config, warp=0.0)
 
@@ -109,7 +109,7 @@ def _augment(
 
 
 def neighbour(line: Tensor, rng: np.random.Generator, strength: float) -> Tensor:
-    """Return `line` (1, H, W) with the feet of a line above or the heads of one below, taken from itself."""
+    """Return `line` (1, H, W) with parts of a line above or below, which are copied from the line itself."""
     _, height, width = line.shape
     reach = min(height // 3, 1 + int(height * strength * rng.uniform(0.03, 0.12)))
     other = torch.roll(line, int(rng.integers(width)), dims=2)
@@ -124,14 +124,14 @@ def neighbour(line: Tensor, rng: np.random.Generator, strength: float) -> Tensor
 
 
 def stretch(line: Tensor, rng: np.random.Generator, strength: float) -> Tensor:
-    """Return `line` (1, H, W) made wider or narrower (1, H, W')."""
+    """Return `line` (1, H, W) stretched or compressed to (1, H, W')."""
     _, height, width = line.shape
     factor = float(np.exp(np.clip(rng.normal(0, 0.1) * strength, np.log(0.8), np.log(1.25))))
     return change.resize(line, [height, max(round(width * factor), min(width, height))])
 
 
 def warp(line: Tensor, rng: np.random.Generator, strength: float) -> Tensor:
-    """Return `line` (1, H, W) rotated, slanted, scaled and shifted between new margins (1, H, W')."""
+    """Return `line` (1, H, W) rotated, slanted, scaled and shifted, with new margins (1, H, W')."""
     height = line.shape[1]
     slant = rng.normal(0, 0.12) * strength
     margins = np.round(rng.uniform(0, 0.25, 2) * strength * height + abs(slant) * height / 2).astype(int)
@@ -148,7 +148,7 @@ def warp(line: Tensor, rng: np.random.Generator, strength: float) -> Tensor:
 
 
 def elastic(line: Tensor, rng: np.random.Generator, strength: float) -> Tensor:
-    """Return `line` (1, H, W) on a wavy baseline, its letters pulled about by about a fiftieth of H."""
+    """Return `line` (1, H, W) with a wavy baseline and letters distorted by about a fiftieth of H."""
     _, height, width = line.shape
     extent = height * strength * rng.uniform(0.3, 1)
     right = _field(rng, height, width, cell=height / 2) * (0.025 * extent)
@@ -158,7 +158,7 @@ def elastic(line: Tensor, rng: np.random.Generator, strength: float) -> Tensor:
 
 
 def thickness(line: Tensor, rng: np.random.Generator, strength: float) -> Tensor:
-    """Return `line` (1, H, W) with strokes partly grown or shrunk by a pixel, across or all around."""
+    """Return `line` (1, H, W) with strokes up to a pixel thicker or thinner, in one direction or both."""
     grow = rng.random() < 0.5
     most = torch.maximum if grow else torch.minimum
     changed = line.clone()
@@ -172,7 +172,7 @@ def thickness(line: Tensor, rng: np.random.Generator, strength: float) -> Tensor
 
 
 def fade(line: Tensor, rng: np.random.Generator, strength: float) -> Tensor:
-    """Return `line` (1, H, W) with paler ink, here more and there less, and another gradation."""
+    """Return `line` (1, H, W) with ink that is unevenly paler, and with another gradation."""
     _, height, width = line.shape
     exponent = float(np.exp(np.clip(rng.normal(0, 0.3), -0.7, 0.7) * strength))
     gain = 1 - 0.5 * strength * rng.beta(1, 2)
@@ -182,18 +182,18 @@ def fade(line: Tensor, rng: np.random.Generator, strength: float) -> Tensor:
 
 
 def ground(line: Tensor, rng: np.random.Generator, strength: float) -> Tensor:
-    """Return `line` (1, H, W) on paper that is stained, unevenly lit or shows the writing on its back."""
+    """Return `line` (1, H, W) on paper with stains, uneven light or writing that shows through."""
     _, height, width = line.shape
     cell = height * float(np.exp(rng.uniform(np.log(0.4), np.log(6))))
     paper = (_field(rng, height, width, cell) + rng.uniform(-1, 1)).clamp(0, 2.5) * (0.09 * strength)
     if rng.random() < 0.25:
-        behind = torch.roll(line[0].flip(1), int(rng.integers(width)), dims=1)
-        paper = paper + behind * (rng.uniform(0.05, 0.2) * strength)
+        back = torch.roll(line[0].flip(1), int(rng.integers(width)), dims=1)
+        paper = paper + back * (rng.uniform(0.05, 0.2) * strength)
     return line + paper * (1 - line)
 
 
 def rule(line: Tensor, rng: np.random.Generator, strength: float) -> Tensor:
-    """Return `line` (1, H, W) with one thin line along it or some upright ones across."""
+    """Return `line` (1, H, W) with one thin ruled line along it, or several vertical ones."""
     _, height, width = line.shape
     ink = float(rng.uniform(0.15, 0.6) * min(strength, 1.5))
     thick = int(rng.integers(1, 3))
@@ -210,7 +210,7 @@ def rule(line: Tensor, rng: np.random.Generator, strength: float) -> Tensor:
 
 
 def coarse(line: Tensor, rng: np.random.Generator, strength: float) -> Tensor:
-    """Return `line` (1, H, W) as if it had been scanned at half the resolution or so."""
+    """Return `line` (1, H, W) as if it had been scanned at about half the resolution."""
     _, height, width = line.shape
     factor = 1 - rng.uniform(0.25, 0.6) * min(strength, 1.3)
     small = change.resize(line, [max(4, round(height * factor)), max(2, round(width * factor))])
@@ -218,7 +218,7 @@ def coarse(line: Tensor, rng: np.random.Generator, strength: float) -> Tensor:
 
 
 def blur(line: Tensor, rng: np.random.Generator, strength: float) -> Tensor:
-    """Return `line` (1, H, W) out of focus, or shaken along it or across."""
+    """Return `line` (1, H, W) blurred, more in one direction than in the other."""
     sigma = line.shape[1] / 48 * strength * rng.uniform(0.4, 1.1)
     sigmas = [max(0.05, float(sigma * part)) for part in rng.uniform(0.6, 1, 2)]
     size = 2 * int(np.ceil(2 * max(sigmas))) + 1
@@ -228,7 +228,7 @@ def blur(line: Tensor, rng: np.random.Generator, strength: float) -> Tensor:
 
 
 def noise(line: Tensor, rng: np.random.Generator, strength: float) -> Tensor:
-    """Return `line` (1, H, W) with grain, of single pixels or larger, and a few dark or light specks."""
+    """Return `line` (1, H, W) with grain of one pixel or more, and with a few dark or light specks."""
     _, height, width = line.shape
     if rng.random() < 0.6:
         grain = torch.from_numpy(rng.standard_normal((height, width), dtype=np.float32))
@@ -251,7 +251,7 @@ def jpeg(line: Tensor, rng: np.random.Generator, strength: float) -> Tensor:
 
 
 def _displaced(line: Tensor, right: Tensor, down: Tensor) -> Tensor:
-    """Return `line` (1, H, W), each pixel taken from `right`, `down` (H, W) px beside it; paper outside."""
+    """Return `line` (1, H, W) with each pixel taken from `right` and `down` (H, W) px away; paper outside."""
     _, height, width = line.shape
     displacement = torch.stack((right * (2 / width), down * (2 / height)), dim=-1)[None]  # (1, H, W, 2)
     return change.elastic(line, displacement.float(), InterpolationMode.BILINEAR)
@@ -261,7 +261,7 @@ def _field(rng: np.random.Generator, height: int, width: int, cell: float) -> Te
     """Return smooth noise (H, W) of about unit variance that changes over `cell` px."""
     rows, columns = int(np.ceil(height / cell)) + 1, int(np.ceil(width / cell)) + 1
     knots = torch.from_numpy(rng.standard_normal((1, rows, columns), dtype=np.float32))
-    if cell >= 8:  # a smooth surface at a quarter of the size, then straight between its points
+    if cell >= 8:  # a smooth surface at a quarter of the size, then linear between its points
         knots = change.resize(
             knots,
             [max(rows, height // 4), max(columns, width // 4)],

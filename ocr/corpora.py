@@ -1,4 +1,4 @@
-"""Lines of text and what they say: folders of line pairs, and manifests."""
+"""Corpora of text lines: folders of images and transcriptions, and manifests."""
 
 import os
 from collections import defaultdict
@@ -11,16 +11,17 @@ from common.files.plain_text import read_text
 from ocr.signal import IMAGE_SUFFIXES
 
 MANIFEST_SUFFIXES = (".jsonl", ".json", ".ndjson", ".manifest")
-PREPARED = (".bin", ".nrm", ".dew", ".raw")  # OCRopus and kraken: NAME.bin.png, all of NAME.gt.txt
+PREPARED = (".bin", ".nrm", ".dew", ".raw")
+"""processed images of OCRopus and kraken: NAME.bin.png and the others share NAME.gt.txt"""
 SOURCE_KEYS = ("image", "source", "image_filepath")
 
 
 @dataclass(frozen=True)
 class CorpusConfig:
-    """How a folder of lines is to be understood."""
+    """How a folder of lines is read."""
 
     gt_ext: str = ".gt.txt"
-    """what follows the name of a line in the name of its transcription"""
+    """suffix of transcriptions: the line NAME.png has its text in NAME plus this"""
 
     def __post_init__(self) -> None:
         if not self.gt_ext or "/" in self.gt_ext:
@@ -30,14 +31,14 @@ class CorpusConfig:
 def read_corpus(path: str, config: CorpusConfig) -> Corpus:
     """Return the lines of a folder or manifest, and one sentence for each line that cannot be used.
 
-    A folder is searched with all below it, hidden files apart: NAME.png (or another image) belongs to
-    NAME.gt.txt, and so does NAME.bin.png, NAME.nrm.png, NAME.dew.png or NAME.raw.png. Where NAME.png is there
-    as well, it is the one that is taken; of several prepared ones the first by name. A manifest has a JSON
-    object on each line, with "image" (or "source", or "image_filepath"), "text" and, if known, "length"
-    (width over height).
+        FOLDER            images NAME.png (jpg, webp, tif ...), each with a NAME.gt.txt, at any depth; hidden
+                          files are left out. A processed image (NAME.bin.png, NAME.nrm.png, NAME.dew.png,
+                          NAME.raw.png) is used if there is no NAME.png; of several, the first by name.
+        FILE.jsonl        a manifest: JSON lines with image (or source, or image_filepath), text and, if
+                          known, length (width over height)
 
     Raises:
-        ValueError: the path does not exist, is no manifest, or holds neither images nor transcriptions.
+        ValueError: the path does not exist, is not a manifest, or has neither images nor transcriptions.
     """
     place = Path(path)
     if place.is_dir():
@@ -76,9 +77,7 @@ def _read_folder(folder: Path, config: CorpusConfig) -> Corpus:
         raise ValueError(
             f"{folder}: holds no images and no *{config.gt_ext}; a folder of line pairs was wanted"
         )
-    lines: dict[str, list[str]] = defaultdict(
-        list
-    )  # name of the transcription -> images, the plain ones first
+    lines: dict[str, list[str]] = defaultdict(list)  # line -> its images, unprocessed ones first
     for stem in sorted(images, key=lambda stem: stem not in transcriptions):
         name, ending = os.path.splitext(stem)
         plain = stem in transcriptions or ending not in PREPARED
@@ -92,10 +91,10 @@ def _paired(
     """Return an example for each transcription with an image, sorted by name.
 
     Args:
-        lines: name of the line -> its images, plain ones first.
-        images: file without suffix -> images, of which there should be one.
-        transcriptions: names of the lines that have one.
-        config: for the name of a transcription.
+        lines: the images of each line, unprocessed ones first.
+        images: the images with each path without suffix; more than one is a problem.
+        transcriptions: names of the lines that have a transcription.
+        config: gives the suffix of transcriptions.
     """
     examples, problems = [], []
     for name in sorted(lines.keys() | transcriptions):
@@ -111,7 +110,7 @@ def _paired(
             image, twins = lines[name][0], images[os.path.splitext(lines[name][0])[0]]
             if len(twins) > 1:
                 others = " and ".join(os.path.basename(twin) for twin in twins)
-                problems.append(f"{wanted}: is said of {others}; keep one of them")
+                problems.append(f"{wanted}: belongs to {others}; keep one of these images")
                 continue
             try:
                 examples.append(Example(image, read_text(wanted)))
@@ -121,7 +120,7 @@ def _paired(
 
 
 def _files(folder: Path) -> Iterator[str]:
-    """Yield the files in `folder` and below, sorted, links followed once, hidden ones left out."""
+    """Yield the files in `folder` at any depth, sorted, without hidden ones; each linked folder once."""
     seen = set()
     for parent, folders, files in os.walk(folder, followlinks=True):
         real = os.path.realpath(parent)

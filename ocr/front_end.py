@@ -1,4 +1,4 @@
-"""Line images to features: a small CNN that looks early from far enough away.
+"""From line images to features: a small CNN whose first layer already sees 5 x 5 pixels.
 
 columns (B, W, H) -> 5x5, stride 2 -> 3x3, pool 2x2 -> 3x3, pool height -> 3x3, pool height -> (B, S, D)
 48 px high               24                12               6                   3    fold: D = 3 x channels
@@ -18,26 +18,26 @@ class FrontEndConfig:
     """The shape of the convolutional network over line images."""
 
     channels: tuple[int, int, int, int] = (24, 48, 96, 128)
-    """Maps of the four blocks; a GPU trains (48, 96, 192, 256) with --deep in the same time."""
+    """Feature maps of the four blocks; a GPU trains (48, 96, 192, 256) with --deep in the same time."""
     deep: bool = False
     """Add a second convolution with a shortcut to the last three blocks."""
     stride: Literal[4, 8] = 4
-    """Pixels of line to one step: 4 for print, 8 for large or wide handwriting."""
+    """Pixels of the line in one step: 4 for print, 8 for large or wide handwriting."""
     height: Literal["fold", "pool"] = "fold"
-    """Keep what stands where in the height as features, or only its maximum."""
+    """Keep every height of the last feature maps as features, or only the maximum over the height."""
     feature_dropout: float = 0.1
-    """Share of the last block's maps silenced while training."""
+    """Share of the feature maps of the last block that are set to 0 in training."""
 
 
 class ImageFrontEnd(nn.Module):
     """The CNN over line images.
 
     Attributes:
-        stride: columns to one step, exactly: step s stands for [s x stride, (s + 1) x stride) + offset.
-        offset: columns; half of one before 0: the first convolution looks around the first of its two.
+        stride: exact number of columns in one step: step s covers [s x stride, (s + 1) x stride) + offset.
+        offset: in columns: minus a half, because the first convolution is centred on the first of its two.
         feature_size: D.
-        step_shape: of one column.
-        shortest: narrower images are padded to this many columns, which give a step.
+        step_shape: shape of one column.
+        shortest: narrower images are padded to this many columns, which give one step.
     """
 
     def __init__(self, config: FrontEndConfig, signal: SignalConfig) -> None:
@@ -66,15 +66,15 @@ class ImageFrontEnd(nn.Module):
 
     @property
     def context(self) -> tuple[int, int]:
-        """How many columns a step sees before its own, and behind them."""
+        """The number of columns that a step depends on before its own columns, and after them."""
         return self.blocks.context
 
     def output_lengths(self, lengths: Tensor) -> Tensor:
-        """Return the steps (B,) that `lengths` (B,) columns give."""
+        """Return the number of steps (B,) for images of `lengths` (B,) columns."""
         return self.blocks.output_lengths(lengths)
 
     def forward(self, signals: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Return features (B, S, D) and lengths (B,) of images `signals` (B, W, H), `lengths` wide."""
+        """Return features (B, S, D) and their lengths (B,) for images (B, W, H) of `lengths` (B,) columns."""
         maps = signals.unsqueeze(1).transpose(2, 3)  # (B, 1, H, W)
         maps, lengths = self.blocks(maps, lengths)  # (B, channels, height, S)
         if self.fold:

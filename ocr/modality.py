@@ -1,4 +1,4 @@
-"""Lines of text as images."""
+"""The modality of text lines: the functions and configurations that `common` needs for images."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Columns of ink for the eye: the line as the network sees it."""
+"""A line as a report shows it: the image that the network sees."""
 
 import io
 
@@ -10,7 +10,7 @@ from ocr.signal import SignalConfig
 
 
 def render(values: np.ndarray, config: SignalConfig) -> Rendering:
-    """Return `values` (W, H) as the network sees them, dark ink on white, as a PNG."""
+    """Return the columns `values` (W, H) as a PNG with dark ink on white."""
     grey = np.round(255 * (1 - np.clip(values, 0, 1))).astype(np.uint8).T  # (H, W)
     png = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(grey)).save(png, "png")

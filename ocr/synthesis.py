@@ -1,4 +1,4 @@
-"""Lines drawn with the fonts of the machine, aged like paper: a corpus that can be made anywhere.
+"""A synthetic corpus of lines that are drawn with fonts and aged like paper; it can be made on any machine.
 
 python -m ocr.synthesis lines FOLDER --count 2000 --seed 1
 """
@@ -29,11 +29,12 @@ FONT_FOLDERS = (
     "C:/Windows/Fonts",
 )
 FONTS = 24
-"""as many of the fonts of a machine are drawn with, if no folder of fonts is named"""
+"""largest number of fonts of the machine that are used if no folder of fonts is named"""
 SCREEN_HEIGHTS_PX = 20, 65
-"""of lines as on a screen, the second excluded"""
+"""range of heights of lines as on a screen; the second is excluded"""
 PLACES = "places.jsonl"
-NO_GLYPH = "\U0010ffff"  # never a character, so that a font shows what it shows for those it lacks
+NO_GLYPH = "\U0010ffff"
+"""never a character: a font draws its sign for missing characters"""
 
 COMMON_WORDS = """
 a about after again air all always an and answer any are around as ask at away back be because been
@@ -58,10 +59,10 @@ without wonder wood word work world would write year yellow yes yet you young ze
 
 
 def find_fonts(folder: Path | None = None) -> list[Path]:
-    """Return the font files in `folder`, sorted, or at most FONTS of those in the machine's usual folders.
+    """Return the font files in `folder`, sorted, or at most FONTS of the fonts of this machine.
 
     Raises:
-        ValueError: there is none in `folder`.
+        ValueError: `folder` has no fonts.
     """
     found: set[Path] = set()
     for place in FONT_FOLDERS if folder is None else (folder,):
@@ -76,10 +77,10 @@ def find_fonts(folder: Path | None = None) -> list[Path]:
 
 
 class PlacedLine(NamedTuple):
-    """The image of a line, and where in it the ink of each character starts and ends, in pixels.
+    """The image of a line, and the start and end of the ink of each character, in pixels.
 
-    Spaces have no ink and are not among the characters. Letters lean by a pixel or two about these places,
-    which hold for writing that goes from left to right.
+    Spaces have no ink and are left out. The letters may be slanted by one or two pixels around these
+    positions. The positions are valid for writing from left to right.
     """
 
     image: Image.Image
@@ -89,31 +90,29 @@ class PlacedLine(NamedTuple):
 def draw_line(
     text: str, font_path: Path | None, rng: np.random.Generator, height_px: int = 64
 ) -> Image.Image:
-    """Return the image of `draw_placed_line`, which see."""
+    """Return the image that `draw_placed_line` draws."""
     return draw_placed_line(text, font_path, rng, height_px).image
 
 
 def draw_placed_line(
     text: str, font_path: Path | None, rng: np.random.Generator, height_px: int = 64, clean: bool = False
 ) -> PlacedLine:
-    """Return `text` as a line of a page: grey paper with grain and stains, paling ink, slightly askew.
+    """Return `text` as a line of a page: grey paper with grain and stains, faded ink, slightly rotated.
 
     Args:
         text: one line.
         font_path: font file, or None for the font that comes with Pillow.
-        rng: draws everything else.
-        height_px: of the image.
-        clean: as on a screen instead, even and straight.
+        rng: source of all random numbers.
+        height_px: height of the image.
+        clean: draw the line as on a screen instead, even and straight.
 
     Raises:
-        ValueError: the text is empty or the font shows nothing of it.
+        ValueError: the text is empty, or the font draws nothing for it.
     """
     font = _font(font_path, round(height_px * rng.uniform(0.5, 0.66)))
     left, top, right, bottom = font.getbbox(text)
     if right <= left or bottom <= top:
-        raise ValueError(
-            f"{text!r}: nothing to be seen of it in {font_path or 'the built-in font'}; write letters"
-        )
+        raise ValueError(f"{text!r}: {font_path or 'the built-in font'} draws nothing for it; write letters")
     margins = rng.uniform(0.1, 0.5, 2) * height_px
     width_px = round(right - left + margins.sum())
     mask = Image.new("L", (width_px, height_px))
@@ -128,19 +127,19 @@ def draw_placed_line(
 def _inked(
     text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, start: float
 ) -> list[tuple[str, float, float]]:
-    """Return each character that is seen and where its ink starts and ends, if the pen begins at `start`."""
+    """Return each visible character with the start and end of its ink, if the pen begins at `start`."""
     places = []
     for place, character in enumerate(text):
         if not character.isspace():
-            pen = start + font.getlength(text[: place + 1]) - font.getlength(character)  # kerning and all
+            pen = start + font.getlength(text[: place + 1]) - font.getlength(character)  # with kerning
             left, right = _edges(character, font)
             places.append((character, pen + left, pen + right))
     return places
 
 
 def _edges(character: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> tuple[float, float]:
-    """Return where the ink of `character` starts and ends, if the pen begins at 0 (if it has any)."""
-    right, bottom = font.getbbox(character)[2:]  # of what the pen covers, ink or not
+    """Return the start and end of the ink of `character` (without ink: of its advance); the pen is at 0."""
+    right, bottom = font.getbbox(character)[2:]  # of the advance, with or without ink
     width, height = 2 * round(right) + 2, 2 * round(bottom) + 2
     mask = Image.new("L", (2 * width, height))
     ImageDraw.Draw(mask).text((width / 2, 0), character, fill=255, font=font)
@@ -149,7 +148,7 @@ def _edges(character: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -
 
 
 def _askew(mask: Image.Image, rng: np.random.Generator) -> Image.Image:
-    """Return `mask` with its baseline rising or falling by a pixel or two, its letters leaning a little."""
+    """Return `mask` with a baseline that rises or falls by a pixel or two, and slightly slanted letters."""
     width, height = mask.size
     rise, slant = rng.uniform(-0.03, 0.03) * height / width, rng.normal(0, 0.04)
     matrix = (1, slant, -slant * height / 2, rise, 1, -rise * width / 2)
@@ -158,7 +157,7 @@ def _askew(mask: Image.Image, rng: np.random.Generator) -> Image.Image:
 
 
 def _aged(ink: np.ndarray, rng: np.random.Generator) -> Image.Image:
-    """Return the grey image of `ink` (H, W) in [0, 1] on old paper."""
+    """Return a grey image of `ink` (H, W) in [0, 1] on old paper."""
     height, width = ink.shape
     paper = rng.uniform(0.72, 1) + 0.03 * _surface(rng, height, width, cell=2 * height)
     stains = np.clip(_surface(rng, height, width, cell=height / 2) - 1.2, 0, 1) * rng.uniform(0, 0.15)
@@ -169,7 +168,7 @@ def _aged(ink: np.ndarray, rng: np.random.Generator) -> Image.Image:
 
 
 def _shown(ink: np.ndarray, rng: np.random.Generator) -> Image.Image:
-    """Return the grey image of `ink` (H, W) in [0, 1] on a screen."""
+    """Return a grey image of `ink` (H, W) in [0, 1] on a screen."""
     ground, strength = 1 - 0.3 * rng.random() ** 4, 1 - 0.6 * rng.random() ** 3
     return Image.fromarray(np.round(255 * ground * (1 - strength * ink)).astype(np.uint8))
 
@@ -187,22 +186,22 @@ def _font(path: Path | None, size_px: int) -> ImageFont.FreeTypeFont | ImageFont
 
 @lru_cache(maxsize=100_000)
 def _shows(path: Path | None, character: str) -> bool:
-    """Return whether the font has a picture of its own for `character`."""
+    """Return whether the font has a glyph for `character`."""
     if character.isspace():
         return True
     try:
         font = _font(path, 24)
         return bytes(font.getmask(character)) != bytes(font.getmask(NO_GLYPH))
-    except (OSError, UnicodeEncodeError):  # of one size only; Pillow's own without FreeType is Latin-1
+    except (OSError, UnicodeEncodeError):  # a font of one size; or Pillow's own, which is Latin-1
         return False
 
 
 def _texts(
     words: Sequence[str], count: int, rng: np.random.Generator, letters: tuple[int, int], figures: float
 ) -> Iterator[str]:
-    """Yield `count` texts of neighbouring `words`, about as many `letters` as drawn between the two.
+    """Yield `count` texts of consecutive `words`; `letters` are the shortest and longest length, roughly.
 
-    Of the words, the share `figures` is a number, date, price or the like instead.
+    A share of `figures` of the words is replaced by numbers, dates, prices and the like.
     """
     for _ in range(count):
         start, wanted = int(rng.integers(len(words))), int(rng.integers(*letters))
@@ -215,7 +214,7 @@ def _texts(
 
 
 def _figure(rng: np.random.Generator) -> str:
-    """Return something with figures as letters, bills and catalogues have it."""
+    """Return a random number, date, price or the like, as in letters, bills and catalogues."""
     number, part, year = int(10 ** rng.uniform(0, 5)), int(rng.integers(100)), int(rng.integers(1600, 2030))
     day, month = int(rng.integers(1, 29)), int(rng.integers(1, 13))
     forms = [
@@ -241,13 +240,13 @@ def write_drawn_lines(
     font_folder: Path | None = None,
     clean: float = 0.0,
 ) -> None:
-    """Write `count` drawn lines into `folder`: 00000.png and 00000.gt.txt and so on, the texts in turn.
+    """Write `count` drawn lines into `folder`, as 00000.png with 00000.gt.txt and so on; the texts repeat.
 
-    A manifest, places.jsonl, says where the ink of their words and characters starts and ends, in pixels.
+    The manifest places.jsonl has the start and end of the ink of each word and character, in pixels.
 
     Raises:
-        ValueError: there are no texts, `folder` holds files that are not among those to be written, or no
-            font shows all characters of a text.
+        ValueError: there are no texts, `folder` has files that do not belong to the corpus, or no font has
+            all characters of a text.
     """
     if not texts or count < 1:
         raise ValueError(
@@ -259,7 +258,7 @@ def write_drawn_lines(
     others = sorted(file.name for file in folder.iterdir() if file.name not in wanted)
     if others:
         raise ValueError(
-            f"{folder}: already holds {others[0]}, which would stand among the drawn lines; name a new folder"
+            f"{folder}: already holds {others[0]}, which is none of the drawn lines; name a new folder"
         )
     rng, found = np.random.default_rng(seed), find_fonts(font_folder)
     fonts = [_fonts_for(text, found) for text in texts[:count]]
@@ -275,7 +274,7 @@ def write_drawn_lines(
 
 
 def _described(image: str, text: str, characters: Sequence[tuple[str, float, float]]) -> bytes:
-    """Return a line of a manifest; the words are where their characters are."""
+    """Return a line of the manifest; a word extends over its characters."""
     placed = [(character, round(start, 2), round(end, 2)) for character, start, end in characters]
     words, remaining = [], iter(placed)
     for word in text.split():
@@ -286,11 +285,11 @@ def _described(image: str, text: str, characters: Sequence[tuple[str, float, flo
 
 
 def _fonts_for(text: str, fonts: Sequence[Path]) -> list[Path | None]:
-    """Return those of `fonts` that show all of `text`; the built-in one, None, where there are none."""
+    """Return those of `fonts` that have all characters of `text`, or None (the built-in font) if none has."""
     able = [font for font in fonts if all(_shows(font, character) for character in text)]
     if not able and not all(_shows(None, character) for character in text):
         raise ValueError(
-            f"{text!r}: no font here shows all of it; install one that does or leave the text out"
+            f"{text!r}: no font here has all its characters; install one that has or leave the text out"
         )
     return [*able] or [None]
 
@@ -300,21 +299,21 @@ class Draw:
     """Draw short lines of text: FOLDER/00000.png, FOLDER/00000.gt.txt and so on."""
 
     folder: Path
-    """folder to write into, made where it is missing"""
+    """folder to write into; it is created if it does not exist"""
     count: int = 2000
-    """how many lines"""
+    """number of lines"""
     seed: int = 1
-    """of everything random: texts, fonts, paper"""
+    """seed of all random numbers: texts, fonts, paper"""
     text: Path | None = None
-    """UTF-8 file (plain, .gz, .xz, .bz2) to take neighbouring words from; without it, common English words"""
+    """UTF-8 file (plain, .gz, .xz, .bz2) from which consecutive words are taken; else common English words"""
     letters: str = ""
-    """make words of these letters instead"""
+    """generate random words of these letters instead"""
     length: tuple[int, int] = (10, 20)
-    """shortest and longest text, in characters, about"""
+    """shortest and longest text in characters, roughly"""
     figures: float = 0.0
-    """share of the words that numbers, dates, prices and the like stand for"""
+    """share of the words that are replaced by numbers, dates, prices and the like"""
     font_folder: Path | None = None
-    """fonts to draw with; without it, at most 24 of the machine's"""
+    """folder of fonts; without it, at most 24 fonts of this machine are used"""
     clean: float = 0.0
     """share of the lines that are drawn as on a screen: straight, even, 20 to 64 px high"""
 
@@ -323,7 +322,8 @@ def draw(command: Draw) -> None:
     """Write the corpus that `command` describes.
 
     Raises:
-        ValueError: as `write_drawn_lines` does, and for a text that cannot be read or has no words.
+        ValueError: the command is inconsistent, a text cannot be read or has no words, or the corpus cannot
+            be written (see `write_drawn_lines`).
     """
     rng = np.random.default_rng((command.seed, 1))
     if command.text and command.letters:
@@ -349,7 +349,7 @@ def _read_words(path: Path) -> list[str]:
 
 
 def main() -> None:
-    """Run the command line: `lines FOLDER` with its flags."""
+    """Run the command `lines FOLDER` with its flags."""
     import tyro
 
     command = tyro.extras.subcommand_cli_from_dict(

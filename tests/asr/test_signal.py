@@ -69,7 +69,7 @@ def test_a_tone_keeps_its_pitch_phase_and_level_at_any_rate(rate_hz: int) -> Non
 def test_a_long_file_read_in_blocks_has_no_seams(monkeypatch: pytest.MonkeyPatch) -> None:
     content = encoded(noise(3, 44_100), 44_100, "WAV", "PCM_16")
     whole = read(io.BytesIO(content), CONFIG).values
-    monkeypatch.setattr("asr.signal.BLOCK_FRAMES", 1000)
+    monkeypatch.setattr("asr.source.BLOCK_FRAMES", 1000)
     assert np.abs(read(io.BytesIO(content), CONFIG).values - whole).max() < 1e-6
 
 

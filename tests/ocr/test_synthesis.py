@@ -140,7 +140,7 @@ def test_the_common_words_have_every_letter():
 
 
 def test_lines_that_cannot_be_drawn_are_refused_before_any_is(tmp_path):
-    with pytest.raises(ValueError, match="no font here shows all of it"):
+    with pytest.raises(ValueError, match="no font here has all its characters"):
         write_drawn_lines(tmp_path / "lines", ["fine", "\u0378"], count=2, seed=1)
     assert list((tmp_path / "lines").iterdir()) == []
 

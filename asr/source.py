@@ -1,0 +1,266 @@
+"""Sound files, opened: which part of the file is wanted, and whether the file is whole.
+
+libsndfile returns fewer samples when a file is cut short, and does not say so. The checks here refuse such a
+file with the length that its header promises and the length that was found.
+"""
+
+import io
+import os
+import re
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import soundfile
+
+from common.data.signal import Source
+from common.files.source import source_file
+from common.files.wav import UNBOUNDED
+
+OVERSHOOT_S = 0.5
+"""how far a segment may reach beyond the end of its recording, as in Kaldi's extract-segments"""
+BLOCK_FRAMES = 2**20
+"""largest number of frames that are read at once"""
+MP3_SLACK = 4
+"""frames of an MP3 that its length may be wrong by: an index, and the encoder's delay and padding"""
+MP3_KBITS = (
+    (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+    (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
+)
+"""bit rates of layer III by their index in a frame header: of MPEG 2 and 2.5, then of MPEG 1"""
+SEGMENT = re.compile(r"\[(?P<start>\d+(?:\.\d+)?),(?P<end>\d+(?:\.\d+)?)?\]$")
+
+
+class Part(NamedTuple):
+    """The part of a file that is wanted: `frames` frames, the first of which is frame `start`."""
+
+    start: int
+    frames: int
+
+
+def source_name(source: Source | io.BufferedIOBase) -> str:
+    """Return the name of a source for messages."""
+    if isinstance(source, str | Path):
+        return str(source)
+    return str(getattr(source, "name", "the stream"))
+
+
+@contextmanager
+def open_sound(source: Source) -> Iterator[soundfile.SoundFile]:
+    """Open the sound file of `source`, with or without a segment in brackets.
+
+    Raises:
+        ValueError: there is no such file, it is not a sound file, or its header shows that it is cut short.
+    """
+    name = source_name(source)
+    file: str | io.BytesIO
+    if isinstance(source, str | Path):
+        file = _checked(source_file(str(source)))
+    else:
+        content = source.read()
+        if not content:
+            raise ValueError(f"{name}: is empty, a sound file was wanted; record it anew or drop it")
+        file = io.BytesIO(content)
+    try:
+        sound = soundfile.SoundFile(file)
+    except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: ".raw" has no header
+        reason = _reason(error)
+        raise ValueError(
+            f"{name}: cannot be read as sound ({reason}); convert it to wav, flac, ogg, opus or mp3"
+        ) from None
+    with sound:
+        _refuse_cut(sound, name)
+        if sound.subtype == "MPEG_LAYER_III":
+            if isinstance(file, io.BytesIO):
+                counted = _mp3_frames(file.getvalue())
+            else:
+                counted = _mp3_file_frames(file, os.stat(file).st_mtime_ns)
+            _refuse_mp3_of_other_length(sound, counted, name)
+        yield sound
+
+
+def _reason(error: Exception) -> str:
+    if not isinstance(error, soundfile.LibsndfileError):
+        return "raw samples without a header"
+    if error.code == 7:  # libsndfile says "file does not exist" of an MP3 without a whole frame
+        return "damaged, or of an unknown format"
+    return str(error.error_string).removeprefix("Error : ").rstrip(".")
+
+
+def _checked(path: str) -> str | io.BytesIO:
+    """Return `path` if libsndfile can open it, or the content of a pipe."""
+    try:
+        status = os.stat(path)
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be read ({error.strerror}); name a sound file") from None
+    if stat.S_ISDIR(status.st_mode):
+        raise ValueError(f"{path}: is a folder, a sound file was wanted; name a file in it")
+    if not stat.S_ISREG(status.st_mode):  # a pipe: libsndfile has to seek
+        return io.BytesIO(Path(path).read_bytes())
+    if status.st_size == 0:
+        raise ValueError(f"{path}: is empty, a sound file was wanted; record it anew or drop it")
+    return path
+
+
+def _refuse_cut(sound: soundfile.SoundFile, name: str) -> None:
+    """Raise a ValueError if the header promises more than the file holds.
+
+    libsndfile corrects the number of frames silently, but its log shows what it found, for example
+    "data : 96000 (should be 57582)" for a WAV file without its end.
+    """
+    if sound.frames >= 2**62:
+        raise ValueError(
+            f"{name}: its header does not say how long it is (written into a pipe?); encode it into a file"
+        )
+    # "riff" in lower case is W64, whose log has only the size of the whole file
+    for kind, promised, present in re.findall(
+        r"^\s*(data|SSND|riff|Data Size)\s*: (\d+) \(should be (\d+)\)", sound.extra_info, re.MULTILINE
+    ):
+        if int(present) < int(promised) - 16 and int(promised) < UNBOUNDED:
+            raise ValueError(
+                f"{name}: is cut short: its header promises {promised} bytes ({kind}) and "
+                f"{present} are there; get the whole file"
+            )
+    for present, promised in re.findall(
+        r"Calculated frame count (\d+) does not match value from 'ds64' chunk of (\d+)", sound.extra_info
+    ):
+        if int(present) < int(promised):
+            raise ValueError(
+                f"{name}: is cut short: its header promises {promised} frames and {present} are there; "
+                "get the whole file"
+            )
+    if "Junk after the last page" in sound.extra_info:
+        raise ValueError(
+            f"{name}: breaks off, or goes on with a second stream, after "
+            f"{sound.frames / sound.samplerate:.2f} s; get the whole file, or split it"
+        )
+
+
+def _refuse_mp3_of_other_length(sound: soundfile.SoundFile, counted: int, name: str) -> None:
+    """Raise a ValueError if libsndfile finds another length in an MP3 than its `counted` samples.
+
+    Without an index, libsndfile estimates the length from the first frame. If the estimate is too short, or
+    if several files were joined, it silently leaves out the rest.
+    """
+    if counted and abs(counted - sound.frames) > MP3_SLACK * (1152 if sound.samplerate >= 32000 else 576):
+        raise ValueError(
+            f"{name}: seems by its header to have {sound.frames / sound.samplerate:.2f} s and has "
+            f"{counted / sound.samplerate:.2f} s; get the whole file, or convert it to flac"
+        )
+
+
+@lru_cache(maxsize=64)  # one recording may be read in many segments
+def _mp3_file_frames(path: str, _mtime_ns: int) -> int:
+    """Return the samples of the MP3 at `path`; a changed file has another time and is counted again."""
+    return _mp3_frames(Path(path).read_bytes())
+
+
+def _mp3_frames(content: bytes) -> int:
+    """Return the number of samples in each channel of an MP3, from its frame headers (ISO 11172-3).
+
+        11111111 111VV01P BBBBRRA.    V version, P protected, B bit rate, R sample rate, A one byte of padding
+
+    A frame that holds only an index is counted, too. The result is 0 if there are no frames.
+    """
+    place, samples = 0, 0
+    if content[:3] == b"ID3" and len(content) > 10:  # the size of the tag in 4 x 7 bits
+        place = 10 + sum(byte << shift for byte, shift in zip(content[6:10], (21, 14, 7, 0), strict=True))
+    while 0 <= place <= len(content) - 4:
+        frame = _mp3_frame(content, place)
+        if frame is None:
+            place = content.find(b"\xff", place + 1)
+        else:
+            place += frame.size
+            samples += frame.samples
+    return samples
+
+
+class _Mp3Frame(NamedTuple):
+    """A frame of an MP3: its size in bytes, and its samples in each channel."""
+
+    size: int
+    samples: int
+
+
+def _mp3_frame(content: bytes, place: int) -> _Mp3Frame | None:
+    """Return the frame whose header is at `place`, or None if there is no valid header."""
+    first, second, third = content[place : place + 3]
+    version, index, rate = second >> 3 & 3, third >> 4, third >> 2 & 3
+    if first != 0xFF or second & 0xE6 != 0xE2 or version == 1 or index in {0, 15} or rate == 3:
+        return None
+    kbits = MP3_KBITS[version == 3][index]
+    rate_hz = (44100, 48000, 32000)[rate] >> (0, 1, 2)[(3, 2, 0).index(version)]
+    samples = 1152 if version == 3 else 576
+    return _Mp3Frame(samples * kbits * 125 // rate_hz + (third >> 1 & 1), samples)
+
+
+def find_part(source: Source, sound: soundfile.SoundFile) -> Part:
+    """Return the part of `sound` that `source` names: a segment, or the whole recording.
+
+    Raises:
+        ValueError: the segment is not inside the recording.
+    """
+    frames = int(sound.frames)
+    found = SEGMENT.search(str(source)) if isinstance(source, str | Path) else None
+    if found is None or source_file(str(source)) == str(source):
+        return Part(0, frames)
+    whole_s = frames / sound.samplerate
+    start_s = float(found["start"])
+    end_s = whole_s if found["end"] is None else float(found["end"])
+    if not start_s < min(end_s, whole_s) or end_s > whole_s + OVERSHOOT_S:
+        raise ValueError(
+            f"{source}: the recording has {whole_s:.3f} s, and a segment must start before it ends "
+            "and lie inside the recording; correct the times"
+        )
+    start, end = (round(seconds * sound.samplerate) for seconds in (start_s, min(end_s, whole_s)))
+    return Part(start, min(end, frames) - start)
+
+
+def read_part(sound: soundfile.SoundFile, part: Part, name: str) -> Iterator[np.ndarray]:
+    """Yield the samples of `part` in blocks (N, channels).
+
+    Raises:
+        ValueError: the file holds fewer samples than its header promises, or cannot be decoded.
+    """
+    done = 0
+    try:
+        if part.start:
+            sound.seek(part.start)
+        while done < part.frames:
+            block = sound.read(min(BLOCK_FRAMES, part.frames - done), dtype="float32", always_2d=True)
+            if not len(block):
+                break
+            done += len(block)
+            yield block
+    except soundfile.LibsndfileError as error:
+        # the block is lost with all frames before the error; FLAC: the seek after a short read fails
+        raise ValueError(
+            f"{name}: is cut short or damaged: its header promises {part.frames / sound.samplerate:.2f} s "
+            f"and decoding fails after {_decodable_s(sound, part):.2f} s ({_reason(error)}); "
+            "get the whole file"
+        ) from None
+    if (part.frames - done) / sound.samplerate > 0.05:  # MP3: one or two frames of the encoder's delay
+        raise ValueError(
+            f"{name}: is cut short: its header promises {part.frames / sound.samplerate:.2f} s and "
+            f"{done / sound.samplerate:.2f} s are there; get the whole file"
+        )
+
+
+def _decodable_s(sound: soundfile.SoundFile, part: Part) -> float:
+    """Return the time in seconds at which decoding fails, rounded to a tenth."""
+    step, done = max(sound.samplerate // 10, 1), 0
+    file = sound.name if isinstance(sound.name, str | os.PathLike) else None
+    try:
+        if file is None:
+            sound.seek(0)
+        with soundfile.SoundFile(file) if file is not None else sound as again:
+            again.seek(part.start)
+            while done < part.frames and len(again.read(step, dtype="float32")):
+                done += step
+    except soundfile.LibsndfileError:
+        pass
+    return done / sound.samplerate
