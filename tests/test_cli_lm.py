@@ -17,6 +17,7 @@ from common.files.model_file import write_model
 from common.language.kneser_ney import estimate
 from common.language.loading import load_ngrams
 from common.language.ngram import NGram
+from common.language.perplexity import perplexity
 from common.text.symbols import Alphabet
 from ocr.modality import OCR
 
@@ -80,7 +81,7 @@ def test_words_are_pruned_limited_and_measured_on_other_text(text, tmp_path):
     assert outcome.status == 0, outcome.err
     wanted = estimate(LINES, 3, "word", (0, 0, 1), 6)
     assert_same(load_ngrams(path), wanted)
-    found = wanted.perplexity(["the cat ran", "the zebra sat"])
+    found = perplexity(wanted, ["the cat ran", "the zebra sat"])
     assert f"perplexity {found.perplexity:.3f}, {found.perplexity_known:.3f} without the" in outcome.out
     assert re.search(r"3-grams: \d+ of 1\d, ", outcome.out)
 

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from contextlib import suppress
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -138,6 +139,35 @@ def test_no_imports_go_in_circles():
 def test_no_room_has_more_than_a_dozen_files():
     for folder in {path.parent for path in FILES}:
         assert len(list(folder.glob("*.py"))) <= 12, folder
+
+
+SHARED_NAMES: frozenset[str] = frozenset()
+"""constants that may have different values in different modules"""
+
+
+def constants(path: Path) -> Iterator[tuple[str, object]]:
+    """Yield the name and the value of every module-level constant that is assigned a literal."""
+    for statement in ast.parse(path.read_text(encoding="utf-8")).body:
+        if not isinstance(statement, ast.Assign | ast.AnnAssign) or statement.value is None:
+            continue
+        targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+        pairs = [(target, statement.value) for target in targets]
+        for target, value in pairs:
+            if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
+                pairs += zip(target.elts, value.elts, strict=True)
+            if isinstance(target, ast.Name) and target.id.isupper():
+                with suppress(ValueError):  # not a literal
+                    yield target.id, ast.literal_eval(value)
+
+
+def test_constants_of_one_name_have_one_value():
+    values: dict[str, dict[str, set[str]]] = {}
+    for module, path in MODULES.items():
+        if module.startswith("common"):
+            for name, value in constants(path):
+                values.setdefault(name, {}).setdefault(repr(value), set()).add(module)
+    found = {name: known for name, known in values.items() if len(known) > 1 and name not in SHARED_NAMES}
+    assert not found, found
 
 
 # --- torch

@@ -7,7 +7,6 @@ from typing import Annotated, Any, Literal
 from common.commands.flags import Flag
 from common.decoding.decoder import Decoder, DecodingConfig
 from common.decoding.labelled import LabelDecoder
-from common.language.loading import load_ngrams
 
 HINT = "(default: as in the model file)"
 STORED = Flag(hint=HINT)
@@ -108,12 +107,13 @@ def build_decoder(
         if useless:
             raise ValueError(f"{', '.join(useless)}: of no use to greedy decoding; say --decoder beam")
     from common.decoding.beam.lexicon import read_words
+    from common.language.loading import load_language_model
 
     normalise = stored.alphabet.normalise
     decoder = Decoder(
         stored.alphabet,
         config,
-        list(map(_language_model, flags.lm)) if flags.lm else stored.models,
+        list(map(load_language_model, flags.lm)) if flags.lm else stored.models,
         list(map(normalise, read_words(flags.lexicon))) if flags.lexicon else stored.words,
         list(map(normalise, read_words(flags.hot_words))) if flags.hot_words else stored.hot_words,
         rescorer=_rescorer(flags.rescore) if flags.rescore else stored.rescorer,
@@ -143,22 +143,12 @@ def settings_in_use(decoder: Decoder) -> list[str]:
     return [name for name in NEEDS if matters[name]]
 
 
-def _language_model(path: Path) -> Any:
-    """Return the language model of either kind in a file."""
-    from common.language.recurrent_model import RecurrentModel, is_recurrent
-
-    if is_recurrent(path):
-        return RecurrentModel.load(path)
-
-    return load_ngrams(path)
-
-
 def _rescorer(path: Path) -> Any:
-    from common.language.recurrent_model import is_recurrent
+    from common.language.recurrent_model import RecurrentModel, is_recurrent
 
     if not is_recurrent(path):
         raise ValueError(f"{path}: n-grams join the search, where they do more: give them with --lm")
-    return _language_model(path)
+    return RecurrentModel.load(path)
 
 
 def flags_for(config: DecodingConfig, names: list[str]) -> str:

@@ -10,14 +10,14 @@ import numpy as np
 
 from common.commands.decoding import flags_for, settings_in_use
 from common.data.manifest import Example
-from common.decoding.calibration import Judged
+from common.decoding.calibration import CharacterConfidences
 from common.decoding.decoder import Decoder, DecodingConfig
-from common.decoding.tuning import Known, calibrate, measure, tune
+from common.decoding.tuning import ReferenceBatch, calibrate, measure, tune
 from common.text.metrics import ErrorRate
 
 log = logging.getLogger(__name__)
 
-LIKE = 32
+SIGNALS_PER_BATCH = 32
 """signals of like length that are decoded together"""
 
 
@@ -84,21 +84,21 @@ def _shown(config: DecodingConfig, name: str) -> str:
     return "-" if value is None else f"{value:g}"
 
 
-def _batches(known: Sequence[tuple[np.ndarray, Example]]) -> list[Known]:
+def _batches(known: Sequence[tuple[np.ndarray, Example]]) -> list[ReferenceBatch]:
     """Return signals in batches of like length, the shortest first."""
     ordered = sorted(known, key=lambda one: len(one[0]))
     batches = []
-    for first in range(0, len(ordered), LIKE):
-        some = ordered[first : first + LIKE]
+    for first in range(0, len(ordered), SIGNALS_PER_BATCH):
+        some = ordered[first : first + SIGNALS_PER_BATCH]
         lengths = np.array([len(log_probs) for log_probs, _ in some])
         padded = np.zeros((len(some), lengths.max(), some[0][0].shape[1]), np.float32)
         for row, (log_probs, _) in zip(padded, some, strict=True):
             row[: len(log_probs)] = log_probs
-        batches.append(Known(padded, lengths, [example for _, example in some]))
+        batches.append(ReferenceBatch(padded, lengths, [example for _, example in some]))
     return batches
 
 
-def _compare(before: Decoder, after: Decoder, held_out: Sequence[Known]) -> ErrorRate:
+def _compare(before: Decoder, after: Decoder, held_out: Sequence[ReferenceBatch]) -> ErrorRate:
     """Print the error rates of greedy decoding, of the settings before and after; return the last."""
     greedy = Decoder(before.alphabet)
     rates: dict[str, Any] = {"greedy": measure(greedy, held_out)}
@@ -116,7 +116,7 @@ def _compare(before: Decoder, after: Decoder, held_out: Sequence[Known]) -> Erro
     return last
 
 
-def _print_reliability(judged: Judged, temperature: float) -> None:
+def _print_reliability(judged: CharacterConfidences, temperature: float) -> None:
     print(f"\nconfidence of characters (temperature {temperature:g}):")
     print("  from  to     count  mean confidence  share right")
     for one in judged.bins():

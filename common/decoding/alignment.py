@@ -182,7 +182,7 @@ def _trace(log_probs: np.ndarray, text: _Text, block: int) -> tuple[np.ndarray, 
             score = float(max(scores.blanks[-1], scores.labels[-1]))
             if score == -np.inf:
                 break
-        begun, blank = _follow(choices, places[steps], first, begun, blank)
+        begun, blank = _backtrace(choices, places[steps], first, begun, blank)
     return places, score
 
 
@@ -226,7 +226,9 @@ def _choose(log_probs: np.ndarray, text: _Text, scores: _Scores) -> _Choices:
     return choices
 
 
-def _follow(choices: _Choices, places: np.ndarray, first: int, begun: int, blank: bool) -> tuple[int, bool]:
+def _backtrace(
+    choices: _Choices, places: np.ndarray, first: int, begun: int, blank: bool
+) -> tuple[int, bool]:
     """Fill in `places` (K,) of a block from its end, and return the state before it.
 
     Args:

@@ -203,7 +203,7 @@ def attention_search(
         attended = attended.flatten()[pick].reshape(B, width, 1)
         state = state.select(rows)
         prefixes = scorer.grow(prefixes, origins, labels) if scorer and prefixes else None
-    return _follow(ended, traces, with_steps=decoder.attention is not None)
+    return _backtrace(ended, traces, with_steps=decoder.attention is not None)
 
 
 def _check(width: int, length_penalty: float, longest: int | None) -> None:
@@ -260,7 +260,7 @@ def _is_done(ended: Ended, running: Tensor, limits: Tensor, length_penalty: floa
     return hope <= ended.scores.amin(1)
 
 
-def _follow(ended: Ended, traces: list[Trace], with_steps: bool) -> list[list[Attended]]:
+def _backtrace(ended: Ended, traces: list[Trace], with_steps: bool) -> list[list[Attended]]:
     """Return what the ended hypotheses are, back from where they said the end."""
     columns = [torch.stack(column).tolist() for column in zip(*(trace[:3] for trace in traces), strict=True)]
     origins, labels, log_probs = columns or ([], [], [])

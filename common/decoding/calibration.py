@@ -8,7 +8,7 @@ from rapidfuzz.distance import Levenshtein
 
 TEMPERATURES = (0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.35, 1.5, 1.75, 2.0, 2.5, 3.0)
 """of which the best is taken"""
-LEAST = 1e-6
+MIN_CONFIDENCE = 1e-6
 """confidences are taken for no closer to 0 or 1: one sure error would outweigh everything"""
 
 
@@ -24,7 +24,7 @@ class Bin(NamedTuple):
     """the share of them that is right"""
 
 
-class Judged(NamedTuple):
+class CharacterConfidences(NamedTuple):
     """Characters that were written: how sure each was (N,), and whether it is right (N,)."""
 
     confidences: np.ndarray
@@ -33,7 +33,7 @@ class Judged(NamedTuple):
     @property
     def log_loss(self) -> float:
         """The mean negative log-probability that the confidences give to what is the case."""
-        sure = np.clip(self.confidences, LEAST, 1 - LEAST)
+        sure = np.clip(self.confidences, MIN_CONFIDENCE, 1 - MIN_CONFIDENCE)
         return float(-np.log(np.where(self.right, sure, 1 - sure)).mean()) if len(sure) else 0.0
 
     def bins(self, count: int = 10) -> list[Bin]:
@@ -56,7 +56,7 @@ class Judged(NamedTuple):
         return distances / max(1, sum(one.characters for one in table))
 
 
-def judge(pairs: Sequence[tuple[str, str, Sequence[float]]]) -> Judged:
+def character_confidences(pairs: Sequence[tuple[str, str, Sequence[float]]]) -> CharacterConfidences:
     """Return which characters are right, by the fewest edits from reference to hypothesis.
 
     Args:
@@ -70,4 +70,4 @@ def judge(pairs: Sequence[tuple[str, str, Sequence[float]]]) -> Judged:
                 good[edit.dest_pos] = False
         confidences.append(np.array(sure, np.float64))
         right.append(good)
-    return Judged(np.concatenate(confidences), np.concatenate(right))
+    return CharacterConfidences(np.concatenate(confidences), np.concatenate(right))

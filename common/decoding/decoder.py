@@ -4,12 +4,13 @@ import logging
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from common.decoding.arrays import Array, check_values, namespace, to_numpy
-from common.decoding.greedy import Hit, greedy
+from common.decoding.arrays import Array, check_values, to_numpy
+from common.decoding.greedy import greedy
+from common.decoding.hypothesis import Hypothesis, beam_hypotheses, greedy_hypothesis
 from common.text.symbols import Symbols
 
 if TYPE_CHECKING:  # what only the beam search needs is imported by it: greedy decoding is to start at once
@@ -21,12 +22,10 @@ if TYPE_CHECKING:  # what only the beam search needs is imported by it: greedy d
 
 log = logging.getLogger(__name__)
 
-PIECE = 512
+STEPS_PER_PIECE = 512
 """steps that are searched at a time, which bounds the memory for long recordings"""
-WITNESSES = 20
+VOTING_HYPOTHESES = 20
 """hypotheses that are asked how sure a label is, and that are rescored"""
-NEAR = 2
-"""steps by which a label may be elsewhere in another hypothesis and still be the same"""
 
 
 @dataclass(frozen=True)
@@ -75,17 +74,6 @@ class DecodingConfig:
             )
         if not self.temperature > 0:
             raise ValueError(f"temperature is {self.temperature:g}; give a number above 0")
-
-
-class Hypothesis(NamedTuple):
-    """A reading of a signal.
-
-    hits: its labels with their steps.
-    score: natural logarithm, more is better, comparable within one signal. Greedy: of the best path.
-    """
-
-    hits: list[Hit]
-    score: float
 
 
 class Decoder:
@@ -190,9 +178,9 @@ class Decoder:
         Raises:
             ValueError: NaN or +inf among the log-probabilities of a real step.
         """
-        return self.searched(log_probs, lengths, count)(self.config.temperature)
+        return self.decode_at_any_temperature(log_probs, lengths, count)(self.config.temperature)
 
-    def searched(
+    def decode_at_any_temperature(
         self, log_probs: Array, lengths: np.ndarray, count: int = 1
     ) -> Callable[[float], list[list[Hypothesis]]]:
         """Search, and return what gives the hypotheses of `decode` with confidences at a temperature."""
@@ -200,9 +188,9 @@ class Decoder:
             rows = _real_steps(log_probs, lengths)
             hits = [greedy(row) for row in rows]
             return lambda temperature: [
-                [_greedy_hypothesis(*one, temperature)] for one in zip(rows, hits, strict=True)
+                [greedy_hypothesis(*one, temperature)] for one in zip(rows, hits, strict=True)
             ]
-        best = self._beams(log_probs, lengths, min(self.config.beam_width, max(count, WITNESSES)))
+        best = self._beams(log_probs, lengths, min(self.config.beam_width, max(count, VOTING_HYPOTHESES)))
         return lambda temperature: [
             beam_hypotheses(best, row, log_probs[row], count, temperature) for row in range(len(lengths))
         ]
@@ -220,12 +208,12 @@ class Decoder:
 
     def _beams(self, log_probs: Array, lengths: np.ndarray, count: int) -> "Hypotheses":
         beam = self.search.start(log_probs)
-        for first in range(0, max(int(lengths.max(initial=0)), 1), PIECE):
-            piece = log_probs[:, first : first + PIECE]
+        for first in range(0, max(int(lengths.max(initial=0)), 1), STEPS_PER_PIECE):
+            piece = log_probs[:, first : first + STEPS_PER_PIECE]
             self.search.feed(beam, piece, np.clip(lengths - first, 0, piece.shape[1]))
         if self.rescorer is None:
             return self.search.best(beam, count)
-        best = self.search.best(beam, min(self.config.beam_width, max(count, WITNESSES)))
+        best = self.search.best(beam, min(self.config.beam_width, max(count, VOTING_HYPOTHESES)))
         return _each(self._rescored(best, self.rescorer), lambda part: part[:, :count])
 
     def _rescored(self, best: "Hypotheses", rescorer: "RecurrentModel") -> "Hypotheses":
@@ -252,60 +240,6 @@ def _real_steps(log_probs: Array, lengths: np.ndarray) -> list[np.ndarray]:
     """Return the steps (S, C) of each signal in log-probabilities (B, S, C) of lengths (B,)."""
     check_values(log_probs, lengths)
     return [one[:length] for one, length in zip(to_numpy(log_probs), lengths, strict=True)]
-
-
-def _greedy_hypothesis(log_probs: np.ndarray, hits: list[Hit], temperature: float) -> Hypothesis:
-    score = float(log_probs.max(1).sum()) if len(log_probs) else 0.0
-    if temperature != 1 and hits:
-        peaks, labels = (np.array([getattr(hit, name) for hit in hits]) for name in ("peak", "label"))
-        sure = tempered(log_probs[peaks], labels, temperature)
-        hits = [hit._replace(confidence=float(one)) for hit, one in zip(hits, sure, strict=True)]
-    return Hypothesis(hits, score)
-
-
-def beam_hypotheses(
-    best: "Hypotheses", row: int, log_probs: Array, count: int, temperature: float
-) -> list[Hypothesis]:
-    """Return the hypotheses of one signal (S, C), which is the given row of those searched."""
-    scores = best.fused[row] + best.final[row]
-    alive = int((scores > -np.inf).sum())
-    if not alive:  # no text is possible at all: an empty one is what was read
-        return [Hypothesis([], -np.inf)]
-    found = []
-    for rank in range(min(alive, count)):
-        length = best.lengths[row, rank]
-        labels, peaks = best.labels[row, rank, :length], best.peaks[row, rank, :length]
-        places = peaks if namespace(log_probs) is np else peaks.tolist()
-        sure = tempered(to_numpy(log_probs[places]), labels, temperature)
-        sure = (sure + _agreement(best, row, rank, scores[:alive] / temperature)) / 2
-        parts = (best.starts[row, rank], best.ends[row, rank])
-        hits = [
-            Hit(int(label), int(start), int(end), float(one), int(peak))
-            for label, start, end, one, peak in zip(
-                labels, *(part[:length] for part in parts), sure, peaks, strict=True
-            )
-        ]
-        found.append(Hypothesis(hits, float(scores[rank])))
-    return found
-
-
-def tempered(log_probs: np.ndarray, labels: np.ndarray, temperature: float) -> np.ndarray:
-    """Return the probabilities (N,) of `labels` (N,) under `log_probs` (N, C) divided by the temperature."""
-    scaled = log_probs.astype(np.float64) / temperature
-    scaled -= scaled.max(1, initial=-np.inf, keepdims=True)
-    mass = np.exp(scaled)
-    return mass[np.arange(len(labels)), labels] / mass.sum(1)
-
-
-def _agreement(best: "Hypotheses", row: int, rank: int, scores: np.ndarray) -> np.ndarray:
-    """Return for each label of a hypothesis the share of all hypotheses that have it there, too: (L,)."""
-    share = np.exp(scores - scores.max())
-    share /= share.sum()  # (N,)
-    apart = int(best.peaks[row].max(initial=0)) + 2 * NEAR + 1  # so that no two labels have places in common
-    places = best.labels[row].astype(np.int64) * apart + best.peaks[row]  # (N, L)
-    near = places[rank, : best.lengths[row, rank], None] + np.arange(-NEAR, NEAR + 1)
-    same = [np.isin(near, places[n, : best.lengths[row, n]]).any(1) for n in range(len(scores))]
-    return share @ np.array(same)
 
 
 def _character_scorer(

@@ -6,8 +6,9 @@ from itertools import pairwise
 import numpy as np
 
 from common.decoding.arrays import Array, to_numpy
-from common.decoding.decoder import DecodingConfig, Hypothesis
+from common.decoding.decoder import DecodingConfig
 from common.decoding.greedy import Hit
+from common.decoding.hypothesis import Hypothesis
 from common.text.symbols import Symbols
 
 

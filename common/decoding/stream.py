@@ -10,12 +10,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from common.decoding.beam.prefixes import NOTHING, Trace, along
-from common.decoding.decoder import WITNESSES, Decoder, Hypothesis, beam_hypotheses, tempered
+from common.decoding.beam.prefixes import NOTHING, Trace, trace_ancestors
+from common.decoding.decoder import VOTING_HYPOTHESES, Decoder
 from common.decoding.greedy import Hit, greedy
+from common.decoding.hypothesis import Hypothesis, beam_hypotheses, tempered
 
 
-class News(NamedTuple):
+class StreamUpdate(NamedTuple):
     """What a piece has brought: labels that are certain from now on, and those that may follow all such."""
 
     settled: list[int]
@@ -36,7 +37,7 @@ class GreedyStream:
         self._log_prob = 0.0  # of the last label at its peak
         self._score = 0.0
 
-    def feed(self, log_probs: np.ndarray) -> News:
+    def feed(self, log_probs: np.ndarray) -> StreamUpdate:
         """Read the next steps (S, C)."""
         self._score += float(log_probs.max(1).sum()) if len(log_probs) else 0.0
         settled = []
@@ -58,7 +59,7 @@ class GreedyStream:
             else:
                 self._hits[-1] = last._replace(end=hit.end)
         self.steps += len(log_probs)
-        return News(settled, [])
+        return StreamUpdate(settled, [])
 
     def hypotheses(self, count: int = 1) -> list[Hypothesis]:
         """Return the one reading of what came, whatever the count."""
@@ -85,7 +86,7 @@ class BeamStream:
         self._beam = self._search.start(np.zeros((1, 0, decoder.alphabet.classes)))
         self._ways = Trace(*(np.zeros((0, 1, width), kind) for kind in ("int32",) * 5 + ("float32",)))
         self._settled = [Trace(*(part[..., :1] for part in self._ways))]  # one prefix wide
-        self._told = 0  # labels that `feed` has called settled, from the first of _ways on
+        self._announced = 0  # labels that `feed` has called settled, from the first of _ways on
         self._pieces = [np.zeros((0, decoder.alphabet.classes), np.float32)]
 
     @property
@@ -93,7 +94,7 @@ class BeamStream:
         """How many steps were read."""
         return int(self._beam.steps[0])
 
-    def feed(self, log_probs: np.ndarray) -> News:
+    def feed(self, log_probs: np.ndarray) -> StreamUpdate:
         """Read the next steps (S, C).
 
         Raises:
@@ -105,7 +106,7 @@ class BeamStream:
         score = (np.logaddexp(beam.blank, beam.label) + beam.bonus)[0]  # (K,)
         alive = np.flatnonzero(score > -np.inf)
         for trace in beam.traces:
-            way, before = along(trace, slots)
+            way, before = trace_ancestors(trace, slots)
             self._ways = Trace(
                 *(
                     np.concatenate([old[:, :, before[0]], new])
@@ -114,7 +115,7 @@ class BeamStream:
             )
         beam.traces.clear()
         if not len(alive):  # no text is possible any more
-            return News([], [])
+            return StreamUpdate([], [])
         grown = (self._ways.appended[:, 0, alive] != NOTHING).any(1)
         self._ways = Trace(*(part[grown] for part in self._ways))
         appended = self._ways.appended[:, 0]  # (E, K)
@@ -123,9 +124,9 @@ class BeamStream:
         common = [
             label for label, _ in takewhile(lambda pair: pair[0] == pair[1], zip(low, high, strict=False))
         ]
-        news = News(common[self._told :], texts[alive[score[alive].argmax()]][len(common) :])
-        self._told = len(common) - self._settle(alive)
-        return news
+        update = StreamUpdate(common[self._announced :], texts[alive[score[alive].argmax()]][len(common) :])
+        self._announced = len(common) - self._settle(alive)
+        return update
 
     def _settle(self, alive: np.ndarray) -> int:
         """Put aside the steps before which all prefixes in the slots `alive` were one; return how many."""
@@ -148,7 +149,7 @@ class BeamStream:
         self._beam.traces = [
             Trace(np.broadcast_to(slots, part[1].shape), *part[1:]) for part in (wide, self._ways)
         ]
-        best = self._search.best(self._beam, min(width, max(count, WITNESSES)))
+        best = self._search.best(self._beam, min(width, max(count, VOTING_HYPOTHESES)))
         self._beam.traces.clear()
         return beam_hypotheses(best, 0, np.concatenate(self._pieces), count, self._temperature)
 

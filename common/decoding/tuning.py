@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from common.data.manifest import Example
-from common.decoding.calibration import TEMPERATURES, Judged, judge
+from common.decoding.calibration import TEMPERATURES, CharacterConfidences, character_confidences
 from common.decoding.decoder import Decoder, DecodingConfig
 from common.text.metrics import ErrorRate
 
@@ -22,7 +22,7 @@ RANGES = {
     "rescore_bonus": (0.0, 2.5),
 }
 """from where to where each setting is tried"""
-WANDERING = 0.4
+EXPLORATION_SHARE = 0.4
 """the share of the trials that are drawn from the whole ranges; the others are drawn near the best so far"""
 SPREAD = 0.15
 """standard deviation of these, in widths of the range"""
@@ -36,7 +36,7 @@ class Trial(NamedTuple):
     wer: float
 
 
-class Known(NamedTuple):
+class ReferenceBatch(NamedTuple):
     """Signals whose texts are known: log_probs (B, S, C), lengths (B,), and the examples."""
 
     log_probs: np.ndarray
@@ -48,7 +48,7 @@ def tune(
     build: Callable[[DecodingConfig], Decoder],
     start: DecodingConfig,
     names: Sequence[str],
-    batches: Sequence[Known],
+    batches: Sequence[ReferenceBatch],
     trials: int,
     metric: Literal["cer", "wer"] = "cer",
     seed: int = 0,
@@ -76,7 +76,7 @@ def tune(
     for _ in range(trials if names else 1):
         config = start
         if best is not None:
-            near = best.config if rng.random() >= WANDERING else None
+            near = best.config if rng.random() >= EXPLORATION_SHARE else None
             drawn: dict[str, Any] = {name: _draw(rng, name, near) for name in names}
             config = replace(start, **drawn)
         rate = measure(build(config), batches)
@@ -86,7 +86,7 @@ def tune(
         yield trial
 
 
-def measure(decoder: Decoder, batches: Sequence[Known]) -> ErrorRate:
+def measure(decoder: Decoder, batches: Sequence[ReferenceBatch]) -> ErrorRate:
     """Return the error rate of `decoder` on `batches`."""
     rate = ErrorRate(decoder.alphabet.normalise)
     for batch in batches:
@@ -107,17 +107,23 @@ def _draw(rng: np.random.Generator, name: str, near: DecodingConfig | None) -> f
     return round(value, 3)
 
 
-def calibrate(decoder: Decoder, batches: Sequence[Known]) -> tuple[float, Judged, Judged]:
-    """Return the temperature whose confidences have the least log loss (Guo et al. 2017), and what it gives.
+class Calibration(NamedTuple):
+    """The best temperature, and the confidences of characters at it and at the decoder's own temperature."""
 
-    Returns:
-        The temperature, of equal ones that nearest to the decoder's own; the characters as judged at it, and
-        as judged at the decoder's own.
+    temperature: float
+    best: CharacterConfidences
+    own: CharacterConfidences
+
+
+def calibrate(decoder: Decoder, batches: Sequence[ReferenceBatch]) -> Calibration:
+    """Return the temperature whose confidences have the smallest log loss (Guo et al. 2017).
+
+    Of equal log losses, the temperature that is nearest to the decoder's own is taken.
     """
     own = decoder.config.temperature
     pairs: dict[float, list[tuple[str, str, list[float]]]] = {one: [] for one in {*TEMPERATURES, own}}
     for batch in batches:
-        at = decoder.searched(batch.log_probs, batch.lengths)
+        at = decoder.decode_at_any_temperature(batch.log_probs, batch.lengths)
         for temperature, known in pairs.items():
             for example, (best, *_) in zip(batch.examples, at(temperature), strict=True):
                 texts = decoder.alphabet.pieces(hit.label for hit in best.hits)
@@ -127,6 +133,6 @@ def calibrate(decoder: Decoder, batches: Sequence[Known]) -> tuple[float, Judged
                     for _ in text
                 ]
                 known.append((decoder.alphabet.normalise(example.text or ""), "".join(texts), sure))
-    judged = {temperature: judge(known) for temperature, known in pairs.items()}
+    judged = {temperature: character_confidences(known) for temperature, known in pairs.items()}
     best_one = min(TEMPERATURES, key=lambda one: (judged[one].log_loss, abs(np.log(one / own))))
-    return best_one, judged[best_one], judged[own]
+    return Calibration(best_one, judged[best_one], judged[own])

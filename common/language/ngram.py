@@ -11,11 +11,9 @@ has no such child, its backoff weight is paid and its suffix, the context withou
 https://www.speech.sri.com/projects/srilm/manpages/ngram-format.5.html
 """
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import chain, islice
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Self
 
 import numpy as np
 
@@ -29,28 +27,13 @@ UNKNOWN_ID, START_ID, END_ID = 0, 1, 2
 UNITS = ("character", "word")
 EMPTY_CONTEXT = 0
 """the node of the empty context"""
-UNSEEN = -2
+UNRESOLVED = -2
 """instead of a suffix that has not been worked out"""
 LN10 = 2.302585092994046
 FLOOR = -100 * LN10
 """log-probability of a token that has no unigram, `<unk>` included; KenLM takes the same 10^-100"""
 VERSION = 1
 """of the arrays that keep a model"""
-SENTENCES_AT_ONCE = 10_000
-
-
-class Perplexity(NamedTuple):
-    """How well a model foretells texts; the end of each sentence counts as a token."""
-
-    perplexity: float
-    """2 to the bits per token"""
-    perplexity_known: float
-    """the same without unknown tokens, which each model charges differently"""
-    tokens: int
-    """all of them, ends and unknown ones included"""
-    oovs: int
-    """tokens the model does not know"""
-    bits_per_token: float
 
 
 class NGram:
@@ -95,7 +78,7 @@ class NGram:
         self._keys = self._parents * len(self.tokens) + self.token
         self._keys[EMPTY_CONTEXT] = -1
         if suffix is None:
-            suffix = np.full(len(self), UNSEEN, np.int32)
+            suffix = np.full(len(self), UNRESOLVED, np.int32)
             suffix[: self.levels[2]], suffix[EMPTY_CONTEXT] = EMPTY_CONTEXT, -1
         self._suffix = suffix.astype(np.int32, copy=False)
 
@@ -186,33 +169,9 @@ class NGram:
     def log_probs(self, tokens: Sequence[str]) -> np.ndarray:
         """Return the log-probability (natural, float32) of each token of a sentence, and of its end."""
         ids = np.concatenate([[START_ID], self.ids(tokens), [END_ID]])
-        return self._sentences(ids, np.arange(len(ids)) == 0)[1:].astype(np.float32)
+        return self.sentence_log_probs(ids, np.arange(len(ids)) == 0)[1:].astype(np.float32)
 
-    def perplexity(self, texts: Iterable[str]) -> Perplexity:
-        """Return how well the model foretells `texts`, a sentence each; empty ones are skipped.
-
-        Raises:
-            ValueError: no text but empty ones.
-        """
-        total, total_known, tokens, oovs = 0.0, 0.0, 0, 0
-        sentences = (self.split(text) for text in texts if text.strip())
-        while batch := list(islice(sentences, SENTENCES_AT_ONCE)):
-            ids = self.ids(chain.from_iterable((START_TOKEN, *sentence, END_TOKEN) for sentence in batch))
-            lengths = np.array([len(sentence) + 2 for sentence in batch])
-            starts = np.zeros(len(ids), bool)
-            starts[np.cumsum(lengths) - lengths] = True
-            log_probs = self._sentences(ids, starts)
-            known = ids[~starts] != UNKNOWN_ID
-            total += float(log_probs[~starts].sum())
-            total_known += float(log_probs[~starts][known].sum())
-            tokens += len(known)
-            oovs += int((~known).sum())
-        if not tokens:
-            raise ValueError("no text to take the perplexity of; give a line that is not empty")
-        mean, mean_known = total / tokens, total_known / (tokens - oovs)
-        return Perplexity(_power(-mean), _power(-mean_known), tokens, oovs, -mean / math.log(2))
-
-    def _sentences(self, ids: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    def sentence_log_probs(self, ids: np.ndarray, starts: np.ndarray) -> np.ndarray:
         """Return the log-probability (T,) of each of `ids` (T,), a sentence beginning where `starts` (T,).
 
         From short contexts to long ones, for all tokens at once: p(w | h) is that of the n-gram h w if there
@@ -274,8 +233,8 @@ class NGram:
         n-gram's suffix is that of its parent with its own token, or what is found so from shorter ones.
         """
         suffixes = self._suffix.take(nodes)
-        if suffixes.min(initial=EMPTY_CONTEXT) == UNSEEN:
-            fresh = nodes[suffixes == UNSEEN]
+        if suffixes.min(initial=EMPTY_CONTEXT) == UNRESOLVED:
+            fresh = nodes[suffixes == UNRESOLVED]
             found, _ = self._longest(self.suffixes(self._parents[fresh]), self.token[fresh])
             self._suffix[fresh] = np.maximum(found, EMPTY_CONTEXT)
             suffixes = self._suffix.take(nodes)
@@ -366,7 +325,3 @@ def _fit(numbers: Sequence[np.ndarray], first_child: np.ndarray, tokens: int) ->
 def _small(numbers: np.ndarray) -> np.ndarray:
     """Return numbers of 0 or more in the smallest type that holds them."""
     return numbers.astype(np.min_scalar_type(int(numbers.max(initial=0))))
-
-
-def _power(nats: float) -> float:
-    return math.exp(nats) if nats < 700 else math.inf

@@ -7,7 +7,7 @@ Training, and the equations, are in `common.network.language_model` and `common.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self
@@ -15,17 +15,14 @@ from typing import Any, Literal, NamedTuple, Self
 import numpy as np
 
 from common.files.model_file import read_model
+from common.language.recurrent_layer import WEIGHT_NAMES, RecurrentLayer
 from common.text.vocabulary import END_LABEL, Vocabulary
 
 MODALITY = "language model"
 """what the header of such a model file names"""
-TEXTS_AT_ONCE = 256
+TEXTS_PER_BATCH = 256
 REMEMBERED = 200_000
 """texts whose scores are kept, for a search that meets them again and again, as tuning does"""
-EPSILON = 1e-5
-"""of layer normalisation, as in torch"""
-KINDS = ("weight_ih", "bias_ih", "weight_hh", "bias_hh")
-"""of the weights of a layer"""
 HEADER = "header"
 """the array that keeps the header where a model is part of another file"""
 
@@ -63,7 +60,7 @@ class LanguageModelConfig:
             )
 
 
-class Described(NamedTuple):
+class ModelContent(NamedTuple):
     """What the file of a recurrent language model holds."""
 
     config: LanguageModelConfig
@@ -83,7 +80,7 @@ def is_recurrent(path: str | Path) -> bool:
     return start[8:9] == b"{"
 
 
-def read_language_model(path: str | Path) -> Described:
+def read_language_model(path: str | Path) -> ModelContent:
     """Return what a model file holds; ValueError if it is of another kind, or damaged."""
     header, tensors = read_model(path)
     if header.get("modality") != MODALITY:
@@ -91,15 +88,15 @@ def read_language_model(path: str | Path) -> Described:
             f"{path}: a model for `{header.get('modality')}`, where a language model was wanted;"
             " train one with `lm train --recurrent`"
         )
-    return described(header, tensors, str(path))
+    return parse_content(header, tensors, str(path))
 
 
-def described(header: Mapping[str, Any], tensors: dict[str, np.ndarray], name: str) -> Described:
+def parse_content(header: Mapping[str, Any], tensors: dict[str, np.ndarray], name: str) -> ModelContent:
     """Return what a header and tensors describe; ValueError that names the file if they do not."""
     try:
         config = LanguageModelConfig(**header["config"])
         vocabulary = Vocabulary.from_header(header)
-        return Described(config, vocabulary, tuple(header["conditions"]), header["card"], tensors)
+        return ModelContent(config, vocabulary, tuple(header["conditions"]), header["card"], tensors)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ValueError(f"{name}: does not describe a model this version can build ({error})") from error
 
@@ -127,7 +124,7 @@ class RecurrentModel:
         ValueError: weights that are missing or do not fit, or a condition that is missing or unknown.
     """
 
-    def __init__(self, parts: Described, condition: str | None = None) -> None:
+    def __init__(self, parts: ModelContent, condition: str | None = None) -> None:
         self.parts, self.condition = parts, condition
         self.config, self.vocabulary = parts.config, parts.vocabulary
         self._scores: dict[str, float] = {}
@@ -157,7 +154,7 @@ class RecurrentModel:
         """Return the model that `to_arrays` has described."""
         header = json.loads(arrays[HEADER].tobytes())
         tensors = {name: array for name, array in arrays.items() if name != HEADER}
-        return cls(described(header, tensors, "the language model inside"), header["spoken"])
+        return cls(parse_content(header, tensors, "the language model inside"), header["spoken"])
 
     @property
     def unit(self) -> str:
@@ -178,13 +175,11 @@ class RecurrentModel:
         self._layers = []
         for depth in range(config.layers):
             name = f"encoder.forwards.{depth}."
-            weights = [
-                tensors[f"{name}{kind}_l0"] for kind in ("weight_ih", "bias_ih", "weight_hh", "bias_hh")
-            ]
+            weights = [tensors[f"{name}{kind}_l0"] for kind in WEIGHT_NAMES]
             norms = [
                 tensors[f"encoder.norms.{depth}.{kind}"] for kind in ("weight", "bias") if config.residual
             ]
-            self._layers.append(_Layer(config.cell, weights, norms))
+            self._layers.append(RecurrentLayer(config.cell, weights, norms))
         self._read = read  # (C, D): what each label is to the first layer
         self._driven = self._layers[0].drive(read)  # (C, gates x H): the labels through its first matrix
         head = tensors["embedding.weight"] if config.tied else tensors["head.weight"]
@@ -237,8 +232,8 @@ class RecurrentModel:
         labels = [np.array([*self.vocabulary.encode(text), END_LABEL]) for text in texts]
         found = [np.zeros(len(one)) for one in labels]
         order = sorted(range(len(texts)), key=lambda place: -len(labels[place]))
-        for first in range(0, len(order), TEXTS_AT_ONCE):
-            some = np.array(order[first : first + TEXTS_AT_ONCE])
+        for first in range(0, len(order), TEXTS_PER_BATCH):
+            some = np.array(order[first : first + TEXTS_PER_BATCH])
             states, rows = self.start()
             group = np.zeros(len(some), np.int64)  # of each text: those that are alike so far are one
             for step in range(len(labels[some[0]])):
@@ -260,50 +255,3 @@ class RecurrentModel:
             new = list(dict.fromkeys(texts))
         self._scores.update(zip(new, (float(one.sum()) for one in self.log_probs(new)), strict=True))
         return np.array([self._scores[text] for text in texts])
-
-
-class _Layer:
-    """One recurrent layer; the equations are those of `RecurrentEncoder`."""
-
-    def __init__(self, cell: str, weights: Sequence[np.ndarray], norms: Sequence[np.ndarray]) -> None:
-        """Keep weights in the order of KINDS, and of layer normalisation weight and bias if there is one."""
-        weight_ih, bias_ih, weight_hh, bias_hh = weights
-        self.update: Callable[..., None] = {"lstm": self._lstm, "gru": self._gru}.get(cell, self._plain)
-        self.squash = np.tanh if cell == "rnn_tanh" else lambda value: np.maximum(value, 0)
-        self.U, self.W = (np.ascontiguousarray(weight.T) for weight in (weight_ih, weight_hh))
-        self.b, self.d, self.norms = bias_ih, bias_hh, norms
-        self.H = len(self.W)
-
-    def drive(self, value: np.ndarray) -> np.ndarray:
-        """Return what the input (N, D) gives to the gates (N, gates x H)."""
-        if self.norms:
-            centred = value - value.mean(1, keepdims=True)
-            value = centred / np.sqrt((centred**2).mean(1, keepdims=True) + EPSILON)
-            value = value * self.norms[0] + self.norms[1]
-        return value @ self.U + self.b
-
-    def step(self, driven: np.ndarray, old: np.ndarray, new: np.ndarray) -> None:
-        """Write the next state into `new` (N, H), of LSTMs (N, 2 H)."""
-        self.update(driven, old[:, : self.H] @ self.W + self.d, old, new)
-
-    def _lstm(self, driven: np.ndarray, recurrent: np.ndarray, old: np.ndarray, new: np.ndarray) -> None:
-        H = self.H
-        gates = driven + recurrent
-        i, f, o = (_logistic(gates[:, at : at + H]) for at in (0, H, 3 * H))
-        memory = f * old[:, H:] + i * np.tanh(gates[:, 2 * H : 3 * H])
-        new[:, H:] = memory
-        new[:, :H] = o * np.tanh(memory)
-
-    def _gru(self, driven: np.ndarray, recurrent: np.ndarray, old: np.ndarray, new: np.ndarray) -> None:
-        H = self.H
-        r, z = (_logistic(driven[:, at : at + H] + recurrent[:, at : at + H]) for at in (0, H))
-        n = np.tanh(driven[:, 2 * H :] + r * recurrent[:, 2 * H :])
-        new[:] = (1 - z) * n + z * old
-
-    def _plain(self, driven: np.ndarray, recurrent: np.ndarray, old: np.ndarray, new: np.ndarray) -> None:
-        del old
-        new[:] = self.squash(driven + recurrent)
-
-
-def _logistic(value: np.ndarray) -> np.ndarray:
-    return 0.5 * (1 + np.tanh(0.5 * value))  # unlike 1 / (1 + exp(-x)), without overflow

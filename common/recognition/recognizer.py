@@ -15,8 +15,9 @@ from common.data.frame_targets import FrameLabels
 from common.decoding.alignment import align
 from common.decoding.arrays import Array, to_numpy
 from common.decoding.attention_search import Attended, attention_search
-from common.decoding.decoder import Decoder, DecodingConfig, Hypothesis
+from common.decoding.decoder import Decoder, DecodingConfig
 from common.decoding.greedy import Hit
+from common.decoding.hypothesis import Hypothesis
 from common.decoding.labelled import LabelDecoder
 from common.decoding.storage import decoder_from, decoder_tensors
 from common.files.model_file import read_model, write_model

@@ -19,8 +19,9 @@ from common.data.frame_targets import FrameLabels
 from common.data.signal import Signal, Source
 from common.decoding.alignment import align, widen
 from common.decoding.arrays import Array, to_numpy
-from common.decoding.decoder import Decoder, Hypothesis
+from common.decoding.decoder import Decoder
 from common.decoding.greedy import Hit
+from common.decoding.hypothesis import Hypothesis
 from common.decoding.labelled import LabelDecoder
 from common.recognition.modality import Modality
 from common.text.symbols import Symbols, collapse_pieces

@@ -16,7 +16,7 @@ from common.text.symbols import Symbols
 
 log = logging.getLogger(__name__)
 
-SHOWN = 20
+PROBLEMS_SHOWN = 20
 """Problems that are printed one by one; the others are counted; refused.txt has all of a run."""
 
 
@@ -111,10 +111,10 @@ def _name(example: Example) -> str:
 
 def report_problems(problems: Sequence[str]) -> None:
     """Log what was left out and why: the first few one by one."""
-    for sentence in problems[:SHOWN]:
+    for sentence in problems[:PROBLEMS_SHOWN]:
         log.warning("left out: %s", sentence)
-    if len(problems) > SHOWN:
-        log.warning("left out: %d more of the same kinds", len(problems) - SHOWN)
+    if len(problems) > PROBLEMS_SHOWN:
+        log.warning("left out: %d more of the same kinds", len(problems) - PROBLEMS_SHOWN)
 
 
 def report_unknown(texts: Iterable[str], alphabet: Symbols, what: str) -> None:

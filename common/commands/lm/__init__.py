@@ -16,8 +16,10 @@ from common.commands.output import make_place, writing
 from common.files.model_file import read_model
 from common.files.plain_text import read_lines
 from common.language.arpa import write_arpa
-from common.language.kneser_ney import count_ngrams, discounts, smooth, thresholds
+from common.language.kneser_ney import discounts, smooth, thresholds
 from common.language.ngram import START_ID, UNKNOWN_ID, NGram
+from common.language.ngram_counts import count_ngrams
+from common.language.perplexity import perplexity
 from common.language.recurrent_model import LanguageModelConfig
 from common.recognition.modality import Modality
 from common.text.symbols import Alphabet
@@ -292,7 +294,7 @@ def _train_ngrams(modality: Modality, arguments: Any) -> None:
 
 
 def _print_perplexity(model: NGram, name: str, texts: Sequence[str]) -> None:
-    found = model.perplexity(texts)
+    found = perplexity(model, texts)
     print(
         f"{name}: perplexity {found.perplexity:.3f}, {found.perplexity_known:.3f} without the {found.oovs:,}"
         f" unknown of {found.tokens:,} {model.unit}s and ends, {found.bits_per_token:.3f} bits each"

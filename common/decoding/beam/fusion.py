@@ -15,7 +15,7 @@ from common.decoding.arrays import Array, from_numpy, namespace, to_numpy
 TABLE_BYTES = 300_000_000
 """a table that has grown beyond this is not used for another search"""
 UNSEEN = -1
-MULTIPLIER = 0x9E3779B97F4A7C15
+STATE_MULTIPLIER = 0x9E3779B97F4A7C15
 """2 ** 64 over the golden ratio: spreads keys (Knuth, The Art of Computer Programming 3, 6.4)"""
 
 
@@ -36,10 +36,10 @@ class Scorer(Protocol):
 
 
 @runtime_checkable
-class Growing(Scorer, Protocol):
+class CachingScorer(Scorer, Protocol):
     """A scorer that keeps what it has met, more with every text."""
 
-    def fresh(self) -> Scorer:
+    def emptied(self) -> Scorer:
         """Return one that has met nothing yet."""
 
 
@@ -58,7 +58,9 @@ class Fusion:
     def table(self) -> "Table":
         """Return the table to search with: the one known so far, or if that has grown too large a new one."""
         if self._table.size > TABLE_BYTES:
-            self.scorers = tuple(one.fresh() if isinstance(one, Growing) else one for one in self.scorers)
+            self.scorers = tuple(
+                one.emptied() if isinstance(one, CachingScorer) else one for one in self.scorers
+            )
             self._table = Table(self.scorers, self.classes)
         return self._table
 
@@ -231,5 +233,5 @@ class Index:
 
 
 def _mixed(keys: np.ndarray) -> np.ndarray:
-    mixed = keys.astype(np.uint64) * np.uint64(MULTIPLIER)
+    mixed = keys.astype(np.uint64) * np.uint64(STATE_MULTIPLIER)
     return (mixed ^ (mixed >> np.uint64(29))).astype(np.int64)

@@ -133,7 +133,7 @@ class Stay(NamedTuple):
     """whether there is one"""
 
 
-def along(trace: Trace, places: Array) -> tuple[Trace, Array]:
+def trace_ancestors(trace: Trace, places: Array) -> tuple[Trace, Array]:
     """Return a trace (S, B, K) along the way of the prefixes that are in slots `places` (B, N) behind it.
 
     Returns:
@@ -146,7 +146,7 @@ def along(trace: Trace, places: Array) -> tuple[Trace, Array]:
     return Trace(*(gather(part, visited) for part in trace)), places
 
 
-def follow(
+def backtrace(
     beam: Beam, slots: np.ndarray, alive: np.ndarray
 ) -> tuple[np.ndarray, list[np.ndarray], list[np.ndarray]]:
     """Return what the prefixes of a beam spell, and where.
@@ -163,7 +163,7 @@ def follow(
     places = from_numpy(beam.blank, slots)
     pieces = []  # of the traces, along the way of each prefix, the last piece first
     for trace in reversed(beam.traces):
-        way, places = along(trace, places)
+        way, places = trace_ancestors(trace, places)
         pieces.append([to_numpy(part) for part in way[1:]])
     if not pieces:
         nothing = np.zeros((0, B, N), np.int32)

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from common.decoding.arrays import Array, arange, full, gather, namespace
+from common.decoding.arrays import Array, arange, full, gather, namespace, scatter
 from common.decoding.beam.fusion import Table
 from common.decoding.beam.prefixes import NOTHING, Beam, Classes, Stay
 
@@ -14,7 +14,7 @@ FARTHEST = 1e4
 """log-probabilities are told apart up to here from 0, in that first look"""
 
 
-class Chosen(NamedTuple):
+class Survivors(NamedTuple):
     """The K prefixes that live on, each part (B, K).
 
     origin: int64 the prefix each comes from, a slot of the flattened beam.
@@ -31,7 +31,48 @@ class Chosen(NamedTuple):
     log_prob: Array
 
 
-def choose(old: Beam, now: Classes, stay: Stay, table: Table | None) -> Chosen | None:
+def sort_classes(
+    log_probs: Array, blank: int, cutoff_top_n: int | None = None, cutoff_prob: float = 1.0
+) -> Classes:
+    """Return the classes of all steps, sorted by probability; the classes that are cut off are at -inf.
+
+    Args:
+        log_probs: (S, B, C) float64.
+        blank: the class that is no label.
+        cutoff_top_n: how many of the likeliest classes are kept at each step; None for all.
+        cutoff_prob: at each step, as many of the likeliest classes are kept as have at least this
+            probability together.
+    """
+    xp = namespace(log_probs)
+    S, B, C = log_probs.shape
+    M = C - 1
+    if cutoff_prob < 1 or (cutoff_top_n or C) < C:
+        log_probs = _cut_off(log_probs, cutoff_top_n or C, cutoff_prob)
+        M = min(M, cutoff_top_n or C)
+    negated = -log_probs
+    negated[..., blank] = np.inf
+    labels = xp.argsort(negated, -1)[..., :M]
+    rank = full(log_probs, (S, B, C), M, "int64")
+    scatter(rank, labels, arange(log_probs, M) + full(log_probs, (S, B, M), 0, "int64"))
+    rank[..., blank] = M
+    return Classes(log_probs, labels, -gather(negated, labels), rank)
+
+
+def _cut_off(log_probs: Array, top_n: int, prob: float) -> Array:
+    """Return `log_probs` (S, B, C) with -inf for the classes that are cut off."""
+    xp = namespace(log_probs)
+    order = xp.argsort(-log_probs, stable=True)
+    ordered = gather(log_probs, order)
+    kept = arange(log_probs, log_probs.shape[-1]) < top_n  # (C,)
+    if prob < 1:
+        before = xp.cumsum(xp.exp(ordered), -1) - xp.exp(ordered)  # the mass of the likelier ones
+        kept = kept & (before < prob)
+    result = full(log_probs, tuple(log_probs.shape), -np.inf, "float64")
+    scatter(result, order, xp.where(kept, ordered, -np.inf))
+    return result
+
+
+def prune(old: Beam, now: Classes, stay: Stay, table: Table | None) -> Survivors | None:
     """Return which prefixes live on; None for those that stay.
 
     Of equal scores the smaller last label comes in, and then what stays, and then the first slot.
@@ -39,11 +80,11 @@ def choose(old: Beam, now: Classes, stay: Stay, table: Table | None) -> Chosen |
     if not now.labels.shape[1]:  # there is the blank alone
         return None
     if namespace(old.blank) is np:
-        return _choose_few(old, now, stay, table)
-    return _choose_all(old, now, stay, table)
+        return _prune_by_bound(old, now, stay, table)
+    return _prune_all(old, now, stay, table)
 
 
-def _choose_few(old: Beam, now: Classes, stay: Stay, table: Table | None) -> Chosen | None:
+def _prune_by_bound(old: Beam, now: Classes, stay: Stay, table: Table | None) -> Survivors | None:
     """Look only at extensions that can be better than the worst prefix that stays: a few of B x K x M."""
     n, K = old.blank.shape
     M = now.labels.shape[1]
@@ -76,7 +117,7 @@ def _choose_few(old: Beam, now: Classes, stay: Stay, table: Table | None) -> Cho
     kept = _largest_of_each(scores, origin // K, labels, n, K)  # (n, K)
     extended = kept >= n * K
     at = able[np.where(extended, kept - n * K, 0)]
-    return Chosen(
+    return Survivors(
         origin[kept],
         np.where(extended, label[at], NOTHING),
         score[at],
@@ -117,7 +158,7 @@ def _largest_of_each(
     return kept
 
 
-def _choose_all(old: Beam, now: Classes, stay: Stay, table: Table | None) -> Chosen:
+def _prune_all(old: Beam, now: Classes, stay: Stay, table: Table | None) -> Survivors:
     """Look at all extensions: on a GPU, to know how many matter means to wait for it."""
     xp = namespace(old.blank)
     n, K = old.blank.shape
@@ -146,7 +187,7 @@ def _choose_all(old: Beam, now: Classes, stay: Stay, table: Table | None) -> Cho
     at = first_slot * (M + 1) + place
     row = first_slot // K * M + column
     possible = gather(candidates, chosen) > -np.inf
-    return Chosen(
+    return Survivors(
         first_slot + xp.where(extended, parent, chosen),
         xp.where(extended, xp.take(now.labels, row), NOTHING),
         xp.where(possible, xp.take(scores, at), -np.inf),

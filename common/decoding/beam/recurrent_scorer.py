@@ -68,7 +68,7 @@ class RecurrentScorer:
         self._states, self._log_probs = model.start()
         self._next = 1
 
-    def fresh(self) -> "RecurrentScorer":
+    def emptied(self) -> "RecurrentScorer":
         """Return one that knows no text yet."""
         return RecurrentScorer(self.model, self.symbols, self.weight, self.bonus, self.ends, self.pool_bytes)
 

@@ -23,14 +23,12 @@ from common.decoding.arrays import (
     first_true,
     from_numpy,
     full,
-    gather,
     namespace,
-    scatter,
     to_numpy,
 )  # fmt: skip
 from common.decoding.beam.fusion import Fusion, Table
-from common.decoding.beam.prefixes import NOTHING, STATE, Beam, Classes, Hypotheses, Stay, Trace, follow
-from common.decoding.beam.pruning import Chosen, choose
+from common.decoding.beam.prefixes import NOTHING, STATE, Beam, Classes, Hypotheses, Stay, Trace, backtrace
+from common.decoding.beam.pruning import Survivors, prune, sort_classes
 from common.text.symbols import BLANK
 
 INFINITY = math.inf
@@ -38,7 +36,7 @@ NO_LABEL = -1
 """the last label of the empty prefix"""
 ROOT_KEY, NO_KEY, DEAD_KEY = 0, 1, -2
 """hashes of the empty prefix, of none, and of the first free slot"""
-MULTIPLIER = -7046029254386353131
+PREFIX_MULTIPLIER = -7046029254386353131
 """of the hash of prefixes: 2 ** 64 over the golden ratio, as a signed number"""
 
 
@@ -130,12 +128,13 @@ class BeamSearch:
         longest_first = np.argsort(-counts, kind="stable")
         active = np.searchsorted(-counts[longest_first], -np.arange(steps))  # (S,) utterances that go on
         rows = from_numpy(log_probs, longest_first)
-        classes = self._sort_classes(cast(log_probs[rows, :steps].swapaxes(0, 1), "float64"))  # (S, B, C)
+        by_step = cast(log_probs[rows, :steps].swapaxes(0, 1), "float64")  # (S, B, C)
+        classes = sort_classes(by_step, self.blank, self.cutoff_top_n, self.cutoff_prob)
         moving = beam.each(lambda part: part[rows])
         trace = self._empty_trace(moving, steps)
         for t in range(steps):
             now = Classes(*(part[t, : active[t]] for part in classes))
-            self._move(moving, int(active[t]), now, Trace(*(part[t] for part in trace)), beam.table)
+            self._step(moving, int(active[t]), now, Trace(*(part[t] for part in trace)), beam.table)
         back = from_numpy(log_probs, np.argsort(longest_first))
         for name in STATE:
             setattr(beam, name, getattr(moving, name)[back])
@@ -149,42 +148,12 @@ class BeamSearch:
         silent = full(beam.blank, shape, -INFINITY, "float32")
         return Trace(origin, nothing + NOTHING, nothing, nothing + 0, nothing + 0, silent)
 
-    def _sort_classes(self, log_probs: Array) -> Classes:
-        """Return the classes of all steps (S, B, C), sorted, those that are not considered at -inf."""
-        xp = namespace(log_probs)
-        S, B, C = log_probs.shape
-        M = C - 1
-        if self.cutoff_prob < 1 or (self.cutoff_top_n or C) < C:
-            log_probs = self._cut_off(log_probs)
-            M = min(M, self.cutoff_top_n or C)
-        negated = -log_probs
-        negated[..., self.blank] = INFINITY
-        labels = xp.argsort(negated, -1)[..., :M]
-        rank = full(log_probs, (S, B, C), M, "int64")
-        scatter(rank, labels, arange(log_probs, M) + full(log_probs, (S, B, M), 0, "int64"))
-        rank[..., self.blank] = M
-        return Classes(log_probs, labels, -gather(negated, labels), rank)
-
-    def _cut_off(self, log_probs: Array) -> Array:
-        """Return `log_probs` (S, B, C) with -inf for the classes that are not considered."""
-        xp = namespace(log_probs)
-        C = log_probs.shape[-1]
-        order = xp.argsort(-log_probs, stable=True)
-        ordered = gather(log_probs, order)
-        kept = arange(log_probs, C) < (self.cutoff_top_n or C)  # (C,)
-        if self.cutoff_prob < 1:
-            before = xp.cumsum(xp.exp(ordered), -1) - xp.exp(ordered)  # the mass of the likelier ones
-            kept = kept & (before < self.cutoff_prob)
-        result = full(log_probs, tuple(log_probs.shape), -INFINITY, "float64")
-        scatter(result, order, xp.where(kept, ordered, -INFINITY))
-        return result
-
-    def _move(self, beam: Beam, n: int, now: Classes, trace: Trace, table: Table | None) -> None:
+    def _step(self, beam: Beam, n: int, now: Classes, trace: Trace, table: Table | None) -> None:
         """Move the first `n` utterances of `beam` one step on, and note in `trace` (each (B, K)) how."""
         old = beam.each(lambda part: part[:n])
         stay = self._stay(old, now)
-        chosen = choose(old, now, stay, table)
-        new, how = _grow(old, stay, chosen, table) if chosen else (stay.beam, stay.trace)
+        survivors = prune(old, now, stay, table)
+        new, how = _extend(old, stay, survivors, table) if survivors else (stay.beam, stay.trace)
         for name in STATE:
             getattr(beam, name)[:n] = getattr(new, name)
         for part, value in zip(trace, how, strict=True):
@@ -254,35 +223,35 @@ class BeamSearch:
         ranking = fused + final if rank_final else fused
         slots = np.lexsort((to_numpy(beam.last), -ranking))[:, :count]  # (B, N)
         scores, fused, final = (np.take_along_axis(part, slots, -1) for part in (scores, fused, final))
-        lengths, (labels, starts), (ends, peaks, log_probs) = follow(beam, slots, scores > -INFINITY)
+        lengths, (labels, starts), (ends, peaks, log_probs) = backtrace(beam, slots, scores > -INFINITY)
         return Hypotheses(
             labels, lengths, scores, fused, final, starts, ends, peaks, np.exp(log_probs, dtype=np.float32)
         )
 
 
-def _grow(old: Beam, stay: Stay, chosen: Chosen, table: Table | None) -> tuple[Beam, Trace]:
+def _extend(old: Beam, stay: Stay, survivors: Survivors, table: Table | None) -> tuple[Beam, Trace]:
     """Return the prefixes that live on, and how they came about."""
     xp = namespace(old.blank)
     n, K = old.blank.shape
     slots = arange(old.blank, n * K).reshape(n, K)
-    origin, extended = chosen.origin, chosen.label != NOTHING
+    origin, extended = survivors.origin, survivors.label != NOTHING
     beam = stay.beam.at(origin)
     ours = beam.key
     beam.blank = xp.where(extended, -INFINITY, beam.blank)
-    beam.label = xp.where(extended, chosen.score, beam.label)
-    beam.last = xp.where(extended, chosen.label, beam.last)
+    beam.label = xp.where(extended, survivors.score, beam.label)
+    beam.last = xp.where(extended, survivors.label, beam.last)
     dead = xp.maximum(beam.blank, beam.label) == -INFINITY
     beam.parent = xp.where(dead, NO_KEY, xp.where(extended, ours, beam.parent))
-    beam.key = xp.where(dead, DEAD_KEY - slots, xp.where(extended, _hash(ours, chosen.label), ours))
+    beam.key = xp.where(dead, DEAD_KEY - slots, xp.where(extended, _hash(ours, survivors.label), ours))
     if table:
-        beam.bonus = xp.where(extended, beam.bonus + chosen.gain, beam.bonus)
+        beam.bonus = xp.where(extended, beam.bonus + survivors.gain, beam.bonus)
         grown = extended & ~dead
-        beam.state[grown] = table.advance(beam.state[grown], chosen.label[grown])
+        beam.state[grown] = table.advance(beam.state[grown], survivors.label[grown])
     step = old.steps[:, None]
     beam.peak = xp.where(extended, step, beam.peak)
     beam.end = xp.where(extended, step + 1, beam.end)
-    beam.peak_log_prob = xp.where(extended, chosen.log_prob, beam.peak_log_prob)
-    now = (origin - slots[:, :1], chosen.label, step + 0 * slots)
+    beam.peak_log_prob = xp.where(extended, survivors.log_prob, beam.peak_log_prob)
+    now = (origin - slots[:, :1], survivors.label, step + 0 * slots)
     last = (xp.take(part, origin) for part in (old.peak, old.end, old.peak_log_prob))
     kept = (xp.take(part, origin) for part in stay.trace)
     return beam, Trace(*(xp.where(extended, new, own) for new, own in zip((*now, *last), kept, strict=True)))
@@ -290,7 +259,7 @@ def _grow(old: Beam, stay: Stay, chosen: Chosen, table: Table | None) -> tuple[B
 
 def _hash(key: Array, label: Array) -> Array:
     """Return the hash of the prefix with hash `key` and `label` appended (both int64; overflow is meant)."""
-    mixed = (key + label + 1) * MULTIPLIER
+    mixed = (key + label + 1) * PREFIX_MULTIPLIER
     return mixed ^ (mixed >> 32)
 
 

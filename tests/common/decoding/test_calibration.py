@@ -5,14 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.decoding.calibration import Bin, Judged, judge
+from common.decoding.calibration import Bin, CharacterConfidences, character_confidences
 
 CONFIDENCES = st.lists(st.tuples(st.floats(0, 1), st.booleans()), max_size=40)
 
 
-def judged(pairs: list[tuple[float, bool]]) -> Judged:
+def judged(pairs: list[tuple[float, bool]]) -> CharacterConfidences:
     confidences, right = zip(*pairs, strict=True) if pairs else ((), ())
-    return Judged(np.array(confidences, np.float64), np.array(right, bool))
+    return CharacterConfidences(np.array(confidences, np.float64), np.array(right, bool))
 
 
 # --- what is right
@@ -35,19 +35,19 @@ def judged(pairs: list[tuple[float, bool]]) -> Judged:
 )
 def test_characters_that_need_no_edit_are_right(reference, hypothesis, right):
     sure = [place / 10 for place in range(len(hypothesis))]
-    found = judge([(reference, hypothesis, sure)])
+    found = character_confidences([(reference, hypothesis, sure)])
     assert found.right.tolist() == [one == "1" for one in right]
     assert found.confidences.tolist() == sure
 
 
 def test_the_characters_of_several_texts_stand_behind_each_other():
-    found = judge([("ab", "ax", [0.9, 0.4]), ("c", "", []), ("c", "c", [0.7])])
+    found = character_confidences([("ab", "ax", [0.9, 0.4]), ("c", "", []), ("c", "c", [0.7])])
     assert found.confidences.tolist() == [0.9, 0.4, 0.7]
     assert found.right.tolist() == [True, False, True]
 
 
 def test_of_no_texts_there_is_nothing_to_judge():
-    found = judge([])
+    found = character_confidences([])
     assert (len(found.confidences), len(found.right)) == (0, 0)
     assert (found.log_loss, found.calibration_error, found.bins()) == (0.0, 0.0, [])
 
@@ -113,7 +113,8 @@ def test_confidences_that_are_true_have_a_small_error_and_others_have_not():
     rng = np.random.default_rng(0)
     sure = rng.random(100_000)
     right = rng.random(len(sure)) < sure
-    assert Judged(sure, right).calibration_error < 0.01
-    assert Judged(sure**3, right).calibration_error == pytest.approx(0.25, abs=0.01)  # 1/2 - 1/4
-    assert Judged(sure, right).log_loss < Judged(sure**3, right).log_loss
-    assert Judged(sure, right).log_loss < Judged(sure**0.5, right).log_loss
+    high, true, low = (CharacterConfidences(sure**power, right) for power in (0.5, 1, 3))
+    assert true.calibration_error < 0.01
+    assert low.calibration_error == pytest.approx(0.25, abs=0.01)  # 1/2 - 1/4
+    assert true.log_loss < low.log_loss
+    assert true.log_loss < high.log_loss

@@ -11,8 +11,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from common.decoding.decoder import Decoder, DecodingConfig, Hypothesis, tempered
+from common.decoding.decoder import Decoder, DecodingConfig
 from common.decoding.greedy import greedy
+from common.decoding.hypothesis import Hypothesis, tempered
 from common.language.kneser_ney import estimate
 from common.network.ctc import collapse
 from common.text.symbols import Alphabet
@@ -182,7 +183,7 @@ def test_long_signals_searched_in_pieces_give_what_the_whole_gives(kind, monkeyp
     decoder = Decoder(ALPHABET, DecodingConfig("beam", 8), **given)
     whole = decoder.decode(log_probs, lengths, count=3)
     for piece in (1, 3, 39, 40):
-        monkeypatch.setattr("common.decoding.decoder.PIECE", piece)
+        monkeypatch.setattr("common.decoding.decoder.STEPS_PER_PIECE", piece)
         for one, other in zip(decoder.decode(log_probs, lengths, count=3), whole, strict=True):
             assert_same(one, other, exact=kind is np.asarray)
         assert decoder.texts(log_probs, lengths) == [text_of(one[0]) for one in whole]

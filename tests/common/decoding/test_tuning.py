@@ -8,7 +8,7 @@ from rapidfuzz.distance import Levenshtein
 
 from common.data.manifest import Example
 from common.decoding.decoder import Decoder, DecodingConfig
-from common.decoding.tuning import RANGES, Known, calibrate, measure, tune
+from common.decoding.tuning import RANGES, ReferenceBatch, calibrate, measure, tune
 from common.language.kneser_ney import estimate
 from common.text.symbols import Alphabet
 
@@ -18,7 +18,7 @@ NAMES = ["lm_weight", "label_bonus"]
 MODEL = estimate(["cat bat tab", "a cat", "a bat", "bad cat"], 3)
 
 
-def spoken(texts: list[str], rng: np.random.Generator, certainty: float, noise: float) -> Known:
+def spoken(texts: list[str], rng: np.random.Generator, certainty: float, noise: float) -> ReferenceBatch:
     """Return log-probabilities of `texts`, two steps a letter, the second a blank, with noise."""
     steps = 2 * max(map(len, texts))
     path = np.zeros((len(texts), steps), np.int64)
@@ -27,11 +27,11 @@ def spoken(texts: list[str], rng: np.random.Generator, certainty: float, noise: 
     scores = certainty * np.eye(ALPHABET.classes)[path] + noise * rng.standard_normal((*path.shape, 7))
     log_probs = scores - np.log(np.exp(scores).sum(-1, keepdims=True))
     lengths = np.array([2 * len(text) for text in texts])
-    return Known(log_probs, lengths, [Example(f"{n}.png", text) for n, text in enumerate(texts)])
+    return ReferenceBatch(log_probs, lengths, [Example(f"{n}.png", text) for n, text in enumerate(texts)])
 
 
 @pytest.fixture(scope="module")
-def batches() -> list[Known]:
+def batches() -> list[ReferenceBatch]:
     rng = np.random.default_rng(0)
     return [spoken(texts, rng, 4.0, 1.6) for texts in (["a cat", "bad cat", "tab"], ["cat bat", "a bat"])]
 
@@ -129,7 +129,7 @@ def test_later_draws_are_near_the_best(batches):
         def texts(self, log_probs: np.ndarray, lengths: np.ndarray) -> list[str]:
             return ["a cat" if self.good else ""] * len(lengths)
 
-    batch = [Known(np.zeros((1, 1, 7)), np.array([1]), [Example("a.png", "a cat")])]
+    batch = [ReferenceBatch(np.zeros((1, 1, 7)), np.array([1]), [Example("a.png", "a cat")])]
     tried = list(tune(Fixed, start, ["lm_weight"], batch, 400))
     assert [trial.cer for trial in tried[:2]] == [0.0, 1.0]
     near = [abs(trial.config.lm_weight - 0.75) < 0.225 for trial in tried[1:]]  # a standard deviation
@@ -150,7 +150,7 @@ def test_fewer_than_one_trial_is_refused(batches, trials):
 # --- calibration
 
 
-def claimed(certainty: float, truth: float, count: int = 100) -> Known:
+def claimed(certainty: float, truth: float, count: int = 100) -> ReferenceBatch:
     """Return single letters, of which a share of `truth` is what the network takes for the likeliest.
 
     The network says so with the probability `certainty` each time.
@@ -158,7 +158,7 @@ def claimed(certainty: float, truth: float, count: int = 100) -> Known:
     row = np.full((count, 1, 7), 1e-12)
     row[:, 0, 2], row[:, 0, 3] = certainty, 1 - certainty
     texts = ["a" if place < round(truth * count) else "b" for place in range(count)]
-    return Known(np.log(row), np.ones(count, np.int64), [Example("x", text) for text in texts])
+    return ReferenceBatch(np.log(row), np.ones(count, np.int64), [Example("x", text) for text in texts])
 
 
 @pytest.mark.parametrize("decoder", [Decoder(ALPHABET), Decoder(ALPHABET, BEAM)], ids=["greedy", "beam"])
@@ -192,7 +192,7 @@ def test_what_is_judged_is_each_character_of_each_text(batches):
 
 @pytest.mark.parametrize("own", [0.75, 1.0, 2.0])
 def test_where_nothing_was_written_the_temperature_stays(own):
-    silent = Known(np.log([[[0.94, *[0.01] * 6]]]), np.array([1]), [Example("x", "a")])
+    silent = ReferenceBatch(np.log([[[0.94, *[0.01] * 6]]]), np.array([1]), [Example("x", "a")])
     found, *_ = calibrate(Decoder(ALPHABET, DecodingConfig(temperature=own)), [silent])
     assert found == pytest.approx(own, rel=0.1)
 

@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from common.language.kneser_ney import FALLBACK, count_ngrams, discounts, estimate, thresholds
+from common.language.kneser_ney import FALLBACK, discounts, estimate, thresholds
 from common.language.ngram import START_ID, NGram
+from common.language.ngram_counts import count_ngrams
+from common.language.perplexity import perplexity
 
 CORPORA = st.lists(
     st.lists(st.sampled_from("abcde"), min_size=1, max_size=9).map(" ".join), min_size=1, max_size=12
@@ -181,7 +183,7 @@ def test_pruning_keeps_of_longer_ngrams_those_that_come_more_often(texts, thresh
 
 def test_text_with_structure_is_foretold_better_by_longer_ngrams():
     texts = ["abcabcabc", "bcabca", "cabcabcabcab"] * 5
-    found = [estimate(texts, order).perplexity(["abcabcabcabc"]).perplexity for order in (1, 2, 3)]
+    found = [perplexity(estimate(texts, order), ["abcabcabcabc"]).perplexity for order in (1, 2, 3)]
     assert found[0] > found[1] >= found[2]
 
 

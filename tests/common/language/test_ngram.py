@@ -11,6 +11,7 @@ from common.language.arpa import write_arpa
 from common.language.kneser_ney import estimate
 from common.language.loading import load_ngrams
 from common.language.ngram import EMPTY_CONTEXT, END_ID, FLOOR, START_ID, UNKNOWN_ID, NGram
+from common.language.perplexity import perplexity
 
 TEXTS = ("the cat sat", "the cat ran", "a cat", "the dog sat on the cat", "on the dog a cat ran", "a a a")
 ORDERS = (1, 2, 3, 5)
@@ -151,7 +152,7 @@ def test_perplexity_is_that_of_the_log_probs_with_ends_and_without_unknown_token
     texts = ["the cat", "", "a zebra sat", "  "]
     log_probs = [model.log_probs(text.split()) for text in texts if text.strip()]
     total = sum(part.sum() for part in log_probs)
-    found = model.perplexity(texts)
+    found = perplexity(model, texts)
     assert (found.tokens, found.oovs) == (7, 1)
     assert found.perplexity == pytest.approx(math.exp(-total / 7), rel=1e-5)
     assert found.perplexity_known == pytest.approx(math.exp(-(total - log_probs[1][1]) / 6), rel=1e-5)
@@ -160,7 +161,7 @@ def test_perplexity_is_that_of_the_log_probs_with_ends_and_without_unknown_token
 
 def test_perplexity_of_nothing_is_refused():
     with pytest.raises(ValueError, match="no text"):
-        model_of(2).perplexity(["", " "])
+        perplexity(model_of(2), ["", " "])
 
 
 # --- files

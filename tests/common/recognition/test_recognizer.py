@@ -17,8 +17,9 @@ import ocr.front_end
 import ocr.signal
 from common.data.batching import Batch
 from common.data.signal import Signal
-from common.decoding.decoder import Decoder, DecodingConfig, Hypothesis
+from common.decoding.decoder import Decoder, DecodingConfig
 from common.decoding.greedy import greedy
+from common.decoding.hypothesis import Hypothesis
 from common.files.model_file import read_model, write_model
 from common.language.kneser_ney import estimate
 from common.recognition.recognizer import EncoderConfig, Recognizer, build_config

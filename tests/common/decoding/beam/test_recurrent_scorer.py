@@ -5,7 +5,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from common.decoding.beam.fusion import Fusion, Growing, Table
+from common.decoding.beam.fusion import CachingScorer, Fusion, Table
 from common.decoding.beam.recurrent_scorer import RecurrentScorer
 from common.decoding.beam.scorers import WordScorer
 from common.decoding.beam.search import BeamSearch
@@ -13,7 +13,7 @@ from common.decoding.decoder import Decoder, DecodingConfig
 from common.decoding.storage import decoder_from, decoder_tensors
 from common.decoding.stream import decoding_stream
 from common.language.kneser_ney import estimate
-from common.language.recurrent_model import Described, LanguageModelConfig, RecurrentModel
+from common.language.recurrent_model import LanguageModelConfig, ModelContent, RecurrentModel
 from common.text.symbols import Alphabet
 from common.text.vocabulary import Vocabulary
 
@@ -43,7 +43,7 @@ def known(seed: int = 0, order: tuple[str, ...] = LETTERS.symbols) -> RecurrentM
     }
     config = LanguageModelConfig("rnn_relu", 2 * C, embedding_size=C)
     arrays = {name: tensor.astype(np.float32) for name, tensor in tensors.items()}
-    return RecurrentModel(Described(config, Vocabulary(Alphabet(order)), (), {}, arrays))
+    return RecurrentModel(ModelContent(config, Vocabulary(Alphabet(order)), (), {}, arrays))
 
 
 def log_prob(labels: tuple[int, ...], seed: int = 0, ends: bool = True) -> float:
@@ -145,7 +145,7 @@ def test_texts_that_were_forgotten_are_computed_again():
 
 def test_a_table_that_is_too_large_begins_anew_with_an_empty_scorer(monkeypatch):
     scorer = RecurrentScorer(known(), SYMBOLS, 1.0)
-    assert isinstance(scorer, Growing)
+    assert isinstance(scorer, CachingScorer)
     fusion = Fusion([scorer], C)
     fusion.table().advance(np.zeros(3, np.int64), np.array([1, 2, 3]))
     monkeypatch.setattr("common.decoding.beam.fusion.TABLE_BYTES", 0)

@@ -1,41 +1,5 @@
-"""The interface of parlance/ctcdecode over our beam search: code written for it goes on with another import.
+"""The decoders of the ctcdecode interface: for whole batches, and for streams that come in pieces."""
 
-    from common.decoding.ctcdecode import CTCBeamDecoder  # was: from ctcdecode import CTCBeamDecoder
-
-Kept: arguments and their order, types and shapes of what is returned, the order of the hypotheses, and scores
-that are minus an approximate log-probability of the hypothesis by the network, lower is better:
-
-    without a model    -log p(labels)
-    with a model       -(fused score - beta x number of labels - alpha x log-probability of the sentence)
-
-The fused score is log p(labels) with alpha x log p(token | those before) and beta for each token; the tokens
-of a model over characters are the labels, those of one over words the words. The log-probability of the
-sentence includes its end `</s>`, the fused score does not. Hypotheses are ordered by the fused score without
-the last word's part, of equal ones the smaller last label first; what is returned is not what orders them.
-
-A model is over characters if all its tokens but `<s>`, `</s>` and `<unk>` are single characters; each label
-is scored by it. Otherwise it is over words: a word is scored when the label " " follows, or at the end, and
-only such of its words as the labels can spell are written, one space between them; the end of the utterance
-may cut the last one short. If no label is " ", a hypothesis is a single word. What a model does not know has
-the log-probability -1000.
-
-Different, where the original is broken or leaves something to chance:
-
-    cutoff_prob              is the mass that is kept; the original compared sums of logarithms with it
-    probability 0            is 0, there 1.2e-38: a hypothesis that needs it does not exist
-    model and full beam      all extensions compete; the original cut off paths by an estimate, and lost mass
-    behind out_lens          zeros; there whatever was in memory
-    fewer hypotheses         than beam_width: the rows behind the last one have length 0 and score +inf
-    space over characters    `<space>`, `▁` or `|` in an ARPA file is the label " ", or if there is none, the
-                             label that is written so; the original never emitted a space
-    unknown character        costs 1000 x alpha once; there also for each label that saw it as context
-    sentence without words   is `<s> </s>`; the original scored a second `<s>`, too
-    unfinished last word     is -1000 in the sentence's log-probability; there its end was -1000, too
-    seq_lens beyond T        raise ValueError, as do wrong shapes and a missing model; the original cut the
-                             lengths to T, or ended the process
-"""
-
-import warnings
 from collections import defaultdict
 from collections.abc import Sequence
 from copy import copy
@@ -47,109 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from common.decoding.arrays import Array, arange, cast, from_numpy, namespace, to_numpy
+from common.decoding.arrays import Array, cast, namespace, to_numpy
 from common.decoding.beam.fusion import Fusion
-from common.decoding.beam.lexicon import NO_WORD, Lexicon
+from common.decoding.beam.lexicon import NO_WORD
 from common.decoding.beam.prefixes import STATE, Beam, Hypotheses, Trace
-from common.decoding.beam.scorers import CharacterScorer, WordScorer
 from common.decoding.beam.search import BeamSearch
-from common.language.arpa import SPACES
-from common.language.loading import load_ngrams
-from common.language.ngram import EMPTY_CONTEXT, END_ID, SPECIAL
-
-UNKNOWN_LOG_PROB = -1000.0
-"""of what a model does not know"""
-SUM_TOLERANCE = 0.01
-"""by which the probabilities of a frame may miss 1 without a warning; those of 16 bits miss it by less"""
-
-
-# --- the model
-
-
-class _SingleWordScorer(WordScorer):
-    """A `WordScorer` where no label is the space."""
-
-    def rows(self, states: np.ndarray) -> np.ndarray:
-        """Return what each label gains in `states`: (N, C); the space is not one of them."""
-        return super().rows(states)[:, :-1]
-
-
-class _LanguageModel:
-    """An n-gram model, and what of it the labels write.
-
-    Args:
-        path: of the model.
-        symbols: what each of the C labels writes; "" for the blank.
-
-    Raises:
-        ValueError: a file that is no model, or a model of words none of which the labels can spell.
-    """
-
-    def __init__(self, path: str | Path, symbols: Sequence[str]) -> None:
-        self.model = load_ngrams(path)
-        self.character_based = self.model.unit == "character"
-        self.symbols = ["" if symbol in SPECIAL else symbol for symbol in symbols]
-        self.lexicon: Lexicon | None = None
-        if not self.character_based:
-            try:
-                self.lexicon = Lexicon(self.model.tokens[len(SPECIAL) :], self.symbols)
-            except ValueError as error:
-                raise ValueError(f"{path}: {error}") from None
-        elif " " not in self.symbols:
-            unknown = [name for name in SPACES if name in self.symbols and name not in self.model.tokens]
-            self.symbols = [" " if symbol in unknown[:1] else symbol for symbol in self.symbols]
-        self._token = self.model.ids(self.symbols)  # (C,)
-
-    def scorer(self, alpha: float, beta: float) -> CharacterScorer | WordScorer:
-        """Return what scores hypotheses during the search."""
-        if self.lexicon is None:
-            return CharacterScorer(self.model, self.symbols, alpha, beta, False, UNKNOWN_LOG_PROB)
-        kind, symbols = WordScorer, self.symbols
-        if " " not in symbols:
-            kind, symbols = _SingleWordScorer, [*symbols, " "]
-        return kind(self.lexicon, symbols, self.model, alpha, beta, lookahead=False, ends=False)
-
-    def surplus(self, labels: np.ndarray, lengths: np.ndarray, alpha: float, beta: float) -> np.ndarray:
-        """Return the part of the approximate log-probability that the model has, (B, N).
-
-        In the fused score less beta x number of labels less alpha x log-probability of the sentence, the
-        tokens of the sentence cancel out; beta x (tokens - labels) - alpha x log p(</s>) is left.
-
-        Args:
-            labels: (B, N, L).
-            lengths: (B, N) how many of them there are.
-            alpha: the model's weight.
-            beta: for each token.
-        """
-        B, N, L = labels.shape
-        counts = lengths.reshape(-1)
-        rows = zip(labels.reshape(B * N, L), counts, strict=True)
-        texts = [self._tokens(row[:count]) for row, count in rows]
-        tokens = np.array([len(text) for text in texts], np.int64)
-        return (beta * (tokens - counts) - alpha * self._ends(texts)).reshape(B, N)
-
-    def _tokens(self, labels: np.ndarray) -> np.ndarray:
-        """Return the tokens that `labels` write."""
-        if self.character_based:
-            return self._token[labels]
-        text = "".join([self.symbols[label] for label in labels])
-        return self.model.ids(word for word in text.split(" ") if word)
-
-    def _ends(self, texts: Sequence[np.ndarray]) -> np.ndarray:
-        """Return the log-probability of `</s>` behind each text; only its last few tokens count."""
-        memory = self.model.order - 1
-        states = np.array(
-            [EMPTY_CONTEXT if len(text) >= memory else self.model.start for text in texts], np.int64
-        )
-        tails = [text[max(len(text) - memory, 0) :] for text in texts]
-        for place in range(memory):
-            longer = [row for row, tail in enumerate(tails) if len(tail) > place]
-            tokens = np.array([tails[row][place] for row in longer], np.int64)
-            states[longer] = self.model.score(states[longer], tokens)[1]
-        return self.model.score(states, np.full(len(states), END_ID))[0].astype(np.float64)
-
-
-# --- the search
+from common.decoding.ctcdecode.inputs import check_probs, read_lengths, read_probs
+from common.decoding.ctcdecode.language_model import LabelLanguageModel
 
 
 class Results(NamedTuple):
@@ -162,11 +30,11 @@ class Results(NamedTuple):
 
 
 @dataclass(frozen=True)
-class _Search:
+class _WeightedSearch:
     """A beam search with one setting of the weights."""
 
     beams: BeamSearch
-    model: _LanguageModel | None
+    model: LabelLanguageModel | None
     alpha: float
     beta: float
 
@@ -215,9 +83,9 @@ class _Decoder:
             raise ValueError(f"blank_id is {blank_id}, but there are {len(labels)} labels; give one of them")
         self.labels, self.log_probs_input = labels, bool(log_probs_input)
         symbols = ["" if label == blank_id else symbol for label, symbol in enumerate(labels)]
-        model = _LanguageModel(model_path, symbols) if model_path else None
+        model = LabelLanguageModel(model_path, symbols) if model_path else None
         beams = BeamSearch(beam_width, cutoff_top_n, cutoff_prob, blank_id)
-        self.search = _Search(beams, model, 0.0, 0.0)
+        self.search = _WeightedSearch(beams, model, 0.0, 0.0)
         self.reset_params(alpha, beta)
 
     def character_based(self) -> bool | None:
@@ -242,17 +110,17 @@ class _Decoder:
             return
         beams = copy(old.beams)
         beams.fusion = Fusion([old.model.scorer(alpha, beta)], len(self.labels))
-        self.search = _Search(beams, old.model, alpha, beta)
+        self.search = _WeightedSearch(beams, old.model, alpha, beta)
 
     def _read(self, probs: Tensor | np.ndarray, seq_lens: Sequence[int] | Array) -> tuple[Array, np.ndarray]:
         """Return log-probabilities (B, T, V), on a GPU if they came from there, and lengths (B,)."""
-        array = _array(probs)
+        array = read_probs(probs)
         if len(array.shape) != 3 or array.shape[2] != len(self.labels):
             raise ValueError(
                 f"probs of shape {tuple(array.shape)}; batch x frames x {len(self.labels)} labels were wanted"
             )
-        lengths = _lengths(seq_lens, *array.shape[:2])
-        _check(array, lengths, self.log_probs_input)
+        lengths = read_lengths(seq_lens, *array.shape[:2])
+        check_probs(array, lengths, self.log_probs_input)
         if self.log_probs_input:
             return array, lengths
         with np.errstate(divide="ignore", invalid="ignore"):  # of 0, and of what pads
@@ -380,67 +248,3 @@ def _feed(states: Sequence[DecoderState], log_probs: np.ndarray, lengths: np.nda
             for name in STATE:
                 setattr(beam, name, getattr(joint, name)[own])
             beam.traces += [Trace(*(part[: lengths[row], own] for part in trace)) for trace in joint.traces]
-
-
-# --- what is given
-
-
-def _array(probs: Tensor | np.ndarray) -> Array:
-    """Return floats of 32 or 64 bits: a tensor if they are on a CUDA device, else an array of NumPy."""
-    if isinstance(probs, Tensor):
-        tensor = probs.detach()
-        if tensor.dtype not in (torch.float32, torch.float64):
-            tensor = tensor.float()
-        return tensor if tensor.is_cuda else tensor.cpu().numpy()
-    array = np.asarray(probs)
-    if array.dtype.kind not in "fiu":
-        raise ValueError(f"probs of type {array.dtype}; give floats")
-    return array if array.dtype in (np.float32, np.float64) else array.astype(np.float32)
-
-
-def _lengths(seq_lens: Sequence[int] | Array, B: int, T: int) -> np.ndarray:
-    """Return `seq_lens` as B integers; raise ValueError for what is none, or not between 0 and T."""
-    if seq_lens is None:
-        return np.full(B, T)
-    given = to_numpy(seq_lens.detach()) if isinstance(seq_lens, Tensor) else np.asarray(seq_lens)
-    if given.shape != (B,) or given.dtype.kind not in "fiu":
-        raise ValueError(f"seq_lens of shape {given.shape} ({given.dtype}); give {B} integers")
-    wrong = ~((given >= 0) & (given <= T) & (given == np.floor(given)))
-    if wrong.any():
-        row = int(wrong.argmax())
-        raise ValueError(f"seq_lens: utterance {row} has {given[row]} frames; give integers from 0 to {T}")
-    return given.astype(np.int64)
-
-
-def _check(array: Array, lengths: np.ndarray, log_probs_input: bool) -> None:
-    """Raise ValueError for what is no probability in the real frames, and warn where they do not sum to 1.
-
-    Args:
-        array: (B, T, V) probabilities or log-probabilities.
-        lengths: (B,) of the real frames.
-        log_probs_input: which of both.
-    """
-    real = arange(array, array.shape[1])[None] < from_numpy(array, lengths)[:, None]  # (B, T)
-    wrong = ~(array < np.inf)
-    if not log_probs_input:
-        wrong |= array < 0
-    frames = to_numpy(wrong.any(-1) & real)
-    if frames.any():
-        row, frame = np.argwhere(frames)[0].tolist()
-        label = int(to_numpy(wrong[row, frame]).argmax())
-        kind = "log-probability" if log_probs_input else "probability"
-        raise ValueError(
-            f"utterance {row}, frame {frame}: label {label} has the {kind}"
-            f" {float(array[row, frame, label]):g}; look at what computed it"
-        )
-    with np.errstate(over="ignore"):
-        sums = (namespace(array).exp(array) if log_probs_input else array).sum(-1)  # (B, T)
-    off = to_numpy((abs(sums - 1) > SUM_TOLERANCE) & real)
-    if off.any():
-        row, frame = np.argwhere(off)[0].tolist()
-        warnings.warn(
-            f"the probabilities of {off.sum()} of {lengths.sum()} frames do not sum to 1 +- {SUM_TOLERANCE},"
-            f" the first is frame {frame} of utterance {row}, {float(sums[row, frame]):.4g}; give what"
-            " softmax returns, or log_softmax with log_probs_input=True",
-            stacklevel=4,
-        )

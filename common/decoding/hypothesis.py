@@ -1,0 +1,86 @@
+"""Hypotheses of greedy decoding and of the beam search: labels with their steps and confidences."""
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from common.decoding.arrays import Array, namespace, to_numpy
+from common.decoding.greedy import Hit
+
+if TYPE_CHECKING:
+    from common.decoding.beam.prefixes import Hypotheses
+
+NEAR_STEPS = 2
+"""steps by which a label may be elsewhere in another hypothesis and still be the same"""
+
+
+class Hypothesis(NamedTuple):
+    """A reading of a signal.
+
+    hits: its labels with their steps.
+    score: natural logarithm, more is better, comparable within one signal. Greedy: of the best path.
+    """
+
+    hits: list[Hit]
+    score: float
+
+
+def greedy_hypothesis(log_probs: np.ndarray, hits: list[Hit], temperature: float) -> Hypothesis:
+    """Return the hypothesis of `hits` on the best path through `log_probs` (S, C).
+
+    Args:
+        log_probs: natural log-probabilities of the real steps.
+        hits: the labels of the path, as `greedy` returns them.
+        temperature: the number that log-probabilities are divided by for confidences.
+    """
+    score = float(log_probs.max(1).sum()) if len(log_probs) else 0.0
+    if temperature != 1 and hits:
+        peaks, labels = (np.array([getattr(hit, name) for hit in hits]) for name in ("peak", "label"))
+        sure = tempered(log_probs[peaks], labels, temperature)
+        hits = [hit._replace(confidence=float(one)) for hit, one in zip(hits, sure, strict=True)]
+    return Hypothesis(hits, score)
+
+
+def beam_hypotheses(
+    best: "Hypotheses", row: int, log_probs: Array, count: int, temperature: float
+) -> list[Hypothesis]:
+    """Return the hypotheses of one signal (S, C), which is the given row of those searched."""
+    scores = best.fused[row] + best.final[row]
+    alive = int((scores > -np.inf).sum())
+    if not alive:  # no text is possible at all: an empty one is what was read
+        return [Hypothesis([], -np.inf)]
+    found = []
+    for rank in range(min(alive, count)):
+        length = best.lengths[row, rank]
+        labels, peaks = best.labels[row, rank, :length], best.peaks[row, rank, :length]
+        places = peaks if namespace(log_probs) is np else peaks.tolist()
+        sure = tempered(to_numpy(log_probs[places]), labels, temperature)
+        sure = (sure + _agreement(best, row, rank, scores[:alive] / temperature)) / 2
+        parts = (best.starts[row, rank], best.ends[row, rank])
+        hits = [
+            Hit(int(label), int(start), int(end), float(one), int(peak))
+            for label, start, end, one, peak in zip(
+                labels, *(part[:length] for part in parts), sure, peaks, strict=True
+            )
+        ]
+        found.append(Hypothesis(hits, float(scores[rank])))
+    return found
+
+
+def tempered(log_probs: np.ndarray, labels: np.ndarray, temperature: float) -> np.ndarray:
+    """Return the probabilities (N,) of `labels` (N,) under `log_probs` (N, C) divided by the temperature."""
+    scaled = log_probs.astype(np.float64) / temperature
+    scaled -= scaled.max(1, initial=-np.inf, keepdims=True)
+    mass = np.exp(scaled)
+    return mass[np.arange(len(labels)), labels] / mass.sum(1)
+
+
+def _agreement(best: "Hypotheses", row: int, rank: int, scores: np.ndarray) -> np.ndarray:
+    """Return for each label of a hypothesis the share of all hypotheses that have it there, too: (L,)."""
+    share = np.exp(scores - scores.max())
+    share /= share.sum()  # (N,)
+    apart = int(best.peaks[row].max(initial=0)) + 2 * NEAR_STEPS + 1  # of two labels in `places`
+    places = best.labels[row].astype(np.int64) * apart + best.peaks[row]  # (N, L)
+    near = places[rank, : best.lengths[row, rank], None] + np.arange(-NEAR_STEPS, NEAR_STEPS + 1)
+    same = [np.isin(near, places[n, : best.lengths[row, n]]).any(1) for n in range(len(scores))]
+    return share @ np.array(same)
