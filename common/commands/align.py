@@ -15,7 +15,7 @@ from common.files.plain_text import read_lines
 from common.recognition.loading import Device, load_recognizer
 from common.recognition.modality import Modality
 from common.text.transcript import FORMATS
-from common.training.preparation import load_examples, report_problems, untranscribed
+from common.training.preparation import load_examples, report_problems, with_text
 
 ALL_FORMATS = ("json", "tsv", "ctm")
 
@@ -89,7 +89,7 @@ def _pairs(modality: Modality, arguments: Any) -> tuple[list[tuple[str, str]], l
     if arguments.text_file is not None:
         return [(arguments.data, " ".join(read_lines(arguments.text_file)))], []
     found, problems = load_examples(modality, arguments.data, arguments.corpus)
-    examples, textless = untranscribed(found, modality.item)
+    examples, textless = with_text(found, modality.item)
     problems += textless
     report_problems(problems)
     return [(example.source, example.text or "") for example in examples], problems

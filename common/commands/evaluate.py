@@ -22,7 +22,7 @@ from common.recognition.modality import Modality
 from common.recognition.transcriber import Transcriber
 from common.text.confusion import Confusion
 from common.text.metrics import ErrorRate
-from common.training.preparation import load_examples, report_problems, report_unknown, untranscribed
+from common.training.preparation import load_examples, report_problems, report_unknown, with_text
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ def run(modality: Modality, arguments: Any) -> None:
             "--tune: is for models of --task ctc; try --beam-width, --ctc-weight, --length-penalty"
         )
     found, problems = load_examples(modality, arguments.data, arguments.corpus)
-    examples, textless = untranscribed(found, modality.item, label=recognizer.task == "classify")
+    examples, textless = with_text(found, modality.item, label=recognizer.task == "classify")
     problems += textless
     unread: list[str] = []
     facts: dict[str, Any] = {"model": str(arguments.model), "data": arguments.data}

@@ -23,7 +23,7 @@ from common.recognition.loading import load_recognizer
 from common.recognition.modality import Modality
 from common.recognition.transcriber import Transcriber
 from common.text.metrics import ErrorRate
-from common.training.preparation import load_examples, report_problems, untranscribed
+from common.training.preparation import load_examples, report_problems, with_text
 
 log = logging.getLogger(__name__)
 
@@ -113,7 +113,7 @@ def _examples(modality: Modality, arguments: Any) -> tuple[list[Example], list[s
     if arguments.data is None:
         return [], []
     found, problems = load_examples(modality, arguments.data, arguments.corpus)
-    examples, textless = untranscribed(found, modality.item)
+    examples, textless = with_text(found, modality.item)
     if not examples:
         raise ValueError(f"{arguments.data}: none of its {modality.item}s has a text to compare with")
     report_problems(problems + textless)

@@ -1,5 +1,12 @@
-"""Checkpoints of a run: written aside and renamed, read without executing code, with random states."""
+"""Checkpoints: what a run needs to continue exactly, written so that no crash can leave a damaged file.
 
+model       the weights                         average   their moving average
+optimizer   the moments of AdamW                progress  epoch, batch, step, counts: `Progress`
+carried     tensors that go from batch to batch random    the states of the random generators of all ranks
+"""
+
+import math
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +17,46 @@ from torch import Tensor
 from common.files.aside import written_aside
 
 
+@dataclass
+class Progress:
+    """The place of a run in its schedule, and the counts of the current epoch."""
+
+    epoch: int = 0
+    batch: int = 0
+    step: int = 0
+    """updates so far, of all epochs; skipped ones are counted"""
+    best: float = math.inf
+    """the lowest dev error rate so far"""
+    best_epoch: int = 0
+    loss: float = 0.0
+    """sum over the updates of this epoch, like `gradient_norm`"""
+    gradient_norm: float = 0.0
+    examples: int = 0
+    updates: int = 0
+    skipped: int = 0
+    """updates not made, because the loss or the gradient was not finite"""
+    impossible: int = 0
+    """targets that no path can spell"""
+    refused: int = 0
+    """examples that could not be read"""
+    seconds: float = 0.0
+    rates: dict[str, float] = field(default_factory=dict)
+    """dev error rates of the last epoch, by name"""
+    select: str = ""
+    """the name of the rate that chooses the best model"""
+
+    def next_epoch(self) -> None:
+        """Go to the start of the next epoch and set its counts to zero."""
+        self.epoch, self.batch = self.epoch + 1, 0
+        self.loss = self.gradient_norm = self.seconds = 0.0
+        self.examples = self.updates = self.skipped = self.impossible = self.refused = 0
+
+
 def write_checkpoint(path: Path, checkpoint: dict[str, Any]) -> None:
-    """Write `checkpoint`; a run killed or a disk full while writing leaves the one before whole.
+    """Write `checkpoint`; if this is interrupted or the disk is full, the file before it stays whole.
 
     Raises:
-        OSError: it could not be written.
+        OSError: the file cannot be written.
     """
     try:
         with written_aside(path) as file:
@@ -28,7 +70,11 @@ def write_checkpoint(path: Path, checkpoint: dict[str, Any]) -> None:
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """Return what `write_checkpoint` wrote; ValueError if the file is damaged."""
+    """Return the checkpoint that `write_checkpoint` wrote, without executing code.
+
+    Raises:
+        ValueError: the file is damaged.
+    """
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many kinds for a damaged file
@@ -37,7 +83,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def random_states(fabric: Fabric) -> dict[str, Tensor]:
-    """Return the states of torch's global generators, (ranks, bytes); every rank must call this."""
+    """Return the states (ranks, bytes) of torch's global random generators; every rank must call this."""
     states = {"cpu": torch.get_rng_state()}
     if fabric.device.type == "cuda":
         states["cuda"] = torch.cuda.get_rng_state(fabric.device)
@@ -46,7 +92,10 @@ def random_states(fabric: Fabric) -> dict[str, Tensor]:
 
 
 def restore_random_states(fabric: Fabric, states: dict[str, Tensor]) -> None:
-    """Set the generators to what `random_states` returned; a rank that was not there keeps its own."""
+    """Set this rank's generators to the states that `random_states` returned.
+
+    A rank that has no state there, because the run had fewer ranks, keeps its own.
+    """
     if fabric.global_rank < len(states["cpu"]):
         torch.set_rng_state(states["cpu"][fabric.global_rank])
     if "cuda" in states and fabric.device.type == "cuda" and fabric.global_rank < len(states["cuda"]):

@@ -1,18 +1,26 @@
-"""How well a recognizer does on examples, in the rates that its task is judged by."""
+"""How well a recognizer does on examples: error rates, and a few transcripts to look at."""
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 from common.data.batching import Batch, BatchLoader
+from common.data.manifest import Example
+from common.recognition.modality import Modality
 from common.recognition.recognizer import Recognizer
 from common.text.metrics import ErrorRate
 
 if TYPE_CHECKING:
     from lightning.fabric import Fabric  # takes seconds to import
+
+log = logging.getLogger(__name__)
+
+SHOWN_EXAMPLES = 4
+"""number of dev examples that TensorBoard shows"""
 
 
 def measure(
@@ -21,19 +29,20 @@ def measure(
     fabric: "Fabric | None" = None,
     refused: list[str] | None = None,
 ) -> dict[str, tuple[float, float]]:
-    """Return rates of errors, each as errors and of how many, over this rank's share of `loader`.
+    """Return the error rates of the task over this rank's share of `loader`, as (errors, reference count).
 
-    "cer" and "wer" of texts; "error_rate" of one label to a sequence; "frame_error_rate" of one to a step.
+    The keys are "cer" and "wer" for texts, "error_rate" for one label per sequence, and "frame_error_rate"
+    for one label per step.
 
     Args:
         recognizer: the model.
-        loader: of the examples, all of which have a text, or, for steps, targets.
-        fabric: under which to compute, if any.
-        refused: is given a sentence for each example that cannot be read.
+        loader: of examples that all have a text or, for labels of steps, targets.
+        fabric: its precision is used, if it is given.
+        refused: a sentence is appended for each example that cannot be read.
     """
     if recognizer.task == "frames":
-        return {"frame_error_rate": _wrong_steps(recognizer, loader, fabric, refused)}
-    rate = evaluate(recognizer, loader, fabric, refused)
+        return {"frame_error_rate": _step_errors(recognizer, loader, fabric, refused)}
+    rate = _text_errors(recognizer, loader, fabric, refused)
     if recognizer.task == "classify":
         return {"error_rate": (rate.sentences_wrong, rate.count)}
     return {
@@ -42,20 +51,10 @@ def measure(
     }
 
 
-def evaluate(
-    recognizer: Recognizer,
-    loader: BatchLoader,
-    fabric: "Fabric | None" = None,
-    refused: list[str] | None = None,
+def _text_errors(
+    recognizer: Recognizer, loader: BatchLoader, fabric: "Fabric | None", refused: list[str] | None
 ) -> ErrorRate:
-    """Return the error rate of `recognizer` with its decoder over this rank's share of `loader`.
-
-    Args:
-        recognizer: the model.
-        loader: of the examples, all of which have a text.
-        fabric: under which to compute, if any.
-        refused: is given a sentence for each example that cannot be read.
-    """
+    """Return the edits between the reference texts and the texts that the recognizer's decoder gives."""
     examples = loader.examples.examples
     rate = ErrorRate(recognizer.alphabet.normalise)
     for batch in _readable(recognizer, loader, refused):
@@ -66,10 +65,10 @@ def evaluate(
     return rate
 
 
-def _wrong_steps(
+def _step_errors(
     recognizer: Recognizer, loader: BatchLoader, fabric: "Fabric | None", refused: list[str] | None
 ) -> tuple[float, float]:
-    """Return how many steps have another label than their target, and how many there are."""
+    """Return the number of steps whose most probable label is not their target, and the number of steps."""
     wrong = steps = 0
     for batch in _readable(recognizer, loader, refused):
         with torch.inference_mode(), fabric.autocast() if fabric is not None else nullcontext():
@@ -81,10 +80,47 @@ def _wrong_steps(
 
 
 def _readable(recognizer: Recognizer, loader: BatchLoader, refused: list[str] | None) -> Iterator[Batch]:
-    """Yield the batches that have examples, and give a sentence for each that cannot be read."""
+    """Yield the batches that have examples; append a sentence to `refused` for each unreadable example."""
     recognizer.eval()
     for batch in loader.batches():
         if refused is not None:
             refused += batch.refused
         if batch.indices:
             yield batch
+
+
+def example_writer(
+    modality: Modality, development: Sequence[Example]
+) -> Callable[[Recognizer, int, Any], None]:
+    """Return a function that writes a few examples to TensorBoard: reference, hypothesis and the signal.
+
+    Args:
+        modality: reads and draws the signals.
+        development: SHOWN_EXAMPLES of these are written, evenly spread.
+
+    Returns:
+        `(recognizer, epoch, writer)`; the signals are drawn in epoch 0 only.
+    """
+    chosen = development[:: max(1, len(development) // SHOWN_EXAMPLES)][:SHOWN_EXAMPLES]
+
+    def write_examples(recognizer: Recognizer, epoch: int, writer: Any) -> None:
+        from io import BytesIO
+
+        from PIL import Image
+
+        for number, example in enumerate(chosen):
+            try:
+                signal = modality.read(example.source, recognizer.config.signal)
+            except (ValueError, OSError) as error:
+                log.warning("not shown: %s", error)
+                continue
+            (transcript,) = recognizer.transcribe([signal])
+            text = f"reference: {example.text}  \nhypothesis: {transcript.text}"
+            writer.add_text(f"example {number}", text, epoch)
+            if epoch == 0:
+                picture = Image.open(BytesIO(modality.render(signal.values, recognizer.config.signal).png))
+                writer.add_image(
+                    f"example {number}", np.asarray(picture.convert("RGB")), 0, dataformats="HWC"
+                )
+
+    return write_examples

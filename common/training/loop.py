@@ -1,15 +1,18 @@
-"""The training loop: one for every modality, device and number of processes.
+"""The training loop, the same for every modality, device and number of processes.
 
-    run folder/  config.json  latest.ckpt  best.safetensors  log.csv  events.out.tfevents.*
+    for each epoch      for each batch: loss, gradients, clipping, update, average     Trainer._epoch, _step
+                        dev error rates of the averaged weights; the best are saved    Trainer._evaluate
+                        log.csv, TensorBoard, one line for people                      Trainer._report
+                        latest.ckpt                                                    Trainer.save_checkpoint
 
-Lightning's Fabric places model and batches and averages gradients over processes; the loop is below.
+Lightning's Fabric places the model and the batches on devices and averages gradients over processes.
 """
 
 import logging
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -19,18 +22,24 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from common.data.batching import Batch, BatchLoader
-from common.training.checkpoint import random_states, read_checkpoint, restore_random_states, write_checkpoint
-from common.training.log import RunLog
-from common.training.optimisation import TrainingConfig, build_optimizer, learning_rate
+from common.training.checkpoint import (
+    Progress,
+    random_states,
+    read_checkpoint,
+    restore_random_states,
+    write_checkpoint,
+)
+from common.training.log import RunLog, epoch_line, epoch_row, rate_name, written_rate
+from common.training.optimisation import TrainingConfig, WeightAverage, build_optimizer, learning_rate
 
 log = logging.getLogger(__name__)
 
 
 class Trainable(Protocol):
-    """What the loop trains, an nn.Module: a recognizer, or a language model.
+    """An nn.Module that the loop can train, such as a recognizer or a language model.
 
     Attributes:
-        card: facts about the model, kept in its file.
+        card: facts about the model, which its file keeps.
         carried: tensors that go from one batch to the next, such as a state; checkpoints keep them.
     """
 
@@ -38,62 +47,36 @@ class Trainable(Protocol):
     carried: dict[str, Tensor]
 
     def losses(self, batch: Batch) -> tuple[Tensor, int]:
-        """Return the sum of the losses of a batch, and how many targets cannot be reached."""
+        """Return the sum of the losses of a batch, and the number of targets that no output can reach."""
 
     def save(self, path: Path) -> None:
         """Write the model file."""
 
 
 Measure = Callable[[Any, BatchLoader, Fabric], dict[str, tuple[float, float]]]
-"""`(model, loader, fabric)` returns rates by name, each as errors and of how many; less is better, and the
-first chooses the best model"""
+"""`(model, loader, fabric)` returns error rates by name, each as (errors, reference count); lower is better.
+The first one chooses the best model, unless `TrainingConfig.select` names another."""
 
 
 class Data(NamedTuple):
-    """Training and development batches of this process's rank."""
+    """The training and development batches of this process's rank."""
 
     train: BatchLoader
     dev: BatchLoader
 
 
-@dataclass
-class Progress:
-    """Where a run is: everything beside weights and optimiser that a checkpoint holds."""
-
-    epoch: int = 0
-    batch: int = 0
-    step: int = 0
-    best: float = math.inf
-    best_epoch: int = 0
-    loss: float = 0.0
-    gradient_norm: float = 0.0
-    examples: int = 0
-    updates: int = 0
-    skipped: int = 0
-    impossible: int = 0
-    refused: int = 0
-    seconds: float = 0.0
-    rates: dict[str, float] = field(default_factory=dict)
-    select: str = ""
-
-    def next_epoch(self) -> None:
-        """Start counting anew for the next epoch."""
-        self.epoch, self.batch = self.epoch + 1, 0
-        self.loss = self.gradient_norm = self.seconds = 0.0
-        self.examples = self.updates = self.skipped = self.impossible = self.refused = 0
-
-
 class TrainingModule(nn.Module):
-    """The model and its loss in one forward pass, so that DDP sees all of it."""
+    """The model and its loss in one forward pass, because DDP has to see all of it."""
 
     def __init__(self, model: Any) -> None:
         super().__init__()
         self.model = model
 
     def forward(self, batch: Batch | None) -> tuple[Tensor, int]:
-        """Return the sum of the losses, and how many targets cannot be reached (they count zero).
+        """Return the sum of the losses and the number of unreachable targets, whose loss is zero.
 
-        A rank without a share of the batch passes None: zero, but DDP waits for every parameter's gradient.
+        A rank that has no example of the batch passes None. Its loss is zero, but it depends on every
+        parameter, because DDP waits for the gradients of all of them.
         """
         if batch is None:
             return torch.stack([parameter.sum() for parameter in self.parameters()]).sum() * 0.0, 0
@@ -101,16 +84,16 @@ class TrainingModule(nn.Module):
 
 
 class Trainer:
-    """One run: the model, its average, the optimiser and where they are.
+    """One run: the model, the average of its weights, the optimiser, and the place in the schedule.
 
     Args:
-        fabric: launched.
-        model: to train, a Trainable.
-        data: of this rank.
-        config: of the training.
-        run: folder for checkpoints and logs.
-        measure: how the model is judged on the development data.
-        show: `(model, epoch, writer)`, called after each epoch on rank 0 to log examples; or None.
+        fabric: a launched Fabric.
+        model: the model to train, a Trainable.
+        data: the batches of this rank.
+        config: the settings of the loop.
+        run: the run folder.
+        measure: returns the error rates of the model on the development data.
+        show: `(model, epoch, writer)` writes examples to TensorBoard after each epoch, on rank 0; or None.
     """
 
     def __init__(
@@ -130,38 +113,33 @@ class Trainer:
         if fabric.device.type != "mps":
             module = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.module, self.optimizer = fabric.setup(module, build_optimizer(module, config))
-        self.average = {name: value.detach().clone() for name, value in model.state_dict().items()}
+        self.average = WeightAverage(model, config.ema)
         self.progress = Progress()
         self.steps = sum(len(data.train.plan(epoch)) for epoch in range(config.epochs))
         self._saved_at = time.monotonic()
 
     def fit(self) -> Progress:
-        """Train to the end, or until patience is lost; return where the run ended."""
-        first = self.fabric.is_global_zero
-        run_log = RunLog(self.run, self.progress.epoch, self.progress.step) if first else None
-        while self.progress.epoch < self.config.epochs:
+        """Train to the last epoch, or until patience runs out; return the final progress."""
+        progress = self.progress
+        run_log = RunLog(self.run, progress.epoch, progress.step) if self.fabric.is_global_zero else None
+        while progress.epoch < self.config.epochs:
             self._epoch()
             self._evaluate()
             if run_log is not None:
                 self._report(run_log)
-            lost = (
-                self.config.patience
-                and self.progress.epoch - self.progress.best_epoch >= self.config.patience
-            )
-            self.progress.next_epoch()
+            waited = progress.epoch - progress.best_epoch
+            progress.next_epoch()
             self.save_checkpoint()
-            if lost:
-                log.info(
-                    "no better dev %s for %d epochs: stopped",
-                    rate_name(self.progress.select),
-                    self.config.patience,
-                )
+            if self.config.patience and waited >= self.config.patience:
+                name = rate_name(progress.select)
+                log.info("no better dev %s for %d epochs: stopped", name, self.config.patience)
                 break
         if run_log is not None:
             run_log.close()
-        return self.progress
+        return progress
 
     def _epoch(self) -> None:
+        """Train on the batches of the epoch that are left."""
         progress, loader = self.progress, self.data.train
         self.module.train()
         batches = len(loader.plan(progress.epoch))
@@ -188,13 +166,13 @@ class Trainer:
             raise ValueError("none of the examples to train on could be used; each is named above")
 
     def _step(self, batch: Batch) -> None:
-        """Make one update. A loss or gradient that is not finite makes none; it is reported and counted."""
+        """Make one update, or report and count a loss or gradient that is not finite and make none."""
         progress, config = self.progress, self.config
         rate = learning_rate(config, progress.step, self.steps)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         total, impossible = self._loss(batch)
-        # mean over the utterances of all ranks: DDP divides the sum of the ranks' gradients by their number
+        # a mean over the examples of all ranks: DDP divides the sum of the ranks' gradients by their number
         loss = total * self.fabric.world_size / max(1, batch.planned)
         self.optimizer.zero_grad()
         self.fabric.backward(loss)
@@ -219,9 +197,10 @@ class Trainer:
         progress.loss += mean_loss
         progress.gradient_norm += norm
         progress.updates += 1
-        self._update_average()
+        self.average.update(progress.step)
 
     def _loss(self, batch: Batch) -> tuple[Tensor, int]:
+        """Return what `TrainingModule.forward` returns for this rank's share of a batch."""
         if not batch.indices:
             return self.module(None)
         signals, lengths, targets, target_lengths = self.fabric.to_device(
@@ -232,23 +211,10 @@ class Trainer:
         )
         return self.module(placed)
 
-    @torch.no_grad()
-    def _update_average(self) -> None:
-        decay = (
-            min(self.config.ema, (1 + self.progress.step) / (10 + self.progress.step))
-            if self.config.ema
-            else 0.0
-        )
-        for name, value in self.model.state_dict().items():
-            self.average[name].lerp_(value.to(self.average[name].dtype), 1 - decay)
-
-    def _averaged(self) -> "_Swapped":
-        return _Swapped(self.model, self.average)
-
     def _evaluate(self) -> None:
-        """Measure the averaged weights on dev over all ranks; keep the best model."""
+        """Measure the averaged weights on the dev data over all ranks, and save them if they are the best."""
         progress = self.progress
-        with self._averaged():
+        with self.average.in_use():
             measured = self.measure(self.model, self.data.dev, self.fabric)
             summed = self._over_ranks([number for pair in measured.values() for number in pair])
             pairs = dict(zip(measured, zip(summed[::2], summed[1::2], strict=True), strict=True))
@@ -261,25 +227,31 @@ class Trainer:
             progress.select = select
             if progress.rates[select] < progress.best:
                 progress.best, progress.best_epoch = progress.rates[select], progress.epoch
-                if self.fabric.is_global_zero:
-                    self.model.card["dev"] = dict(progress.rates)
-                    self.model.card["epoch"] = progress.epoch + 1
-                    self.model.card["updates"] = progress.step
-                    self.model.save(self.run / "best.safetensors")
+                self._save_best()
+
+    def _save_best(self) -> None:
+        """Write best.safetensors with the weights that were measured, and what was measured in its card."""
+        if not self.fabric.is_global_zero:
+            return
+        self.model.card["dev"] = dict(self.progress.rates)
+        self.model.card["epoch"] = self.progress.epoch + 1
+        self.model.card["updates"] = self.progress.step
+        self.model.save(self.run / "best.safetensors")
 
     def _over_ranks(self, values: Sequence[float]) -> list[float]:
+        """Return the sum of each value over all ranks."""
         summed: Any = self.fabric.all_reduce(torch.tensor(values, dtype=torch.float64), reduce_op="sum")
         return summed.tolist()
 
     def save_checkpoint(self) -> None:
-        """Write latest.ckpt: all that is needed to go on exactly from here."""
+        """Write latest.ckpt, from which `resume` continues exactly; every rank must call this."""
         self._saved_at = time.monotonic()
         states = random_states(self.fabric)
         if not self.fabric.is_global_zero:
             return
         checkpoint = {
             "model": self.model.state_dict(),
-            "average": self.average,
+            "average": self.average.weights,
             "optimizer": self.optimizer.state_dict(),
             "progress": asdict(self.progress),
             "carried": self.model.carried,
@@ -288,15 +260,14 @@ class Trainer:
         write_checkpoint(self.run / "latest.ckpt", checkpoint)
 
     def resume(self) -> None:
-        """Go on from latest.ckpt: same weights, optimiser, place in the epoch and random state."""
+        """Restore weights, optimiser, place in the epoch and random states from latest.ckpt."""
         path = self.run / "latest.ckpt"
         if not path.exists():
             log.info("%s: no checkpoint yet, starting from the beginning", path)
             return
         checkpoint = read_checkpoint(path)
         self.model.load_state_dict(checkpoint["model"])
-        for name, value in checkpoint["average"].items():
-            self.average[name].copy_(value)
+        self.average.load(checkpoint["average"])
         self.optimizer.load_state_dict(checkpoint["optimizer"])
         self.progress = Progress(**checkpoint["progress"])
         self.model.carried = {
@@ -305,60 +276,9 @@ class Trainer:
         restore_random_states(self.fabric, checkpoint["random"])
 
     def _report(self, run_log: RunLog) -> None:
-        progress, updates = self.progress, self.progress.updates or math.nan
-        row: dict[str, Any] = {
-            "epoch": progress.epoch + 1,
-            "step": progress.step,
-            "loss": progress.loss / updates,
-            "gradient_norm": progress.gradient_norm / updates,
-            "learning_rate": self.optimizer.param_groups[0]["lr"],
-            **{f"dev_{name}": rate for name, rate in progress.rates.items()},
-            "examples": progress.examples,
-            "examples_per_s": progress.examples / max(1e-9, progress.seconds),
-            "seconds": progress.seconds,
-            "skipped_updates": progress.skipped,
-            "impossible_targets": progress.impossible,
-            "refused_examples": progress.refused,
-        }
-        run_log.add(row)
+        """Log the figures of the epoch and show examples."""
+        run_log.add(epoch_row(self.progress, self.optimizer.param_groups[0]["lr"]))
         if self.show is not None:
-            with self._averaged():
-                self.show(self.model, progress.epoch, run_log.events)
-        trouble = (progress.skipped, progress.impossible, progress.refused)
-        log.info(
-            "epoch %d  loss %.3f  dev %s  gradient norm %.2f  %.1f examples/s%s",
-            row["epoch"],
-            row["loss"],
-            "  ".join(
-                f"{rate_name(name)} {written_rate(name, rate)}" for name, rate in progress.rates.items()
-            ),
-            row["gradient_norm"],
-            row["examples_per_s"],
-            "  ({} updates skipped, {} targets too long, {} unread)".format(*trouble) if any(trouble) else "",
-        )
-
-
-def rate_name(name: str) -> str:
-    """Return a rate's name for people: CER, frame error rate, bits per character."""
-    return name.upper() if len(name) == 3 else name.replace("_", " ")
-
-
-def written_rate(name: str, rate: float) -> str:
-    """Return a rate for people: errors in percent, bits as they are."""
-    return f"{rate:.3f}" if name.startswith("bits_per_") else f"{100 * rate:.2f} %"
-
-
-class _Swapped:
-    """Within the block the model has the averaged weights."""
-
-    def __init__(self, model: nn.Module, average: dict[str, Tensor]) -> None:
-        self.model, self.average = model, average
-
-    def __enter__(self) -> None:
-        self.kept = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
-        self.model.load_state_dict(self.average)
-        self.model.eval()
-
-    def __exit__(self, *exception: object) -> None:
-        self.model.load_state_dict(self.kept)
-        self.model.train()
+            with self.average.in_use():
+                self.show(self.model, self.progress.epoch, run_log.events)
+        log.info(epoch_line(self.progress))

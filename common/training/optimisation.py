@@ -1,6 +1,8 @@
-"""How a model is trained, and what that is made of: device, precision, optimiser, learning rate."""
+"""The settings of training and what is built from them: device, precision, optimiser, weight average."""
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -8,49 +10,49 @@ import numpy as np
 import torch
 from lightning.fabric import Fabric
 from lightning.fabric.plugins import MixedPrecision
-from torch import nn
+from torch import Tensor, nn
 
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """How a model is trained."""
+    """The settings of the training loop."""
 
     epochs: int = 40
     """Passes over the training data."""
     learning_rate: float = 2e-3
-    """Of AdamW, at its peak."""
+    """Highest learning rate of AdamW."""
     weight_decay: float = 1e-2
-    """Of AdamW, on matrices and kernels."""
+    """Weight decay of AdamW, on matrices and kernels."""
     schedule: Literal["cosine", "one-cycle", "constant"] = "cosine"
-    """After warm-up: down along a cosine; one-cycle warms up over a third of the run; or stay."""
+    """After warm-up the rate falls along a cosine or stays; one-cycle warms up over a third of the run."""
     warmup_steps: int = 200
     """Updates in which the learning rate rises from 0 (not for one-cycle)."""
     clip_norm: float = 50.0
-    """Longest gradient allowed; a longer one is scaled down (Pascanu et al. 2013)."""
+    """Largest gradient norm; a larger gradient is scaled down (Pascanu et al. 2013)."""
     ema: float = 0.998
-    """Decay of the averaged weights, which are evaluated and saved; 0 for none."""
+    """Decay of the averaged weights, which are evaluated and saved; 0 for no average."""
     batch_budget: float | None = None
     """Padded length of one batch over all devices: seconds (asr), line heights (ocr)."""
     precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
     """auto: bfloat16 where the machine computes it faster (GPUs since Ampere, CPUs with AMX)."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
-    """Where to train."""
+    """Device to train on."""
     devices: int = 1
-    """Processes, one per GPU (or CPU share); under torchrun it is per node."""
+    """Processes, one per GPU (or CPU share); under torchrun the number per node."""
     nodes: int = 1
     """Machines, under torchrun."""
     workers: int = 0
-    """Processes per device that read ahead; 0 reads inline, best on few cores; with a GPU 4 to 16."""
+    """Processes per device that read ahead; 0, best on few cores, reads inline; with a GPU 4 to 16."""
     cache_gb: float = 2.0
-    """Memory in which signals are kept once read."""
+    """Memory for signals that have been read."""
     seed: int = 1
-    """Of weights, order and augmentation."""
+    """Seed of the weights, the order and the augmentation."""
     select: Literal["cer", "wer"] | None = None
-    """Which dev error rate chooses the best model; without it the task's own, of texts CER."""
+    """Dev error rate that chooses the best model; default: the task's own, which is CER for texts."""
     patience: int = 0
-    """Stop after this many epochs without a better dev error rate; 0 never."""
+    """Stop after this many epochs without a better dev error rate; 0: never stop early."""
     checkpoint_minutes: float = 5.0
-    """How often, beside each epoch's end, latest.ckpt is written."""
+    """Minutes between writes of latest.ckpt, which is also written after each epoch."""
 
     def __post_init__(self) -> None:
         least = {
@@ -78,11 +80,11 @@ class TrainingConfig:
 
 
 RESUMABLE = {"epochs", "device", "devices", "nodes", "workers", "cache_gb", "patience", "checkpoint_minutes"}
-"""Settings that may differ when a run is resumed."""
+"""settings that may change when a run is resumed"""
 
 
 def resolve_precision(precision: str, device: torch.device) -> str:
-    """Return the precision that "auto" stands for on this device."""
+    """Return `precision`, or the precision that "auto" stands for on `device`."""
     if precision != "auto":
         return precision
     if device.type == "cuda":
@@ -91,18 +93,23 @@ def resolve_precision(precision: str, device: torch.device) -> str:
 
 
 class _BFloat16(MixedPrecision):
-    """bfloat16 within the network alone: signals enter as they are.
+    """bfloat16 in the network only; its inputs keep their precision.
 
-    Fabric's own rounds them to eight bits first, in training only: samples, and numbers of words.
+    Fabric's own class rounds the inputs to bfloat16 (eight significant bits), and only in training. That
+    damages audio samples and the indices of words.
     """
 
     def convert_input(self, data: Any) -> Any:
-        """Return `data`."""
+        """Return `data` unchanged."""
         return data
 
 
 def build_fabric(config: TrainingConfig) -> Fabric:
-    """Return a launched Fabric; ValueError for a device that is not there."""
+    """Return a launched Fabric for the device, the precision and the number of processes in `config`.
+
+    Raises:
+        ValueError: the device does not exist on this machine.
+    """
     if config.device == "cuda" and not torch.cuda.is_available():
         raise ValueError("--device cuda: no CUDA device here; use --device auto or cpu")
     if config.device == "mps" and not torch.backends.mps.is_available():
@@ -128,7 +135,7 @@ def build_fabric(config: TrainingConfig) -> Fabric:
 
 
 def build_optimizer(module: nn.Module, config: TrainingConfig) -> torch.optim.AdamW:
-    """Return AdamW; weight decay is for matrices and kernels, not for biases and gains."""
+    """Return AdamW with weight decay on matrices and kernels, but not on biases and gains."""
     matrices = [parameter for parameter in module.parameters() if parameter.ndim > 1]
     others = [parameter for parameter in module.parameters() if parameter.ndim <= 1]
     groups = [
@@ -139,7 +146,7 @@ def build_optimizer(module: nn.Module, config: TrainingConfig) -> torch.optim.Ad
 
 
 def learning_rate(config: TrainingConfig, step: int, steps: int) -> float:
-    """Return the learning rate of update `step` (from 0) of `steps`."""
+    """Return the learning rate of update `step`, counted from 0, of `steps` updates."""
     warmup = max(1, steps // 3 if config.schedule == "one-cycle" else min(config.warmup_steps, steps // 4))
     if step < warmup:
         return config.learning_rate * (step + 1) / warmup
@@ -150,6 +157,47 @@ def learning_rate(config: TrainingConfig, step: int, steps: int) -> float:
 
 
 def seed_everything(seed: int) -> None:
-    """Seed torch and NumPy's global generators: weights, dropout and SpecAugment draw from them."""
+    """Seed the global generators of torch and NumPy; weights, dropout and SpecAugment draw from them."""
     torch.manual_seed(seed)
     np.random.seed(seed % 2**32)
+
+
+class WeightAverage:
+    """An exponential moving average of a model's weights, which is evaluated and saved instead of them.
+
+        average = d average + (1 - d) weights        d = min(decay, (1 + n) / (10 + n)) after n updates
+
+    While n is small, d is small too, so that the random first weights are soon forgotten.
+
+    Args:
+        model: the model; its weights are the first average.
+        decay: the highest d; with 0 the average is the weights of the last update.
+    """
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        self.model, self.decay = model, decay
+        self.weights = {name: value.detach().clone() for name, value in model.state_dict().items()}
+
+    @torch.no_grad()
+    def update(self, updates: int) -> None:
+        """Move the average towards the weights of the model, after `updates` updates."""
+        decay = min(self.decay, (1 + updates) / (10 + updates)) if self.decay else 0.0
+        for name, value in self.model.state_dict().items():
+            self.weights[name].lerp_(value.to(self.weights[name].dtype), 1 - decay)
+
+    def load(self, weights: dict[str, Tensor]) -> None:
+        """Set the average to `weights`, which were read from a checkpoint."""
+        for name, value in weights.items():
+            self.weights[name].copy_(value)
+
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Give the model the averaged weights, in evaluation mode, until the `with` block ends."""
+        kept = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
+        self.model.load_state_dict(self.weights)
+        self.model.eval()
+        try:
+            yield
+        finally:
+            self.model.load_state_dict(kept)
+            self.model.train()

@@ -1,35 +1,48 @@
-"""From a corpus on disk to examples that can be trained on: found, measured, spelled and fitting."""
+"""From corpora on disk to examples that can be trained on.
+
+corpus -> load_examples -> with_text -> with_places -> with_enough_steps -> examples to train on
+|                |             |                 |
++----------------+-------------+-----------------+----------> one sentence for each example
+that is left out
+"""
 
 import hashlib
 import logging
 import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from common.data.frame_targets import FrameLabels, frame_names, parts_of
 from common.data.lengths import length_cache, with_lengths
 from common.data.manifest import Example
 from common.recognition.modality import Modality
-from common.text.symbols import Symbols
+from common.text.symbols import Alphabet, Names, Symbols
+
+if TYPE_CHECKING:
+    from common.recognition.recognizer import HeadConfig  # imports torch
 
 log = logging.getLogger(__name__)
 
 PROBLEMS_SHOWN = 20
-"""Problems that are printed one by one; the others are counted; refused.txt has all of a run."""
+"""number of problems that are logged one by one; the others are only counted, but refused.txt has them all"""
+
+
+# --- corpora
 
 
 def load_examples(modality: Modality, paths: str, corpus_config: Any) -> tuple[list[Example], list[str]]:
-    """Return the examples of one corpus or of several, and one sentence for each that cannot be used.
+    """Return the examples of one or more corpora, and one sentence for each that cannot be used.
 
     Args:
-        modality: which reads the corpora.
-        paths: of a corpus, or of several with commas between.
-        corpus_config: of the modality.
+        modality: its functions read the corpora and measure the examples.
+        paths: the path of a corpus, or several with commas between them.
+        corpus_config: the modality's configuration of corpora.
 
     Raises:
-        ValueError: a path that cannot be understood, or nothing usable in it.
+        ValueError: a path cannot be understood, or a corpus has no usable example.
     """
     examples, problems = [], []
     for path in corpus_paths(paths):
@@ -46,19 +59,46 @@ def load_examples(modality: Modality, paths: str, corpus_config: Any) -> tuple[l
 
 
 def corpus_paths(paths: str) -> list[str]:
-    """Return the corpora in `paths`: the one of that name, if there is one, or those between its commas."""
+    """Return the paths in `paths`: all of it if such a file exists, else the parts between its commas."""
     return [paths] if os.path.exists(paths) else [path for path in paths.split(",") if path]
 
 
-def untranscribed(
-    examples: Sequence[Example], item: str, label: bool = False
+def usable_examples(
+    modality: Modality, paths: str, corpus_config: Any, head: "HeadConfig"
 ) -> tuple[list[Example], list[str]]:
+    """Return the examples that have the targets of the task, and one sentence for each other example.
+
+    Args:
+        modality: as for `load_examples`.
+        paths: as for `load_examples`.
+        corpus_config: as for `load_examples`.
+        head: its task says which targets are needed.
+
+    Raises:
+        ValueError: a path cannot be understood, or no example can be used.
+    """
+    found, problems = load_examples(modality, paths, corpus_config)
+    examples, textless = with_text(found, modality.item, label=head.task == "classify")
+    placeless: list[str] = []
+    if head.task == "frames":
+        examples, placeless = with_places(examples, head.frame_labels)
+    problems += textless + placeless
+    if not examples:
+        report_problems(problems)
+        raise ValueError(f"{paths}: none of its {modality.item}s can be used for --task {head.task}")
+    return examples, problems
+
+
+# --- examples that can be used
+
+
+def with_text(examples: Sequence[Example], item: str, label: bool = False) -> tuple[list[Example], list[str]]:
     """Return the examples that have a text, and one sentence for each that has none.
 
     Args:
-        examples: of a corpus.
-        item: what one is called.
-        label: whether the text is to be a label, which cannot be empty.
+        examples: to choose from.
+        item: what the modality calls an example, such as "line".
+        label: whether the text is the label of the example, which cannot be empty.
     """
     good, problems = [], []
     for example in examples:
@@ -71,19 +111,36 @@ def untranscribed(
     return good, problems
 
 
-def fitting(
-    examples: Sequence[Example], alphabet: Symbols, front_end: Any, steps_per_length: float
-) -> tuple[list[Example], list[str]]:
-    """Return the examples whose text fits into the steps of their length, and a sentence for each other.
+def with_places(examples: Sequence[Example], level: FrameLabels) -> tuple[list[Example], list[str]]:
+    """Return the examples that have the places of their words or characters, and a sentence for each other.
 
     Args:
-        examples: with text and length.
-        alphabet: in which the text is spelled.
-        front_end: whose `output_lengths` turns signal steps into frames.
-        steps_per_length: signal steps for one unit of length.
+        examples: to choose from.
+        level: whether words or characters are needed.
+    """
+    good, problems = [], []
+    for example in examples:
+        try:
+            parts_of(example, level)
+            good.append(example)
+        except ValueError as error:
+            problems.append(str(error))
+    return good, problems
+
+
+def with_enough_steps(
+    examples: Sequence[Example], alphabet: Symbols, front_end: Any, steps_per_length: float
+) -> tuple[list[Example], list[str]]:
+    """Return the examples with enough steps for CTC to spell their text, and a sentence for each other.
+
+    Args:
+        examples: to choose from; their texts and lengths are known.
+        alphabet: gives the labels of the texts.
+        front_end: its `output_lengths` turns signal steps into steps of the network.
+        steps_per_length: signal steps for one unit of `Example.length`.
 
     Raises:
-        ValueError: a text with characters that are not in the alphabet.
+        ValueError: a text has characters that are not in the alphabet.
     """
     import torch
 
@@ -93,13 +150,13 @@ def fitting(
     signal_steps = torch.from_numpy(np.maximum(np.round(lengths), front_end.shortest).astype(np.int64))
     available = front_end.output_lengths(signal_steps).tolist()
     good, problems = [], []
-    for example, frames in zip(examples, available, strict=True):
-        wanted = required_steps(alphabet.encode(example.text or ""))
-        if wanted <= frames:
+    for example, steps in zip(examples, available, strict=True):
+        required = required_steps(alphabet.encode(example.text or ""))
+        if required <= steps:
             good.append(example)
         else:
             problems.append(
-                f"{_name(example)}: the text needs {wanted} steps and the signal gives {frames};"
+                f"{_name(example)}: the text needs {required} steps and the signal gives {steps};"
                 " correct the text, or train with a smaller stride"
             )
     return good, problems
@@ -109,16 +166,58 @@ def _name(example: Example) -> str:
     return f"{example.origin}: {example.source}" if example.origin else example.source
 
 
-def report_problems(problems: Sequence[str]) -> None:
-    """Log what was left out and why: the first few one by one."""
-    for sentence in problems[:PROBLEMS_SHOWN]:
-        log.warning("left out: %s", sentence)
-    if len(problems) > PROBLEMS_SHOWN:
-        log.warning("left out: %d more of the same kinds", len(problems) - PROBLEMS_SHOWN)
+# --- their labels
+
+
+def find_labels(examples: Sequence[Example], head: "HeadConfig", unicode_form: str, paths: str) -> Symbols:
+    """Return the alphabet or the names that the targets of `examples` are made of.
+
+    Args:
+        examples: to train on.
+        head: its task says what a label is: a character, the name of a part, or the name of an example.
+        unicode_form: of the texts.
+        paths: of the examples, for messages.
+
+    Raises:
+        ValueError: there is no part to label, or all examples have the same label.
+    """
+    if head.task == "frames":
+        names = frame_names(examples, head.frame_labels, unicode_form)
+        if not names.symbols:
+            raise ValueError(f"{paths}: no example has anything in it to be labelled")
+        return names
+    texts = (example.text or "" for example in examples)
+    if head.task in ("ctc", "attention"):
+        return Alphabet.from_texts(texts, unicode_form)
+    names = Names.from_texts(texts, unicode_form)
+    if len(names.symbols) < 2:
+        raise ValueError(
+            f"{paths}: all examples have the label {names.symbols[0]!r}; two labels or more are"
+            " wanted to be told apart"
+        )
+    return names
+
+
+def report_unknown_labels(
+    examples: Sequence[Example], alphabet: Symbols, head: "HeadConfig", paths: str
+) -> None:
+    """Log which labels of the development examples the model cannot give.
+
+    Args:
+        examples: to measure on.
+        alphabet: of the model.
+        head: its task says what a label is.
+        paths: of the examples, for the message.
+    """
+    texts = [example.text or "" for example in examples]
+    if head.task == "frames":
+        texts = [part.text for example in examples for part in parts_of(example, head.frame_labels)]
+        alphabet = Names(alphabet.symbols, None, alphabet.unicode_form)  # no separator: a part has one name
+    report_unknown(texts, alphabet, paths)
 
 
 def report_unknown(texts: Iterable[str], alphabet: Symbols, what: str) -> None:
-    """Log which characters or names of these texts a model with this alphabet can never write."""
+    """Log which characters or names of `texts` are not in `alphabet`; `what` names the texts."""
     counts = Counter(symbol for text in texts for symbol in alphabet.unknown(text))
     if counts:
         listed = ", ".join(f"{symbol!r} (in {count})" for symbol, count in counts.most_common(12))
@@ -129,8 +228,19 @@ def report_unknown(texts: Iterable[str], alphabet: Symbols, what: str) -> None:
         )  # fmt: skip
 
 
+# --- what is recorded
+
+
+def report_problems(problems: Sequence[str]) -> None:
+    """Log why examples were left out: the first PROBLEMS_SHOWN one by one, and the number of the others."""
+    for sentence in problems[:PROBLEMS_SHOWN]:
+        log.warning("left out: %s", sentence)
+    if len(problems) > PROBLEMS_SHOWN:
+        log.warning("left out: %d more of the same kinds", len(problems) - PROBLEMS_SHOWN)
+
+
 def fingerprint(examples: Sequence[Example]) -> str:
-    """Return a hash of the texts and lengths of `examples`: whether two models saw the same data."""
+    """Return a hash of the texts and lengths of `examples`: models with the same hash saw the same data."""
     digest = hashlib.sha256()
     for example in sorted(examples, key=lambda one: (one.text or "", one.length or 0.0)):
         digest.update(f"{example.text}\t{example.length:.3f}\n".encode())

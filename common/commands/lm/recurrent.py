@@ -2,11 +2,8 @@
 
 import dataclasses
 import hashlib
-import json
 import logging
-import platform
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +15,10 @@ from common.data.text_streams import Lines, Streams, join
 from common.language.recurrent_model import LanguageModelConfig
 from common.network.language_model import LanguageModel, Truncation
 from common.text.vocabulary import Vocabulary
-from common.training.loop import Data, Trainer, rate_name, written_rate
+from common.training.folder import as_json, check_folder, provenance, write_config
+from common.training.log import rate_name, written_rate
+from common.training.loop import Data, Trainer
 from common.training.optimisation import TrainingConfig, build_fabric, seed_everything
-from common.training.run import check_run, commit, write_config
 
 log = logging.getLogger(__name__)
 
@@ -43,8 +41,8 @@ def train(arguments: Any, texts: Texts, held_out: Texts, unicode_form: str) -> T
     settings = arguments.settings
     for name in ("lightning", "lightning.fabric", "lightning.pytorch"):  # at INFO from their import on
         logging.getLogger(name).setLevel(logging.WARNING)
-    described = json.loads(json.dumps(dataclasses.asdict(arguments), default=str))
-    check_run(settings.run, settings.resume, described)
+    described = as_json(arguments)
+    check_folder(settings.run, settings.resume, described)
     if not held_out:
         held_out = {label: lines[EVERY - 1 :: EVERY] for label, lines in texts.items()}
         texts = {
@@ -137,10 +135,7 @@ def _card(arguments: Any, texts: Texts) -> dict[str, Any]:
         digest.update("\n".join([label, *lines, ""]).encode())
     settings = dataclasses.asdict(arguments.settings)
     return {
-        "software": f"amanuensis {version('amanuensis')}",
-        "torch": torch.__version__,
-        "machine": platform.machine(),
-        "commit": commit(),
+        **provenance(),
         "training_data": ["/".join(Path(path).parts[-2:]) for path in arguments.texts],
         "training_data_hash": digest.hexdigest()[:16],
         "lines": sum(map(len, texts.values())),
