@@ -95,7 +95,7 @@ def parse_content(header: Mapping[str, Any], tensors: dict[str, np.ndarray], nam
     """Return what a header and tensors describe; ValueError that names the file if they do not."""
     try:
         config = LanguageModelConfig(**header["config"])
-        vocabulary = Vocabulary.from_header(header)
+        vocabulary = Vocabulary.from_dict(header)
         return ModelContent(config, vocabulary, tuple(header["conditions"]), header["card"], tensors)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ValueError(f"{name}: does not describe a model this version can build ({error})") from error
@@ -106,7 +106,7 @@ def to_header(
 ) -> dict[str, Any]:
     """Return the header of the model file."""
     own = {"modality": MODALITY, "config": asdict(config), "conditions": list(conditions), "card": dict(card)}
-    return own | vocabulary.to_header()
+    return own | vocabulary.to_dict()
 
 
 class RecurrentModel:
@@ -164,7 +164,7 @@ class RecurrentModel:
     def id(self, token: str) -> int:
         """Return the label of a character or word, 0 if it is unknown."""
         label = self.vocabulary.labels.get(token, 0)
-        return 0 if label == self.vocabulary.unknown else label
+        return 0 if label == self.vocabulary.unknown_label else label
 
     def _build(self) -> None:
         tensors, config = self.parts.tensors, self.config

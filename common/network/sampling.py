@@ -87,8 +87,8 @@ def sample(
         lengths = torch.full((count,), labels.shape[1])
         log_probs, state = model(labels, lengths, state, given)
         last = log_probs[:, -1].cpu()  # (B, C)
-        if model.vocabulary.unknown is not None:
-            last[:, model.vocabulary.unknown] = -math.inf
+        if model.vocabulary.unknown_label is not None:
+            last[:, model.vocabulary.unknown_label] = -math.inf
         label = torch.multinomial(restrict(last, temperature, top_k, top_p), 1, generator=generator)  # (B, 1)
         alive &= label[:, 0] != END_LABEL
         label[~alive] = END_LABEL

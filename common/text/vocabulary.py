@@ -1,4 +1,4 @@
-"""What a recurrent language model reads and writes, characters or words, and their labels."""
+"""The symbols of a recurrent language model: characters or words, and one that stands for all others."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,28 +9,31 @@ from typing import Any, Literal, Self
 from common.text.symbols import BLANK, Alphabet
 
 UNKNOWN_TOKEN = "<unk>"
-"""the token that stands for every word outside a vocabulary"""
+"""the word that stands for every word outside a vocabulary"""
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
-"""the character U+FFFD; it stands for every character outside a vocabulary"""
+"""U+FFFD, the character that stands for every character outside a vocabulary"""
 END_LABEL = BLANK
-"""the label that begins and ends each text: the blank's, which no symbol has"""
+"""the label that begins and ends each text; it is the blank's label, which no symbol has"""
 Unit = Literal["character", "word"]
 
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """Characters or words and their labels, from 1; label 0 begins and ends each text.
+    """Characters or words and their labels, from 1; a kind of `Symbols`. Label 0 begins and ends each text.
 
-    What is not in it has the label of U+FFFD, if that is among the characters, or of `<unk>` among the words.
+    A character that is not in it has the label of U+FFFD, if that is one of the characters; a word that is
+    not in it has the label of `<unk>`.
 
     Raises:
-        ValueError: words without `<unk>`, with white space in them, or that stand there twice.
+        ValueError: words without `<unk>`, a word with white space, or a word that is there twice.
     """
 
     alphabet: Alphabet
-    """of characters; of a model over words, the form of its texts"""
+    """the characters; of a vocabulary of words, only the form of its texts"""
     words: tuple[str, ...] = ()
-    """none: characters are read; else the first is `<unk>`"""
+    """the words, of which the first is `<unk>`; none: symbols are characters"""
+
+    writes_text = True
 
     def __post_init__(self) -> None:
         if not self.words:
@@ -47,13 +50,13 @@ class Vocabulary:
     def from_texts(
         cls, texts: Iterable[str], unit: Unit = "character", limit: int | None = None, form: str = "NFC"
     ) -> Self:
-        """Return the characters or words of `texts`, and what stands for others.
+        """Return the vocabulary of the characters or words in `texts`, and of the symbol for all others.
 
         Args:
-            texts: in any form.
+            texts: in any Unicode form.
             unit: what a label stands for.
-            limit: keep so many of the most frequent; None for all.
-            form: the Unicode form texts are brought to.
+            limit: how many of the most frequent characters or words are kept; None for all.
+            form: the Unicode form to which texts are normalised.
         """
         empty = Alphabet((), form)
         counts: Counter[str] = Counter()
@@ -67,12 +70,16 @@ class Vocabulary:
         return cls(empty, (UNKNOWN_TOKEN, *kept))
 
     @classmethod
-    def from_header(cls, header: Mapping[str, Any]) -> Self:
-        """Return the vocabulary that the header of a model file describes; ValueError if it does not."""
+    def from_dict(cls, header: Mapping[str, Any]) -> Self:
+        """Return the vocabulary that the header of a model file describes, whatever else is in the header.
+
+        Raises:
+            ValueError: the description is damaged.
+        """
         return cls(Alphabet.from_dict(header["alphabet"]), tuple(header.get("words", ())))
 
-    def to_header(self) -> dict[str, Any]:
-        """Return what the header of a model file keeps of it."""
+    def to_dict(self) -> dict[str, Any]:
+        """Return all of it as the header of a model file keeps it."""
         return {"alphabet": self.alphabet.to_dict(), "words": list(self.words)}
 
     @property
@@ -81,44 +88,81 @@ class Vocabulary:
         return "word" if self.words else "character"
 
     @property
-    def tokens(self) -> tuple[str, ...]:
+    def noun(self) -> str:
+        """What symbols are called in messages."""
+        return f"{self.unit}s"
+
+    @property
+    def separator(self) -> str:
+        """What `decode` writes between the texts of two labels."""
+        return " " if self.words else ""
+
+    @property
+    def unicode_form(self) -> str:
+        """The Unicode normalisation of texts."""
+        return self.alphabet.unicode_form
+
+    @property
+    def whitespace(self) -> str:
+        """What becomes of white space."""
+        return self.alphabet.whitespace
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
         """The characters or words in the order of their labels, from 1."""
         return self.words or self.alphabet.symbols
 
     @property
     def classes(self) -> int:
-        """C, the number of labels with 0."""
-        return len(self.tokens) + 1
+        """C, the number of labels: the symbols and label 0."""
+        return len(self.symbols) + 1
 
     @cached_property
     def labels(self) -> dict[str, int]:
         """The label of each character or word."""
-        return {token: label for label, token in enumerate(self.tokens, 1)}
+        return {symbol: label for label, symbol in enumerate(self.symbols, 1)}
 
     @property
-    def unknown(self) -> int | None:
-        """The label of what is not in it, if there is one."""
+    def unknown_label(self) -> int | None:
+        """The label of the symbol that stands for all others; None if there is no such symbol."""
         return self.labels.get(UNKNOWN_TOKEN if self.words else REPLACEMENT)
+
+    def normalise(self, text: str) -> str:
+        """Return `text` in the form in which the model reads and writes it."""
+        return self.alphabet.normalise(text)
 
     def split(self, text: str) -> Sequence[str]:
         """Return the characters or words of the normalised `text`."""
-        text = self.alphabet.normalise(text)
+        text = self.normalise(text)
         return text.split() if self.words else text
+
+    def unknown(self, text: str) -> list[str]:
+        """Return the characters or words of `text` that are not in the vocabulary, each once, in order."""
+        return [part for part in dict.fromkeys(self.split(text)) if part not in self.labels]
 
     def encode(self, text: str) -> list[int]:
         """Return the labels of the normalised `text`, without those of its start and end.
 
         Raises:
-            ValueError: a character that is not in the alphabet, where nothing stands for such.
+            ValueError: a character is not in the vocabulary, and no symbol stands for all others.
         """
-        unknown = self.unknown
+        unknown = self.unknown_label
         if unknown is None:
             return self.alphabet.encode(text)
         get = self.labels.get
-        return [get(token, unknown) for token in self.split(text)]
+        return [get(part, unknown) for part in self.split(text)]
+
+    def pieces(self, labels: Iterable[int]) -> list[str]:
+        """Return the character or word of each label; ValueError for 0 and other labels without one."""
+        if not self.words:
+            return self.alphabet.pieces(labels)
+        words = []
+        for label in labels:
+            if not 1 <= label <= len(self.words):
+                raise ValueError(f"label {label} stands for no word; they go from 1 to {len(self.words)}")
+            words.append(self.words[label - 1])
+        return words
 
     def decode(self, labels: Iterable[int]) -> str:
-        """Return the text of labels, none of which is 0."""
-        if not self.words:
-            return self.alphabet.decode(labels)
-        return " ".join(self.words[label - 1] for label in labels)
+        """Return the text of `labels`; ValueError as of `pieces`."""
+        return self.separator.join(self.pieces(labels))

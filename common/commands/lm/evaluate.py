@@ -32,7 +32,7 @@ def evaluate(arguments: Any, read: Callable[[str], list[str]]) -> None:
     described = {path: read_language_model(path) for path in paths if path not in ngrams}
     vocabularies = [parts.vocabulary for parts in described.values()]
     units = {model.unit for model in ngrams.values()} | {words.unit for words in vocabularies}
-    forms = {vocabulary.alphabet.unicode_form for vocabulary in vocabularies} or {"NFC"}
+    forms = {vocabulary.unicode_form for vocabulary in vocabularies} or {"NFC"}
     for name, several in (("unit", units), ("Unicode form", forms)):
         if len(several) > 1:
             raise ValueError(f"models differ in their {name}: {' and '.join(sorted(several))}; compare alike")
@@ -40,7 +40,7 @@ def evaluate(arguments: Any, read: Callable[[str], list[str]]) -> None:
     texts = [line for line in read(*forms) if line.strip()]
     lines = [list(text) if unit == "character" else text.split() for text in texts]
     knows = [set(model.tokens) for model in ngrams.values()]
-    knows += [{t for t in words.tokens if words.labels[t] != words.unknown} for words in vocabularies]
+    knows += [{t for t in words.symbols if words.labels[t] != words.unknown_label} for words in vocabularies]
     known = set.intersection(*knows)
     unknown = Counter(token for line in lines for token in line if token not in known)
     counted = [np.array([*(token in known for token in line), True]) for line in lines]

@@ -73,7 +73,7 @@ def train(arguments: Any, texts: Texts, held_out: Texts, unicode_form: str) -> T
         "%d lines to train on, %d to measure on; %d %ss%s; %s parameters; %s, %s, torch %s",
         sum(map(len, texts.values())),
         sum(map(len, held_out.values())),
-        len(vocabulary.tokens),
+        len(vocabulary.symbols),
         vocabulary.unit,
         f"; {network.condition}: {', '.join(conditions)}" if conditions else "",
         f"{model.parameter_count:,}",

@@ -55,7 +55,7 @@ class RecurrentScorer:
             )
         self.model, self.symbols, self.weight, self.bonus = model, symbols, weight, bonus
         self.ends, self.pool_bytes = ends, pool_bytes
-        unknown = model.vocabulary.unknown or END_LABEL
+        unknown = model.vocabulary.unknown_label or END_LABEL
         self._label = np.array([model.id(symbol) or unknown for symbol in symbols])  # (C,) of the model
         self._lacking = self._label == END_LABEL
         self._most = max(1, pool_bytes // (4 * (model.width + model.vocabulary.classes)))

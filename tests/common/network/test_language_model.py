@@ -379,7 +379,7 @@ def test_texts_come_as_often_as_the_model_says():
     counts = Counter(texts)
     assert all(text.startswith("a") and "\ufffd" not in text for text in texts)
     expected: dict[str, float] = {}
-    allowed = [label for label in range(LETTERS.classes) if label != LETTERS.unknown]
+    allowed = [label for label in range(LETTERS.classes) if label != LETTERS.unknown_label]
 
     def probabilities(labels: list[int]) -> np.ndarray:
         log_probs, _ = model(torch.tensor([[0, *labels]]), torch.tensor([len(labels) + 1]))
