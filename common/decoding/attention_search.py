@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from common.network.attention import AttentionDecoder
+from common.network.attention_decoder import AttentionDecoder
 from common.text.symbols import BLANK
 
 INFINITY = math.inf

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from common.network.attention import AttentionDecoder, attention_losses
+from common.network.attention_decoder import AttentionDecoder, attention_losses
 from common.network.ctc import count_impossible, ctc_losses
 from common.network.recurrent import summary
 

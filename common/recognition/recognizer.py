@@ -21,7 +21,7 @@ from common.decoding.hypothesis import Hypothesis
 from common.decoding.labelled import LabelDecoder
 from common.decoding.storage import decoder_from, decoder_tensors
 from common.files.model_file import read_model, write_model
-from common.network.attention import Arrangement, AttentionDecoder
+from common.network.attention_decoder import Arrangement, AttentionDecoder
 from common.network.ctc import required_steps
 from common.network.heads import AttentionHead, CTCHead, FrameHead, Pooling, SequenceHead, head_outputs
 from common.network.recurrent import Initialisation, RecurrentEncoder, reverse_within_lengths

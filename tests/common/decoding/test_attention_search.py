@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from common.decoding.attention_search import CTCPrefixScorer, attention_search
-from common.network.attention import AttentionDecoder, attention_losses
+from common.network.attention_decoder import AttentionDecoder, attention_losses
 
 S, E, C = 5, 4, 3
 LENGTHS = torch.tensor([5, 1, 3])
