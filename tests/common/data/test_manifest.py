@@ -1,5 +1,3 @@
-import errno
-import io
 import json
 import os
 from dataclasses import replace
@@ -9,11 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from common.data.lengths import length_cache, with_lengths
 from common.data.manifest import Example, Part, read_manifest, write_manifest
-from common.files.aside import written_aside
-from common.files.plain_text import read_text
-from common.files.source import source_file
 
 
 def manifest(folder: Path, content: str | bytes) -> Path:
@@ -112,6 +106,8 @@ def test_a_manifest_that_cannot_be_read_is_an_error(tmp_path):
 
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
+
+
 PARTS = st.lists(
     st.builds(lambda text, places: Part(text, *sorted(places)), TEXTS, st.tuples(*[st.floats(0, 1e6)] * 2)),
     max_size=3,
@@ -161,185 +157,3 @@ def test_a_file_name_that_is_not_utf8_survives(tmp_path):
     (example,) = read_manifest(tmp_path / "m.jsonl")
     assert os.fsencode(example.source) == b"/data/caf\xe9.png"
     assert example.text == "é"
-
-
-@pytest.mark.parametrize(
-    ("content", "text"),
-    [
-        (b"a line", "a line"),
-        (b"a line\n", "a line"),
-        (b"a line\r\n", "a line"),
-        (b"\xef\xbb\xbfa line\n\n", "a line"),
-        (b" a\tline \n", " a\tline "),
-        ("a\u2028line\n".encode(), "a\u2028line"),
-    ],
-)
-def test_the_one_line_of_a_text_file_is_read_as_it_stands(tmp_path, content, text):
-    (tmp_path / "a.gt.txt").write_bytes(content)
-    assert read_text(tmp_path / "a.gt.txt") == text
-
-
-@pytest.mark.parametrize(
-    ("content", "sentence"),
-    [
-        (b"", "is empty, one line of text was wanted; write it or remove the file"),
-        (b" \n\n", "is empty, one line of text was wanted"),
-        (b"\xef\xbb\xbf", "is empty, one line of text was wanted"),
-        (b"one\ntwo\n", "has 2 lines of text, one was wanted; split it, one line a file"),
-        (b"one\rtwo\r\n\nthree", "has 3 lines of text, one was wanted"),
-        (b"caf\xe9 au", "byte 0xe9 at offset 3 is not UTF-8; convert the file to UTF-8"),
-    ],
-)
-def test_a_text_file_of_another_kind_is_an_error(tmp_path, content, sentence):
-    (tmp_path / "a.gt.txt").write_bytes(content)
-    with pytest.raises(ValueError, match=f"a.gt.txt: {sentence}"):
-        read_text(tmp_path / "a.gt.txt")
-
-
-def test_a_text_file_that_is_missing_is_an_error(tmp_path):
-    with pytest.raises(ValueError, match=r"a.gt.txt: cannot be read \(No such file or directory\)"):
-        read_text(tmp_path / "a.gt.txt")
-
-
-class Ruler:
-    """Measures a file by its size, and remembers which it was asked for."""
-
-    def __init__(self):
-        self.asked = []
-
-    def __call__(self, source):
-        self.asked.append(Path(source).name)
-        size = Path(source_file(source)).stat().st_size
-        if size == 13:
-            raise ValueError(f"{source}: is unlucky; make it longer")
-        return size / 2
-
-
-def files(folder: Path, sizes: dict[str, int]) -> list[Example]:
-    for name, size in sizes.items():
-        (folder / name).write_bytes(bytes(size))
-    return [Example(str(folder / name), "t", origin=f"m:{line}") for line, name in enumerate(sizes, 1)]
-
-
-def test_lengths_are_measured_once_and_again_only_when_the_file_changes(tmp_path):
-    examples = files(tmp_path, {"a": 10, "b": 20})
-    cache = tmp_path / "kept" / "lengths.jsonl"
-    first, second, third = Ruler(), Ruler(), Ruler()
-    measured, problems = with_lengths(examples, first, cache)
-    assert [example.length for example in measured] == [5.0, 10.0]
-    assert (first.asked, problems) == (["a", "b"], [])
-    assert with_lengths(examples, second, cache)[0] == measured
-    assert second.asked == []
-    (tmp_path / "b").write_bytes(bytes(22))
-    assert [example.length for example in with_lengths(examples, third, cache)[0]] == [5.0, 11.0]
-    assert third.asked == ["b"]
-
-
-def test_a_broken_entry_of_the_cache_is_measured_anew(tmp_path):
-    examples = files(tmp_path, {"a": 10, "b": 20, "c": 30})
-    cache = tmp_path / "lengths.jsonl"
-    with_lengths(examples, Ruler(), cache)
-    a, b, c, _ = cache.read_text().split("\n")
-    c = c.replace('"length": 15.0', '"length": "15.0"')
-    cache.write_bytes(f"{a}\n{b[:-20]}\n{c}\n[]\n7\n".encode() + b"\xff\xfe\n")
-    ruler = Ruler()
-    assert [example.length for example in with_lengths(examples, ruler, cache)[0]] == [5.0, 10.0, 15.0]
-    assert ruler.asked == ["b", "c"]
-
-
-def test_examples_that_cannot_be_measured_are_named_and_left_out(tmp_path):
-    examples = [*files(tmp_path, {"a": 10, "bad": 13}), Example(f"{tmp_path}/gone", "t", origin="m:3")]
-    measured, problems = with_lengths(examples, Ruler(), None)
-    assert [example.source for example in measured] == [f"{tmp_path}/a"]
-    assert problems == [
-        f"m:2: {tmp_path}/bad: is unlucky; make it longer",
-        f"m:3: {tmp_path}/gone: cannot be read (No such file or directory); restore it or drop the example",
-    ]
-
-
-def test_known_lengths_are_kept_without_a_look_at_the_file(tmp_path):
-    examples = [Example("nowhere.wav", "t", 3.0)]
-    ruler = Ruler()
-    assert with_lengths(examples, ruler, tmp_path / "cache") == (examples, [])
-    assert ruler.asked == []
-    assert not (tmp_path / "cache").exists()
-
-
-def test_parts_of_one_file_are_measured_each(tmp_path):
-    files(tmp_path, {"a.tif": 10})
-    ruler = Ruler()
-    parts = [Example(f"{tmp_path}/a.tif[{page}]", "t") for page in range(2)]
-    measured, _ = with_lengths(parts, ruler, None)
-    assert [example.length for example in measured] == [5.0, 5.0]
-    assert ruler.asked == ["a.tif[0]", "a.tif[1]"]
-
-
-def test_a_cache_that_cannot_be_written_costs_a_warning_and_nothing_else(tmp_path, caplog):
-    (tmp_path / "file").touch()
-    measured, problems = with_lengths(files(tmp_path, {"a": 10}), Ruler(), tmp_path / "file" / "cache.jsonl")
-    assert ([example.length for example in measured], problems) == ([5.0], [])
-    assert "lengths are not kept" in caplog.text
-
-
-def test_the_cache_is_one_file_for_each_corpus_in_the_users_cache_folder(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.chdir(tmp_path)
-    assert length_cache("data") == length_cache(tmp_path / "other" / ".." / "data")
-    assert length_cache("data") != length_cache("data2")
-    assert length_cache("data").parent == tmp_path / "amanuensis"
-    monkeypatch.setenv("XDG_CACHE_HOME", "relative/is/ignored")
-    assert length_cache("data").parent == Path.home() / ".cache" / "amanuensis"
-
-
-def test_the_file_of_a_source_is_without_its_part_unless_it_is_called_so(tmp_path):
-    assert source_file("a/scan.tif[2]") == "a/scan.tif"
-    assert source_file("talk.wav[12.5,15.75]") == "talk.wav"
-    assert source_file("lines.npz::page/1[2]") == "lines.npz"
-    assert source_file("a[1]/line.png") == "a[1]/line.png"
-    (tmp_path / "scan[2]").touch()
-    assert source_file(f"{tmp_path}/scan[2]") == f"{tmp_path}/scan[2]"
-
-
-class FullDisk(io.FileIO):
-    def write(self, data):
-        super().write(data[:3])
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-
-def open_on_full_disk(path: Path, mode: str) -> FullDisk:
-    return FullDisk(path, mode)
-
-
-def test_a_full_disk_leaves_the_old_file_and_no_half_one(tmp_path, monkeypatch):
-    path = tmp_path / "m.jsonl"
-    write_manifest(path, [Example("/old", "old")])
-    before = path.read_bytes()
-    monkeypatch.setattr(Path, "open", open_on_full_disk)
-    with pytest.raises(OSError, match="No space left"):
-        write_manifest(path, [Example("/new", "new")])
-    assert path.read_bytes() == before
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_an_error_while_writing_leaves_the_old_file_and_no_half_one(tmp_path):
-    path = tmp_path / "a"
-    path.write_text("old")
-    with pytest.raises(KeyboardInterrupt), written_aside(path) as file:
-        file.write(b"half")
-        raise KeyboardInterrupt
-    assert path.read_text() == "old"
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_a_link_stays_a_link_when_its_file_is_written(tmp_path):
-    (tmp_path / "file").write_text("old")
-    (tmp_path / "link").symlink_to("file")
-    with written_aside(tmp_path / "link") as file:
-        file.write(b"new")
-    assert (tmp_path / "link").is_symlink()
-    assert (tmp_path / "file").read_text() == "new"
-
-
-def test_a_folder_is_not_written_over(tmp_path):
-    with pytest.raises(IsADirectoryError, match="is a folder, a file was to be written; name a file in it"):
-        write_manifest(tmp_path, [Example("/a", "a")])
