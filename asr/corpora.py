@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from common.data.manifest import Corpus, Example, read_manifest
-from common.files.plain_text import read_text
+from common.files.plain_text import read_line
 from common.files.source import source_file
 
 SOUND_EXTS = (".wav", ".flac", ".ogg", ".opus", ".mp3")
@@ -280,7 +280,7 @@ def _read_pairs(folder: Path, text_ext: str) -> Corpus:
             problems.append(f"{sound}: there is no {name.name}{text_ext} beside it; write what is said")
             continue
         try:
-            examples.append(Example(str(sound), read_text(texts[name]), origin=str(texts[name])))
+            examples.append(Example(str(sound), read_line(texts[name]), origin=str(texts[name])))
         except ValueError as error:
             problems.append(str(error))
     problems += [

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from common.data.manifest import Corpus, Example, read_manifest
-from common.files.plain_text import read_text
+from common.files.plain_text import read_line
 from ocr.signal import IMAGE_SUFFIXES
 
 MANIFEST_SUFFIXES = (".jsonl", ".json", ".ndjson", ".manifest")
@@ -113,7 +113,7 @@ def _paired(
                 problems.append(f"{wanted}: belongs to {others}; keep one of these images")
                 continue
             try:
-                examples.append(Example(image, read_text(wanted)))
+                examples.append(Example(image, read_line(wanted)))
             except ValueError as error:
                 problems.append(str(error))
     return Corpus(examples, problems)

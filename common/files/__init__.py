@@ -1,1 +1,1 @@
-"""Files as they are on disk: written whole or not at all, plain text, WAV, model files."""
+"""Formats of files, and safe writing: plain text, WAV, model files, names of sources."""

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all: they are written beside their place and then renamed."""
+"""Files that appear complete or not at all: they are written under another name and then renamed."""
 
 import os
 from collections.abc import Iterator
@@ -9,12 +9,12 @@ from typing import BinaryIO
 
 @contextmanager
 def written_aside(path: str | Path) -> Iterator[BinaryIO]:
-    """Open a file that takes the name `path` once it is written whole, and vanishes if an error is raised.
+    """Open a file that is renamed to `path` once it is complete, and deleted if an error is raised.
 
-    What stood at `path` stands there until then. A device or a pipe is written to directly.
+    Until then, `path` keeps its old content. A device or a pipe is written to directly.
 
     Raises:
-        OSError: if it cannot be written, e.g. for want of space.
+        OSError: the file cannot be written, for example because the disk is full.
     """
     path = Path(os.path.realpath(path))  # a link stays a link
     if path.is_dir():

@@ -1,4 +1,7 @@
-"""The header of a model file of either kind: JSON that rebuilds and describes the model."""
+"""What model files of both kinds, .safetensors and .onnx, have in common: their reading and their header.
+
+The header is JSON in the metadata of the file. It rebuilds and describes the model.
+"""
 
 import json
 from collections.abc import Mapping
@@ -6,25 +9,46 @@ from pathlib import Path
 from typing import Any
 
 KEY = "amanuensis"
-"""where it stands in the metadata of the file"""
+"""the key of the header in the metadata of the file"""
 
 
-def written_header(header: Mapping[str, Any], version: int) -> str:
-    """Return as JSON what a file of this format version says of its model."""
+def read_bytes(path: str | Path, kind: str, ending: str) -> bytes:
+    """Return the content of a model file.
+
+    Args:
+        path: the file.
+        kind: what to name instead, for messages, such as "a model file".
+        ending: of such files, for messages.
+
+    Raises:
+        ValueError: the file cannot be read.
+    """
+    try:
+        return Path(path).read_bytes()
+    except FileNotFoundError:
+        raise ValueError(f"{path}: no such file; name {kind} ({ending})") from None
+    except IsADirectoryError:
+        raise ValueError(f"{path}: is a folder; name {kind} ({ending}) in it") from None
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be read ({error.strerror}); name {kind}") from error
+
+
+def encode_header(header: Mapping[str, Any], version: int) -> str:
+    """Return the header as JSON, with the version of the file's format."""
     return json.dumps({**header, "format_version": version}, ensure_ascii=False)
 
 
-def read_header(path: str | Path, described: str | bytes, newest: int, remedy: str) -> dict[str, Any]:
-    """Return what `written_header` has written.
+def decode_header(path: str | Path, described: str | bytes, newest: int, remedy: str) -> dict[str, Any]:
+    """Return the header that `encode_header` wrote.
 
     Args:
         path: of the file, for messages.
         described: the JSON.
-        newest: format version that is known here.
-        remedy: what to do about a damaged file.
+        newest: the newest format version that this software reads.
+        remedy: what to do about a damaged file, for messages.
 
     Raises:
-        ValueError: it is damaged, or of a newer version.
+        ValueError: the header is damaged, or of a newer version.
     """
     try:
         header = json.loads(described)

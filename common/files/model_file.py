@@ -1,7 +1,7 @@
-"""Models on disk: one .safetensors file holds the weights and, as JSON, all that rebuilds and describes them.
+"""Model files in .safetensors: the weights, and as JSON all that rebuilds and describes the model.
 
     8 bytes   the length of the next part, little-endian
-    JSON      names, types and places of the tensors; under "__metadata__", our header as a string
+    JSON      names, types and offsets of the tensors; under "__metadata__", our header as a string
     bytes     the tensors
 
 The format is https://github.com/huggingface/safetensors: nothing in it can run.
@@ -17,52 +17,45 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from common.files.aside import written_aside
-from common.files.header import KEY, read_header, written_header
+from common.files.header import KEY, decode_header, encode_header, read_bytes
 
 FORMAT_VERSION = 1
 MAX_HEADER = 100_000_000
-"""bytes; as in the safetensors library"""
+"""bytes; the limit of the safetensors library"""
 
 
 class ModelFile(NamedTuple):
-    """What a model file holds: its header (with `format_version`) and its tensors by name."""
+    """The content of a model file: its header, with `format_version`, and its tensors by name."""
 
     header: dict[str, Any]
     tensors: dict[str, np.ndarray]
 
 
 def write_model(path: str | Path, tensors: Mapping[str, np.ndarray], header: Mapping[str, Any]) -> None:
-    """Write a model file, whole or not at all: what stood at `path` stands there until then.
+    """Write a model file. A file that is at `path` already is replaced once the new one is complete.
 
     Args:
         path: the file, usually .safetensors.
         tensors: the weights by name.
-        header: what JSON can hold; `format_version` is added.
+        header: anything that JSON can hold; `format_version` is added.
 
     Raises:
-        OSError: if it cannot be written, e.g. for want of space.
+        OSError: the file cannot be written, for example because the disk is full.
     """
-    # not ascontiguousarray, which makes a scalar a vector
+    # not ascontiguousarray: it turns a scalar into a vector
     ordered = {name: np.asarray(tensor, order="C") for name, tensor in tensors.items()}
-    raw = save(ordered, metadata={KEY: written_header(header, FORMAT_VERSION)})
+    raw = save(ordered, metadata={KEY: encode_header(header, FORMAT_VERSION)})
     with written_aside(path) as file:
         file.write(raw)
 
 
 def read_model(path: str | Path) -> ModelFile:
-    """Return header and tensors of a model file. Nothing in the file is executed.
+    """Return the header and the tensors of a model file. Nothing in the file is executed.
 
     Raises:
-        ValueError: for anything but a whole model file of a version that is known here.
+        ValueError: the file is not a complete model file of a version that this software reads.
     """
-    try:
-        raw = Path(path).read_bytes()
-    except FileNotFoundError:
-        raise ValueError(f"{path}: no such file; name a model file (.safetensors)") from None
-    except IsADirectoryError:
-        raise ValueError(f"{path}: is a folder; name a model file (.safetensors) in it") from None
-    except OSError as error:
-        raise ValueError(f"{path}: cannot be read ({error.strerror}); name a model file") from error
+    raw = read_bytes(path, "a model file", ".safetensors")
     header = _header(path, raw)
     try:
         tensors = load(raw)
@@ -77,10 +70,11 @@ def _header(path: str | Path, raw: bytes) -> dict[str, Any]:
         raise ValueError(
             f"{path}: holds tensors but no {KEY!r} header, so it is no model of ours; name a model we wrote"
         )
-    return read_header(path, metadata[KEY], FORMAT_VERSION, "copy or train the model again")
+    return decode_header(path, metadata[KEY], FORMAT_VERSION, "copy or train the model again")
 
 
 def _index(path: str | Path, raw: bytes) -> dict[str, Any]:
+    """Return the JSON at the start of the file; ValueError if the file is not one or is cut short."""
     if not raw:
         raise ValueError(f"{path}: is empty; copy or train the model again")
     length = int.from_bytes(raw[:8], "little")

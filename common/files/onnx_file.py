@@ -1,10 +1,14 @@
-"""Models for onnxruntime on disk: one .onnx file holds the graph, and in its metadata all that describes it.
+"""Model files in .onnx, for onnxruntime: the graph with its weights, and metadata that describes the model.
 
-    08 ...      an ONNX file is one protobuf message: its fields follow each other, each with its number,
-    3a n ...    and with its length where it is not itself a number; field 7 is the graph with the weights
-    72 n ...    field 14, several times: two strings; ours are the decoder's tensors and, last, the header
+An ONNX file is one protobuf message: a sequence of fields, each with its number and, unless it is itself a
+number, its length.
 
-The fields are walked here, not by the onnx package, which those who only transcribe need not have.
+    08 ...      field 1: the version of the format
+    3a n ...    field 7: the graph with the weights, n bytes
+    72 n ...    field 14, several times: a key and a value of the metadata; two are ours, the tensors of the
+                decoder and, last, the header
+
+This module parses the fields itself, because transcribing alone must not require the onnx package.
 """
 
 import base64
@@ -16,20 +20,20 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from common.files.header import KEY, read_header, written_header
+from common.files.header import KEY, decode_header, encode_header, read_bytes
 
 FORMAT_VERSION = 1
-"""of the header, and of what goes into the graph and comes out of it"""
+"""version of the header, and of the inputs and outputs of the graph"""
 TENSORS_KEY = f"{KEY}.tensors"
-"""where language models and lexicon stand in the metadata: safetensors, deflated, in base64"""
+"""the metadata key of language models and lexicon: safetensors, deflated, in base64"""
 METADATA_FIELD = 14
-"""of ModelProto, https://github.com/onnx/onnx/blob/main/onnx/onnx.proto"""
+"""number of this field in ModelProto, https://github.com/onnx/onnx/blob/main/onnx/onnx.proto"""
 FIRST_BYTE = 0x08
-"""field 1, a number: the version of the format, with which every ONNX file begins"""
+"""tag of field 1, the version of the format, with which every ONNX file begins"""
 
 
 class OnnxFile(NamedTuple):
-    """What an ONNX file of ours holds: its header, the tensors of its decoder, packed, and all its bytes."""
+    """An ONNX file of ours: its header, the packed tensors of its decoder, and all of its bytes."""
 
     path: str
     header: dict[str, Any]
@@ -54,16 +58,18 @@ class OnnxFile(NamedTuple):
 
 
 def metadata(header: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> dict[str, str]:
-    """Return what is to stand in the metadata, in this order: a file that is cut short has no header.
+    """Return the entries of the metadata in the order of writing.
+
+    The header comes last, so that a file that is cut short has none.
 
     Args:
-        header: what JSON can hold; `format_version` is added.
+        header: anything that JSON can hold; `format_version` is added.
         tensors: of the decoder.
     """
-    described = written_header(header, FORMAT_VERSION)
+    described = encode_header(header, FORMAT_VERSION)
     if not tensors:
         return {KEY: described}
-    from safetensors.numpy import save  # which a model without them does without
+    from safetensors.numpy import save  # here: a model without a language model starts faster
 
     ordered = {name: np.asarray(tensor, order="C") for name, tensor in tensors.items()}
     packed = base64.b64encode(zlib.compress(save(ordered), 9)).decode()
@@ -71,19 +77,12 @@ def metadata(header: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> di
 
 
 def read_onnx(path: str | Path) -> OnnxFile:
-    """Return what an ONNX file of ours holds; nothing in it is executed, and the graph is not looked at.
+    """Return the content of an ONNX file of ours. Nothing in it is executed, and the graph is not parsed.
 
     Raises:
-        ValueError: for anything but a whole file of a version that is known here.
+        ValueError: the file is not a complete ONNX file of a version that this software reads.
     """
-    try:
-        raw = Path(path).read_bytes()
-    except FileNotFoundError:
-        raise ValueError(f"{path}: no such file; name an exported model (.onnx)") from None
-    except IsADirectoryError:
-        raise ValueError(f"{path}: is a folder; name an exported model (.onnx) in it") from None
-    except OSError as error:
-        raise ValueError(f"{path}: cannot be read ({error.strerror}); name an exported model") from error
+    raw = read_bytes(path, "an exported model", ".onnx")
     if not raw:
         raise ValueError(f"{path}: is empty; export the model again")
     if raw[0] != FIRST_BYTE:
@@ -94,18 +93,18 @@ def read_onnx(path: str | Path) -> OnnxFile:
         raise ValueError(
             f"{path}: has no {KEY!r} header, so it is no model of ours or cut short; export the model again"
         )
-    header = read_header(path, found[KEY], FORMAT_VERSION, "export the model again")
+    header = decode_header(path, found[KEY], FORMAT_VERSION, "export the model again")
     return OnnxFile(str(path), header, found.get(TENSORS_KEY, b""), raw)
 
 
 def _pair(path: str | Path, message: memoryview) -> tuple[str, bytes]:
-    """Return key and value of a StringStringEntryProto."""
+    """Return the key and the value of a StringStringEntryProto."""
     parts = {number: bytes(field) for number, field in _fields(path, message)}
     return parts.get(1, b"").decode(errors="replace"), parts.get(2, b"")
 
 
 def _fields(path: str | Path, message: memoryview) -> Iterator[tuple[int, memoryview]]:
-    """Yield number and bytes of each field of a protobuf message that has a length.
+    """Yield the number and the bytes of each field that has a length, in a protobuf message.
 
     See https://protobuf.dev/programming-guides/encoding.
     """
@@ -127,9 +126,10 @@ def _fields(path: str | Path, message: memoryview) -> Iterator[tuple[int, memory
 
 
 def _varint(message: memoryview, place: int) -> tuple[int, int]:
-    """Return the number that begins at `place`, 7 bits a byte, lowest first, and where it ends.
+    """Return the number that starts at `place`, and the place after it.
 
-    A number without an end is larger than any file.
+    Each byte has 7 bits of the number, the lowest first. For a number without an end, the number that is
+    returned is larger than any file.
     """
     value = 0
     for shift in range(0, 70, 7):

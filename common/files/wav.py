@@ -1,8 +1,8 @@
-"""WAV as it comes through a pipe: a header whose sizes may be unknown, then samples until the end.
+"""WAV from a pipe: a header in which the sizes may be unknown, then samples until the end.
 
     "RIFF" size "WAVE"   "fmt " size format ...   other chunks   "data" size samples ...
 
-Of what else libsndfile reads, no file can be read before its end is there, or not without seeking.
+The other formats that libsndfile reads need the end of the file first, or need to seek in it.
 """
 
 import struct
@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 UNBOUNDED = 0x7FFF_0000
-"""bytes; a header with this or more was written before the length was known (ffmpeg and sox into a pipe)"""
+"""bytes; this size or more was written before the length was known, as ffmpeg and sox do into a pipe"""
 PCM, FLOAT, EXTENSIBLE = 1, 3, 0xFFFE
 KINDS = {
     (PCM, 8): "u1",
@@ -23,21 +23,21 @@ KINDS = {
     (FLOAT, 32): "<f4",
     (FLOAT, 64): "<f8",
 }
-"""of a number, by format and bits; of 24 bits, of a byte"""
+"""NumPy's type of a sample, by format and bits; for 24 bits, the type of one of its three bytes"""
 OTHERS = {b"OggS": "Ogg", b"fLaC": "FLAC", b"ID3": "MP3", b"FORM": "AIFF", b".snd": "AU", b"RIFX": "RIFX"}
-"""formats by their first bytes"""
+"""names of other formats, by their first bytes"""
 LARGEST_FORMAT = 4096
-"""bytes of a chunk "fmt "; it has 16 to 40"""
+"""bytes; the chunk "fmt " has 16 to 40"""
 CUT = "{name}: ends within its header; look at what should write it"
 READ = 2**16
-"""bytes, at most, at a time; what is there is taken at once"""
+"""bytes that are read at a time, at most; a read returns what has arrived and does not wait for more"""
 
 
 class WavHeader(NamedTuple):
-    """What the samples of a stream are.
+    """The format of the samples in a stream.
 
-    kind: the format, PCM or FLOAT, and bits of a sample.
-    size: bytes of all samples; None if the stream goes on until it ends.
+    kind: PCM or FLOAT, and the bits of a sample.
+    size: bytes of all samples; None if the header does not say.
     """
 
     rate_hz: int
@@ -52,10 +52,11 @@ class WavHeader(NamedTuple):
 
 
 def read_header(source: BufferedIOBase, name: str) -> WavHeader:
-    """Return the header of a WAV stream, and leave `source` at its first sample.
+    """Return the header of a WAV stream; the next byte of `source` is then that of the first sample.
 
     Raises:
-        ValueError: one sentence that begins with `name`: nothing comes, it is cut short, or no such WAV.
+        ValueError: the stream is empty, cut short, or not WAV of a kind that is read here. The message
+            begins with `name`.
     """
     start = _read(source, 12)
     _refuse_others(start, name)
@@ -79,7 +80,7 @@ def read_header(source: BufferedIOBase, name: str) -> WavHeader:
 
 
 def _refuse_others(start: bytes, name: str) -> None:
-    """Raise a ValueError if these are not the first 12 bytes of a WAV file."""
+    """Raise ValueError if `start` is not the first 12 bytes of a WAV file."""
     if not start:
         raise ValueError(f"{name}: is empty, a WAV stream was wanted; look at what should write it")
     if start[:4] in (b"RIFF", b"RF64") and start[8:] == b"WAVE":
@@ -115,12 +116,13 @@ def _header(described: bytes, size: int | None, name: str) -> WavHeader:
 
 
 def read_blocks(source: BufferedIOBase, header: WavHeader, name: str) -> Iterator[np.ndarray]:
-    """Yield samples (N, channels), float32 in [-1, 1] if they are PCM, as soon as they come.
+    """Yield samples (N, channels), float32, as soon as they come; PCM is scaled to [-1, 1].
 
-    What follows the samples is read, and left out.
+    Chunks after the samples are read and ignored.
 
     Raises:
-        ValueError: behind the last whole sample, if less came than the header promises, or part of a sample.
+        ValueError: after the last complete sample, if the stream ends before the size in the header, or
+            within a sample.
     """
     frame, done, left = header.frame_bytes, 0, b""
     while header.size is None or done < header.size:
@@ -142,12 +144,12 @@ def read_blocks(source: BufferedIOBase, header: WavHeader, name: str) -> Iterato
         raise ValueError(
             f"{name}: ends within a sample: {len(left)} of its {frame} bytes came; look at what wrote it"
         )
-    while source.read1(READ):  # chunks behind the samples
+    while source.read1(READ):  # chunks after the samples
         pass
 
 
 def _decoded(content: bytes, kind: tuple[int, int]) -> np.ndarray:
-    """Return the numbers (N,) as libsndfile does."""
+    """Return samples (N,) scaled as libsndfile scales them."""
     form, bits = kind
     numbers = np.frombuffer(content, KINDS[kind])
     if form == FLOAT:
@@ -162,7 +164,7 @@ def _decoded(content: bytes, kind: tuple[int, int]) -> np.ndarray:
 
 
 def _read(source: BufferedIOBase, size: int) -> bytes:
-    """Return so many bytes, or fewer at the end."""
+    """Return `size` bytes, or fewer at the end of the stream."""
     content = b""
     while len(content) < size and (more := source.read1(size - len(content))):
         content += more

@@ -1,6 +1,6 @@
 import pytest
 
-from common.files.plain_text import read_text
+from common.files.plain_text import read_line
 
 
 @pytest.mark.parametrize(
@@ -16,7 +16,7 @@ from common.files.plain_text import read_text
 )
 def test_the_one_line_of_a_text_file_is_read_as_it_stands(tmp_path, content, text):
     (tmp_path / "a.gt.txt").write_bytes(content)
-    assert read_text(tmp_path / "a.gt.txt") == text
+    assert read_line(tmp_path / "a.gt.txt") == text
 
 
 @pytest.mark.parametrize(
@@ -33,9 +33,9 @@ def test_the_one_line_of_a_text_file_is_read_as_it_stands(tmp_path, content, tex
 def test_a_text_file_of_another_kind_is_an_error(tmp_path, content, sentence):
     (tmp_path / "a.gt.txt").write_bytes(content)
     with pytest.raises(ValueError, match=f"a.gt.txt: {sentence}"):
-        read_text(tmp_path / "a.gt.txt")
+        read_line(tmp_path / "a.gt.txt")
 
 
 def test_a_text_file_that_is_missing_is_an_error(tmp_path):
     with pytest.raises(ValueError, match=r"a.gt.txt: cannot be read \(No such file or directory\)"):
-        read_text(tmp_path / "a.gt.txt")
+        read_line(tmp_path / "a.gt.txt")
