@@ -12,6 +12,7 @@ from command import Outcome, call
 from common.files.model_file import read_model
 from common.language.loading import load_ngrams
 from common.network.language_model import LanguageModel
+from common.network.scoring import label_log_probs
 from ocr.modality import OCR
 
 SMALL = ("--hidden-size", 12, "--embedding-size", 6, "--streams", 4, "--k1", 8, "--ema", 0)
@@ -56,8 +57,8 @@ def test_a_recurrent_model_is_trained_measured_beside_ngrams_and_drawn_from(text
     mask = [np.array([*(symbol != "z" for symbol in line), True]) for line in lines]
     model, ngram = LanguageModel.load(run / "best.safetensors"), load_ngrams(tmp_path / "lm.npz")
     for name, log_probs in [
-        (("best.safetensors", "line"), model.log_probs(lines)),
-        (("best.safetensors", "running"), model.log_probs(lines, running=True)),
+        (("best.safetensors", "line"), label_log_probs(model, lines)),
+        (("best.safetensors", "running"), label_log_probs(model, lines, running=True)),
         (("lm.npz", "line"), [ngram.log_probs(line) for line in lines]),
     ]:
         nats = -sum(float(one[kept].sum()) for one, kept in zip(log_probs, mask, strict=True))

@@ -67,10 +67,11 @@ def evaluate(arguments: Any, read: Callable[[str], list[str]]) -> None:
 def _recurrent(path: Path, texts: Sequence[str], label: str | None) -> list[Row]:
     """Return what a recurrent model says of each line for itself, and of all as they follow each other."""
     from common.network.language_model import LanguageModel
+    from common.network.scoring import label_log_probs
 
     model = LanguageModel.load(path)
     given = None if label is None else [label] * len(texts)
     return [
-        Row(path.name, context, model.log_probs(texts, given, running))
+        Row(path.name, context, label_log_probs(model, texts, given, running))
         for context, running in (("line", False), ("running", True))
     ]

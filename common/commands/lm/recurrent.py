@@ -14,6 +14,7 @@ from common.data.batching import BatchLoader
 from common.data.text_streams import Lines, Streams, join
 from common.language.recurrent_model import LanguageModelConfig
 from common.network.language_model import LanguageModel, Truncation
+from common.network.scoring import measure_bits
 from common.text.vocabulary import Vocabulary
 from common.training.folder import as_json, check_folder, provenance, write_config
 from common.training.log import rate_name, written_rate
@@ -66,7 +67,7 @@ def train(arguments: Any, texts: Texts, held_out: Texts, unicode_form: str) -> T
     model = LanguageModel(network, vocabulary, conditions)
     model.card = _card(arguments, texts)
     data = _data(settings, model, texts, held_out)
-    trainer = Trainer(fabric, model, data, config, settings.run, LanguageModel.measure)
+    trainer = Trainer(fabric, model, data, config, settings.run, measure_bits)
     settings.run.mkdir(parents=True, exist_ok=True)
     write_config(settings.run, described)
     log.info(

@@ -17,6 +17,7 @@ from common.language.recurrent_model import LanguageModelConfig, RecurrentModel
 from common.network.language_model import LanguageModel, Truncation
 from common.network.recurrent import State
 from common.network.sampling import restrict, sample
+from common.network.scoring import label_log_probs, measure_bits, text_log_probs
 from common.text.symbols import Alphabet
 from common.text.vocabulary import Vocabulary
 
@@ -135,7 +136,7 @@ def test_numpy_computes_the_same(settings, tmp_path):
     condition = "y" if model.conditions else None
     ours = RecurrentModel.load(tmp_path / "lm.safetensors", condition)
     texts = ["", "abc", "fedcab", "a", "xa"]
-    expected = model.log_probs(texts, [condition] * 5 if condition else None)
+    expected = label_log_probs(model, texts, [condition] * 5 if condition else None)
     for one, other in zip(ours.log_probs(texts), expected, strict=True):
         np.testing.assert_allclose(one, other, atol=2e-5)
     again = RecurrentModel.from_arrays(ours.to_arrays())
@@ -268,7 +269,7 @@ def test_bits_are_those_of_the_whole_stream_read_at_once(streams):
     data = Streams([text], streams, 4)
     model.carried = {"hidden": torch.ones(1, 1, 8).double(), "memory": torch.ones(1, 1, 8).double()}
     before = model.carried
-    bits, count = model.measure(BatchLoader(data, plan=data.plan))["bits_per_character"]
+    bits, count = measure_bits(model, BatchLoader(data, plan=data.plan))["bits_per_character"]
     edges = [31 * part // streams for part in range(streams + 1)]
     expected = 0.0
     for first, end in pairwise(edges):
@@ -286,12 +287,12 @@ def test_texts_for_themselves_and_running_on_are_measured_label_by_label():
     whole = torch.tensor([[0, *LETTERS.encode("abc"), 0, 0, *LETTERS.encode("fa"), 0, 7, 4, 0]])
     log_probs, _ = model(whole[:, :-1], torch.tensor([whole.shape[1] - 1]))
     running = -log_probs[0, torch.arange(whole.shape[1] - 1), whole[0, 1:]].detach().numpy()
-    found = model.log_probs(texts, running=True)
+    found = label_log_probs(model, texts, running=True)
     assert [len(one) for one in found] == [4, 1, 3, 3]
     np.testing.assert_allclose(-np.concatenate(found), running)
-    alone = model.log_probs(texts)
+    alone = label_log_probs(model, texts)
     np.testing.assert_allclose(alone[0], found[0])
-    np.testing.assert_allclose(model.score(texts), [one.sum() for one in alone])
+    np.testing.assert_allclose(text_log_probs(model, texts), [one.sum() for one in alone])
     again, _ = model(torch.tensor([[0, 6, 1]]), torch.tensor([3]))
     np.testing.assert_allclose(alone[2], again[0, [0, 1, 2], [6, 1, 0]].detach())
 
@@ -307,7 +308,9 @@ def test_a_file_brings_back_the_model_and_its_facts(tmp_path):
     assert (again.config, again.vocabulary, again.conditions, again.card) == (
         model.config, model.vocabulary, model.conditions, model.card,
     )  # fmt: skip
-    np.testing.assert_array_equal(again.score(["abc"], ["y"]), model.score(["abc"], ["y"]))
+    np.testing.assert_array_equal(
+        text_log_probs(again, ["abc"], ["y"]), text_log_probs(model, ["abc"], ["y"])
+    )
     header = read_model(tmp_path / "lm.safetensors").header
     assert header["modality"] == "language model"
 
@@ -333,11 +336,11 @@ def test_a_file_of_another_kind_is_refused_by_name(tmp_path, change, named):
 
 def test_a_condition_that_is_missing_unknown_or_not_wanted_is_refused():
     with pytest.raises(ValueError, match="wants one"):
-        model_of(condition="first").score(["a"])
+        text_log_probs(model_of(condition="first"), ["a"])
     with pytest.raises(ValueError, match="takes none"):
         model_of()(torch.tensor([[0]]), torch.tensor([1]), condition=torch.tensor([0]))
     with pytest.raises(ValueError, match=r"label 'w'.*x, y, z"):
-        model_of(condition="first").score(["a"], ["w"])
+        text_log_probs(model_of(condition="first"), ["a"], ["w"])
 
 
 # --- drawing
@@ -431,7 +434,7 @@ def test_a_model_told_the_language_learns_two_and_writes_the_right_one(condition
     for name, text in zip(names, drawn, strict=True):
         assert text in ("abcabcabcabc" if name == "abc" else "fedfedfedfed")
         assert len(text) >= 6
-    right, wrong = model.score(["abcabcabc"] * 2, ["abc", "fed"])
+    right, wrong = text_log_probs(model, ["abcabcabc"] * 2, ["abc", "fed"])
     assert right > wrong + 5
 
 
@@ -443,7 +446,7 @@ def test_streams_teach_a_text_down_to_the_chance_in_it():
     model.truncation = Truncation(5, 10)
     data, held_out = Streams([text], 8, 5, 10, seed=0), Streams([text[:200]], 1, 50)
     optimizer = torch.optim.AdamW(model.parameters(), 1e-2)
-    before = np.divide(*model.measure(BatchLoader(held_out, plan=held_out.plan))["bits_per_character"])
+    before = np.divide(*measure_bits(model, BatchLoader(held_out, plan=held_out.plan))["bits_per_character"])
     model.train()
     for epoch in range(3):
         for batch in BatchLoader(data, plan=data.plan).batches(epoch):
@@ -451,5 +454,5 @@ def test_streams_teach_a_text_down_to_the_chance_in_it():
             optimizer.zero_grad()
             (loss / batch.planned).backward()
             optimizer.step()
-    after = np.divide(*model.measure(BatchLoader(held_out, plan=held_out.plan))["bits_per_character"])
+    after = np.divide(*measure_bits(model, BatchLoader(held_out, plan=held_out.plan))["bits_per_character"])
     assert after < 0.3 < before  # one coin in five labels is 0.2 bits
