@@ -1,4 +1,4 @@
-"""Which signals are computed together, and how they become one array."""
+"""Which signals are computed together as a batch, and how they are padded to one array."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ def padded(arrays: Sequence[np.ndarray], shortest: int = 0) -> tuple[np.ndarray,
 
     Args:
         arrays: one or more.
-        shortest: shorter ones count as so long, with zeros behind their end.
+        shortest: shorter arrays are padded with zeros to this length, which is then their length.
     """
     lengths = np.array([max(len(array), shortest) for array in arrays])
     together = np.zeros((len(arrays), lengths.max(), *arrays[0].shape[1:]), dtype=np.float32)
@@ -28,9 +28,10 @@ def plan_batches(
 
     Args:
         lengths: of the examples, in any unit.
-        budget: in the same unit.
+        budget: largest padded length of a batch, in the same unit.
         rng: if given, lengths are jittered by up to 5 % before sorting and batches come in random order, so
-            that epochs differ; if not, batches go from long to short, so that a lack of memory shows at once.
+            that epochs differ. If None, batches go from long to short, so that a lack of memory shows at
+            once.
     """
     if not budget > 0:
         raise ValueError(f"the batch budget is {budget}; it must be above 0")

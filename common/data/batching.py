@@ -1,9 +1,9 @@
-"""Examples to padded batches: like lengths together, under a budget, in a seeded order, shared over ranks.
+"""From examples to padded batches: of similar length, under a budget, in a seeded order, shared by ranks.
 
-    lengths -> plan (batches, the same for every number of ranks) -> rank r reads items r, r + ranks, ...
+    lengths -> plan (batches, the same for any number of ranks) -> rank r reads items r, r + ranks, ...
 
-What a batch holds depends on the seed, the epoch and the examples alone, so a run resumes in the middle of an
-epoch by skipping the batches already seen, and two processes see together what one would.
+The content of a batch depends only on the seed, the epoch and the examples. So a run resumes in the middle of
+an epoch by skipping the batches it has seen, and two processes together see what one process would see.
 """
 
 import logging
@@ -29,10 +29,10 @@ log = logging.getLogger(__name__)
 class Batch(NamedTuple):
     """Padded signals and targets.
 
-    signals: (B, T) or (B, T, H) float32, zero behind `lengths` (B,).
-    targets: (B, L) int64, zero behind `target_lengths` (B,).
-    sources, indices: the examples' names and places in the data.
-    planned: examples of this batch over all ranks; the loss is a mean over them.
+    signals: (B, T) or (B, T, H) float32, zero after `lengths` (B,).
+    targets: (B, L) int64, zero after `target_lengths` (B,).
+    sources, indices: the names of the examples, and their indices in the data.
+    planned: the number of examples of this batch over all ranks; the loss is the mean over them.
     refused: one sentence for each example that could not be read.
     """
 
@@ -54,24 +54,26 @@ def pad(arrays: Sequence[np.ndarray]) -> tuple[Tensor, Tensor]:
 
 @dataclass
 class Examples(Dataset):
-    """Examples read, augmented and encoded one by one; what is read is kept in memory up to `cache_bytes`.
+    """A data set that reads, augments and encodes examples one by one.
 
-    Item (index, epoch) is the same whatever was asked before: its randomness is of (seed, epoch, index).
+    Item (index, epoch) does not depend on the items before it: its random draws depend only on (seed, epoch,
+    index).
     """
 
     examples: Sequence[Example]
     alphabet: Symbols | None
-    """None: the texts are not spelled, as for evaluation, where any character may stand"""
+    """None: texts are not encoded, as for evaluation, where they may have unknown characters"""
     read: Callable[[str], Signal]
     augment: Callable[[np.ndarray, np.random.Generator], np.ndarray] | None = None
     seed: int = 0
     cache_bytes: int = 0
+    """signals are kept in memory, once they are read, until they take so many bytes"""
     shortest: int = 1
-    """signals are padded with zeros to this many steps, the fewest the front end can take"""
+    """signals are padded with zeros to at least this many steps, the fewest that the front end accepts"""
     frames: FrameTargets | None = None
-    """labels of steps instead of those of the text"""
+    """computes a label for each step; None: the labels are those of the text"""
     steps: Callable[[int], int] | None = None
-    """with `frames`: how many steps so many signal steps give"""
+    """with `frames`: returns the number of steps for a number of signal steps"""
 
     def __post_init__(self) -> None:
         self._kept: dict[int, Signal] = {}
@@ -81,7 +83,7 @@ class Examples(Dataset):
         return len(self.examples)
 
     def __getitem__(self, item: tuple[int, int]) -> tuple[int, np.ndarray, list[int]] | str:
-        """Return index, signal and labels of example `index` in `epoch`, or why there is none."""
+        """Return the index, signal and labels of an example in an epoch; a sentence if it cannot be read."""
         index, epoch = item
         example = self.examples[index]
         try:
@@ -101,10 +103,10 @@ class Examples(Dataset):
         return self.examples[index].source
 
     def _labels(self, example: Example, signal: Signal, length: int) -> list[int]:
-        """Return the labels of an example, augmented to so many signal steps."""
+        """Return the labels of an example whose signal has `length` steps after augmentation."""
         if self.frames is None or self.steps is None:
             return self.alphabet.encode(example.text or "") if self.alphabet else []
-        # of augmentation only what stretches all of a signal alike may change its length here
+        # correct only if augmentation changes the length by stretching all of the signal alike
         unit_per_step = signal.unit_per_step * len(signal.values) / max(1, length)
         return self.frames(example, unit_per_step, self.steps(max(length, self.shortest)))
 
@@ -122,14 +124,15 @@ class BatchLoader:
     """Batches of `examples` for one rank.
 
     Args:
-        examples: the data; every `Example.length` is known. With a plan, whatever gives items like those and
-            has their `source`.
+        examples: an `Examples` in which every `Example.length` is known. With `plan`, any data set that has
+            such items and the method `source`.
         budget: padded length of a batch over all ranks, in the unit of `Example.length`.
-        seed: of order and augmentation; None for a fixed order from long to short.
+        seed: of the order; None for a fixed order from long to short.
         rank, ranks: which share of each batch is read here.
-        workers: processes that read ahead; 0 reads in this one. On two cores a worker costs the network
-            more than it saves; with a GPU take 4 to 16.
-        plan: epoch -> indices of each batch over all ranks; None for batches of like length under the budget.
+        workers: processes that read ahead; 0: this process reads. On two cores a worker costs the network
+            more than it saves; with a GPU, 4 to 16 are good.
+        plan: returns the indices of each batch of an epoch over all ranks; None for batches of similar
+            length under the budget.
     """
 
     def __init__(
@@ -153,7 +156,7 @@ class BatchLoader:
             self.lengths = np.array([example.length for example in examples.examples], dtype=np.float64)
 
     def plan(self, epoch: int) -> list[np.ndarray]:
-        """Return the batches of `epoch`, as indices, over all ranks."""
+        """Return the indices of each batch of `epoch`, over all ranks."""
         if self._plan is not None:
             return self._plan(epoch)
         rng = None if self.seed is None else np.random.default_rng((self.seed, epoch))
@@ -162,7 +165,7 @@ class BatchLoader:
     def batches(self, epoch: int = 0, start: int = 0) -> Iterator[Batch]:
         """Yield this rank's share of each batch of `epoch`, from batch number `start` on.
 
-        A batch with fewer examples than ranks leaves some ranks one without examples (B = 0).
+        If a batch has fewer examples than there are ranks, the share of some ranks is empty (B = 0).
         """
         plan = self.plan(epoch)[start:]
         shares = [[(int(index), epoch) for index in batch[self.rank :: self.ranks]] for batch in plan]
@@ -171,7 +174,7 @@ class BatchLoader:
             batch_sampler=shares,
             collate_fn=_collate,
             num_workers=self.workers,
-            generator=torch.Generator(),  # else each start of an epoch draws from the global one
+            generator=torch.Generator(),  # otherwise each epoch would draw a seed from the global generator
             multiprocessing_context="spawn" if self.workers else None,
         )
         for batch, planned in zip(loader, plan, strict=True):

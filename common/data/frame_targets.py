@@ -1,4 +1,4 @@
-"""A label for each step: from words or characters whose places are known, and back to places."""
+"""Targets of framewise training: a label for each step, from words or characters with known places."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,23 +11,24 @@ from common.text.symbols import Names, Symbols
 
 FrameLabels = Literal["words", "characters", "activity"]
 ACTIVE = "active"
-"""the one label of the level "activity": there is speech, or writing"""
+"""the only label of the level "activity": there is speech, or writing"""
 UNKNOWN_LABEL = -1
-"""the target of a step whose name the model does not have: whatever it says there is wrong"""
+"""the target of a step whose name is not among the model's; no output of the model equals it"""
 
 
 @dataclass(frozen=True)
 class FrameTargets:
-    """The labels (S,) of an example's steps: of the word or character in which the middle of the step lies.
+    """Computes the labels (S,) of an example's steps.
 
-    Steps outside of all have label 0.
+    A step has the label of the word or character in which the middle of the step lies, and label 0 if there
+    is none.
 
     Args:
-        names: of the labels.
-        level: "words", "characters", or "activity", where all words (or characters) have one label.
-        stride, offset: step s is the signal steps from s x stride + offset on.
-        strict: whether a name that is not among `names` is an error; else its steps are
-            labelled UNKNOWN_LABEL.
+        names: the names of the labels.
+        level: "words", "characters", or "activity", for which all words (or characters) have one label.
+        stride, offset: step s begins at the signal step s x stride + offset.
+        strict: whether a name that is not among `names` is an error; otherwise its steps have
+            UNKNOWN_LABEL.
     """
 
     names: Symbols
@@ -37,10 +38,15 @@ class FrameTargets:
     strict: bool = True
 
     def __call__(self, example: Example, unit_per_step: float, steps: int) -> list[int]:
-        """Return a label for each of `steps` steps of `example`, of which a signal step is that many units.
+        """Return a label for each of the `steps` steps of `example`.
+
+        Args:
+            example: with the places of its words or characters.
+            unit_per_step: units (seconds or pixels) of one step of the signal.
+            steps: S, the number of steps.
 
         Raises:
-            ValueError: the example does not say where its words or characters are, or one has no label.
+            ValueError: the example has no places of words or characters, or a name has no label.
         """
         labels = {"": 0, **self.names.labels}
         wanted = self.names_of(example, unit_per_step, steps)
@@ -52,10 +58,12 @@ class FrameTargets:
         return [labels.get(name, UNKNOWN_LABEL) for name in wanted]
 
     def names_of(self, example: Example, unit_per_step: float, steps: int) -> list[str]:
-        """Return the name of each step, "" where there is none, be it known to the model or not.
+        """Return the name of each step, also if it is not among `names`; "" for a step without a name.
+
+        Arguments are those of `__call__`.
 
         Raises:
-            ValueError: the example does not say where its words or characters are.
+            ValueError: the example has no places of words or characters.
         """
         middles = ((np.arange(steps) + 0.5) * self.stride + self.offset) * unit_per_step  # (S,)
         names = [""] * steps
@@ -66,10 +74,12 @@ class FrameTargets:
 
 
 def parts_of(example: Example, level: FrameLabels) -> list[Part]:
-    """Return the words or characters of an example, or, for "activity", either of them under one name.
+    """Return the words or characters of an example with their places.
+
+    For "activity", these are its words, or its characters if it has no words, all with the name ACTIVE.
 
     Raises:
-        ValueError: it does not say where they are.
+        ValueError: the example has a text, but no places.
     """
     parts = example.characters if level == "characters" else example.words
     if level == "activity":
@@ -84,7 +94,7 @@ def parts_of(example: Example, level: FrameLabels) -> list[Part]:
 
 
 def frame_names(examples: Sequence[Example], level: FrameLabels, unicode_form: str) -> Names:
-    """Return the names of all labels of `examples`, of which each says where its parts are."""
+    """Return the names of all labels in `examples`, each of which has places of its words or characters."""
     texts = (part.text for example in examples for part in parts_of(example, level))
     found = Names.from_texts(texts, unicode_form)
     return Names(found.symbols, "" if level == "characters" else " ", unicode_form)

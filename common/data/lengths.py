@@ -1,4 +1,4 @@
-"""The length of each example, measured once and kept in the cache folder of the user."""
+"""Lengths of examples: each is measured once and kept in a cache folder of the user."""
 
 import json
 import logging
@@ -20,15 +20,15 @@ def with_lengths(
 ) -> tuple[list[Example], list[str]]:
     """Return `examples` with every length known, and one sentence for each that could not be measured.
 
-    Those are left out of the examples returned. What was measured is kept in `cache` and taken from
-    there as long as size and time of the file remain the same.
+    Examples that could not be measured are not among those returned. Measured lengths are kept in `cache`
+    and taken from there as long as the size and the modification time of the file stay the same.
 
     Args:
-        examples: of which those with a length are returned as they are.
-        measure: the length of a source; ValueError or OSError if it cannot be told.
-        cache: a file of JSON lines (source, size, mtime_ns, length), made where it is missing; or None.
+        examples: those that have a length are returned unchanged.
+        measure: returns the length of a source, or raises ValueError or OSError.
+        cache: a file of JSON lines (source, size, mtime_ns, length), created if missing; None: no cache.
     """
-    from tqdm import tqdm  # here, for it takes a tenth of the time in which a file is transcribed
+    from tqdm import tqdm  # here: its import takes a tenth of the time in which a file is transcribed
 
     known = _read_cache(cache) if cache else {}
     entries: dict[str, _Entry] = {}
@@ -58,9 +58,9 @@ def with_lengths(
 
 
 def length_cache(path: str | Path) -> Path:
-    """Return where measured lengths of the corpus at `path` are kept: a file in the user's cache folder."""
+    """Return the file in the user's cache folder that keeps the lengths of the corpus at `path`."""
     home = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    if not home.is_absolute():  # the XDG base directory specification has relative ones ignored
+    if not home.is_absolute():  # the XDG base directory specification: ignore relative paths
         home = Path.home() / ".cache"
     import hashlib
 
@@ -97,7 +97,7 @@ def _read_cache(cache: Path) -> dict[str, _Entry]:
             if is_length(entry.length):
                 known[fields["source"]] = entry
         except (ValueError, TypeError, KeyError, RecursionError):
-            continue  # a broken entry is one to be measured anew
+            continue  # an example with a broken entry is measured again
     return known
 
 

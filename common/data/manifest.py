@@ -1,4 +1,4 @@
-"""Examples: where a signal is, what it says and how long it is; written as JSON lines."""
+"""Examples of a corpus (signal, text, length), and the manifest that lists them as JSON lines."""
 
 import json
 import os
@@ -19,21 +19,21 @@ class Example:
     source: str
     """a file, or a part of one: "scan.tif[2]", "talk.wav[12.5,15.75]", "archive.npz::id" """
     text: str | None
-    """what it says; None where nobody has written it down"""
+    """the transcription; None if there is none"""
     length: float | None = None
-    """seconds of sound, or width over height of a line; None: not known yet"""
+    """seconds of sound, or width / height of a line; None: not measured yet"""
     speaker: str = ""
-    """who speaks or writes, where known"""
+    """who speaks or writes; "": unknown"""
     origin: str = ""
     """ "file:line" of the manifest, for messages"""
     words: tuple["Part", ...] = ()
-    """where its words are, where known"""
+    """its words with their places; empty: unknown"""
     characters: tuple["Part", ...] = ()
-    """where its characters are, where known"""
+    """its characters with their places; empty: unknown"""
 
 
 class Part(NamedTuple):
-    """A word or character of an example and where it is."""
+    """A word or character of an example and its place."""
 
     text: str
     start: float
@@ -42,7 +42,7 @@ class Part(NamedTuple):
 
 
 class Corpus(NamedTuple):
-    """The usable examples of a corpus, and one sentence for each that is not."""
+    """The usable examples of a corpus, and one sentence for each example that is not usable."""
 
     examples: list[Example]
     problems: list[str]
@@ -56,19 +56,19 @@ def read_manifest(
 ) -> list[Example]:
     """Return the examples of a file of JSON lines, such as `{"source": "a.png", "text": "a line"}`.
 
-    Sources are relative to the manifest's folder. Blank lines are skipped, and so are keys that are not
-    asked for; a text that is absent or null is None, and so is a length. "words" and "characters" may say
-    where those are: lists of [text, start, end], or of objects with these keys, as `align` writes them.
+    Sources are relative to the manifest's folder. Blank lines and unknown keys are skipped. A text or length
+    that is missing or null is None. "words" and "characters" are optional lists of [text, start, end], or of
+    objects with these keys, as `align` writes them.
 
     Args:
-        path: UTF-8, with or without a byte order mark.
-        source_keys: names under which the source may stand; the first that is there counts.
-        length_keys: names under which the length may stand.
-        text_key: the name of the text.
+        path: a file in UTF-8, with or without a byte order mark.
+        source_keys: possible keys of the source; the first that a line has is used.
+        length_keys: possible keys of the length; the first that a line has is used.
+        text_key: the key of the text.
 
     Raises:
-        ValueError: "path:line: ..." for a line that is not a JSON object in UTF-8, has no source, or has
-            a value of the wrong type; "path: ..." for a file that cannot be read or has no examples.
+        ValueError: "path:line: ..." if a line is not a JSON object in UTF-8, has no source, or has a value
+            of the wrong type; "path: ..." if the file cannot be read or has no examples.
     """
     folder, keys = os.path.dirname(path), _Keys(source_keys, length_keys, text_key)
     examples = []
@@ -182,7 +182,7 @@ def _parts(fields: dict[str, Any], key: str) -> tuple[Part, ...]:
             for part in written
         )
         for part in parts:
-            part.text.encode()  # which half a character cannot be
+            part.text.encode()  # raises for half a surrogate pair
         good = all(is_length(part.start) and is_length(part.end) and part.start <= part.end for part in parts)
     except (TypeError, KeyError, AttributeError, UnicodeEncodeError):
         good = False
@@ -211,10 +211,10 @@ def _short(value: object) -> str:
 
 
 def write_manifest(path: str | Path, examples: Iterable[Example]) -> None:
-    """Write `examples` as JSON lines that `read_manifest` reads back.
+    """Write `examples` as JSON lines for `read_manifest`.
 
-    A source below the manifest's folder is written relative to it, so that the folder can be moved;
-    any other is written as an absolute path.
+    A source below the manifest's folder is written relative to it, so that the folder can be moved. Any
+    other source is written as an absolute path.
     """
     folder = os.path.join(absolute(os.path.dirname(path)), "")
     with written_aside(path) as file:
@@ -235,6 +235,6 @@ def write_manifest(path: str | Path, examples: Iterable[Example]) -> None:
                 fields["characters"] = example.characters
             try:
                 line = json.dumps(fields, ensure_ascii=False).encode()
-            except UnicodeEncodeError:  # a file name that is not UTF-8, held in surrogates
+            except UnicodeEncodeError:  # a file name that is not UTF-8: Python holds it in surrogates
                 line = json.dumps(fields).encode()
             file.write(line + b"\n")

@@ -1,9 +1,9 @@
-"""Text for language models: long streams read side by side, piece after piece, or whole lines.
+"""Texts to train language models on: long parallel streams cut into windows, or whole lines.
 
     stream 0   |  t h e _ |  c a t _ |  s a t _ |      batch 0   rows t h e _, u n d _ ...  states are fresh
     stream 1   |  u n d _ |  d i e _ |  k a t z |      batch 1   rows c a t _, d i e _ ...  states go on
 
-Row b of every batch is stream b, so that a state carried from batch to batch stays with its stream.
+Row b of every batch is stream b. So a state that is carried from batch to batch stays with its stream.
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,31 +16,35 @@ from common.text.vocabulary import END_LABEL
 
 
 def join(documents: Iterable[Sequence[int]]) -> np.ndarray:
-    """Return the labels of documents as one text (n,) int32, the end symbol behind each."""
+    """Return the labels of all documents in one array (n,) int32, with END_LABEL after each document."""
     return np.fromiter((label for document in documents for label in (*document, END_LABEL)), np.int32)
 
 
 class Streams(Dataset):
     """Texts cut into parallel streams, and these into windows for truncated back-propagation through time.
 
-    To train (`seed` given) a text is a circle that each epoch enters elsewhere, and all windows are full. To
-    measure (`seed` None) each label of the texts comes once, in order; shorter streams are the last rows, and
-    leave the last batches.
+    For training (`seed` given), each text is a circle, each epoch starts at another place of it, and all
+    windows are full. For measuring (`seed` None), each label of the texts comes once, in order; the shorter
+    streams are the last rows and are missing from the last batches.
 
-    Item (index, epoch) is window index // streams of stream index % streams, so that index < streams marks
-    the start of a stream. Its labels are those from which the window is foretold, and the last one foretold:
-    k1 new ones with as many before them as make k2, where the stream is that long already, and one more.
+    Item (index, epoch) is window index // streams of stream index % streams, so index < streams marks the
+    start of a stream. A window has k2 steps, of which the last k1 are new; it is shorter at the start of a
+    stream and, for measuring, at its end. A step reads one label and predicts the next one:
+
+        labels     x0  x1  x2  ...  xn        n steps, n + 1 labels
+        read       x0  x1  x2  ...
+        predicted  x1  x2  ...  xn
 
     Args:
-        texts: (n,) labels each, as of `join`, one text for each condition.
-        streams: read side by side; each text gets its share, one at least.
+        texts: the labels (n,) of each text, from `join`; one text for each condition.
+        streams: how many streams are read in parallel; each text gets a share of them, at least one.
         k1: steps from one window to the next.
-        k2: steps of a window, a multiple of k1.
-        values: what the items of each text have as values: its condition; None for nothing.
-        seed: of where epochs enter the texts.
+        k2: steps of a window, a multiple of k1; None: k1.
+        values: the condition of each text, which its items have as values; None: no condition.
+        seed: of the places at which epochs start; None: for measuring.
 
     Raises:
-        ValueError: an empty text, fewer streams than texts, or steps that do not go together.
+        ValueError: a text is empty, there are fewer streams than texts, or k2 is not a multiple of k1.
     """
 
     def __init__(
@@ -62,7 +66,7 @@ class Streams(Dataset):
         self.values = [np.zeros(0, np.float32)] * len(texts) if values is None else values
         sizes = np.array([len(text) for text in texts])
         shares = _shares(sizes, streams if seed is not None else min(streams, int(sizes.sum())))
-        parts = []  # of each stream: which text, where it begins, how long it is
+        parts = []  # for each stream: its text, its first label, its length
         for number, (size, share) in enumerate(zip(sizes.tolist(), shares, strict=True)):
             edges = size * np.arange(share + 1) // share
             parts += [(number, edges[j], edges[j + 1] - edges[j]) for j in range(share)]
@@ -77,7 +81,7 @@ class Streams(Dataset):
 
     def plan(self, epoch: int) -> list[np.ndarray]:
         """Return the indices of each batch of an epoch."""
-        del epoch  # all have the same windows
+        del epoch  # all epochs have the same windows
         rows = np.arange(self.streams)
         counts = [
             self.streams if self.seed is not None else int((self.length > window * self.k1).sum())
@@ -91,7 +95,7 @@ class Streams(Dataset):
         return f"stream {stream}, window {window}"
 
     def __getitem__(self, item: tuple[int, int]) -> tuple[int, np.ndarray, np.ndarray]:
-        """Return index, values, and labels (steps + 1,) of a window."""
+        """Return the index, the values, and the labels (steps + 1,) of a window."""
         index, epoch = item
         window, stream = divmod(index, self.streams)
         number = self.text[stream]
@@ -106,16 +110,16 @@ class Streams(Dataset):
 
 
 class Lines(Dataset):
-    """Whole texts, each from a fresh state, in batches of like length.
+    """Whole texts, each read from a fresh state, in batches of similar length.
 
     Args:
-        texts: labels of each, without start and end.
-        values: of each: its condition; None for nothing.
-        budget: labels of a batch, with padding.
-        seed: of the order; None for a fixed one.
+        texts: the labels of each, without start and end.
+        values: the condition of each; None: no condition.
+        budget: the most labels of a batch, with padding.
+        seed: of the order; None for a fixed order.
 
     Raises:
-        ValueError: no text.
+        ValueError: there is no text.
     """
 
     def __init__(
@@ -144,13 +148,13 @@ class Lines(Dataset):
         return f"text {index}"
 
     def __getitem__(self, item: tuple[int, int]) -> tuple[int, np.ndarray, np.ndarray]:
-        """Return index, values, and labels with the end symbol on both sides."""
+        """Return the index, the values, and the labels of a text, with END_LABEL before and after them."""
         index, _ = item
         return index, self.values[index], np.array([END_LABEL, *self.texts[index], END_LABEL], np.int64)
 
 
 def _shares(sizes: np.ndarray, streams: int) -> list[int]:
-    """Return how many of `streams` each text gets: one at least, and else by its size."""
+    """Return how many of `streams` each text gets: at least one, and otherwise in proportion to its size."""
     if streams < len(sizes):
         raise ValueError(f"{streams} streams for {len(sizes)} texts; give one each or more")
     shares = np.ones(len(sizes), np.int64)

@@ -1,10 +1,10 @@
-"""How a signal is shown to people."""
+"""A signal in a form that people can see and hear."""
 
 from typing import NamedTuple
 
 
 class Rendering(NamedTuple):
-    """A signal for the eye and, if it sounds, for the ear: a PNG and an MP3, as bytes."""
+    """An image of a signal (a PNG) and, of sound, a recording (an MP3), as bytes."""
 
     png: bytes
     mp3: bytes | None = None

@@ -1,7 +1,7 @@
-"""A report to look at: one HTML page with the scores, the confusions and every item, the worst first.
+"""The report: one HTML page with the error rates, the confusions and every item, the worst first.
 
-The page holds its images and sounds itself and asks for nothing from elsewhere. Reference and hypothesis
-stand above each other, cut into cells where they differ:
+The page contains its images and sounds and loads nothing from elsewhere. Its style and script are in
+report.css and report.js. Reference and hypothesis are one above the other, in cells where they differ:
 
     ref   t h [e] q u i c k [ ] b r o w n
     hyp   t h [c] q u i c k [-] b r o w n
@@ -51,13 +51,13 @@ class ReportItem:
     hypothesis: str
     characters: Edits
     rendering: Rendering | None
-    """None: the source could not be shown"""
+    """None: the source could not be rendered"""
     problem: str = ""
-    """why it could not"""
+    """why it could not be rendered"""
 
 
 class Cell(NamedTuple):
-    """Two pieces of text that stand above each other; `kind` is "equal", "insert", "delete" or "replace"."""
+    """Two pieces of text, one above the other; `kind` is "equal", "insert", "delete" or "replace"."""
 
     kind: str
     reference: str
@@ -71,17 +71,18 @@ def write_report(
     render: Callable[[str], Rendering],
     facts: Mapping[str, str],
 ) -> None:
-    """Write the page, item by item, whole or not at all.
+    """Write the page item by item. A file that is at `path` already is replaced once the page is complete.
 
     Args:
         path: the file, usually .html.
         title: of the page.
-        rate: what was scored; its items are shown worst first, by errors per reference length, then errors.
-        render: shows a source; where it raises ValueError or OSError, the page says why there is no image.
-        facts: of the model and the data, e.g. {"model": "best.safetensors", "parameters": "2.1 M"}.
+        rate: the scored items; they are sorted by errors / length of the reference, then by errors.
+        render: returns the image and sound of a source. If it raises ValueError or OSError, the page shows
+            the message instead.
+        facts: names and values that the page shows, such as {"model": "best.safetensors"}.
 
     Raises:
-        OSError: if it cannot be written, e.g. for want of space.
+        OSError: the file cannot be written, for example because the disk is full.
     """
     worst_first = sorted(
         rate.items, key=lambda item: (-item.characters.rate, -item.characters.errors, item.source)
@@ -110,20 +111,21 @@ def write_report(
 
 
 def _asset(name: str) -> str:
-    """Return the text of a file that stands beside this one."""
+    """Return the content of a text file of this package."""
     return files(__package__).joinpath(name).read_text(encoding="utf-8")
 
 
 def _write(file: BinaryIO, pieces: Iterable[str]) -> None:
     for piece in pieces:
-        # a file name that is not UTF-8 is held in surrogates
+        # backslashreplace: Python holds a file name that is not UTF-8 in surrogates
         file.write(piece.encode("utf-8", "backslashreplace"))
 
 
 def aligned(reference: str, hypothesis: str) -> list[list[Cell]]:
-    """Return the cells of an alignment with the fewest edits, in groups that end with a space.
+    """Return the cells of an alignment with the fewest edits, in groups that end after each space.
 
-    Neighbouring characters of one kind share a cell, so that letters stay joined within it.
+    Neighbouring characters of one kind share a cell, so that joined letters (as in Arabic) stay joined; only
+    substituted characters have a cell each.
     """
     pairs: list[Cell] = []
     for code in Levenshtein.opcodes(reference, hypothesis):
@@ -148,9 +150,9 @@ def _joined(group: list[Cell]) -> Iterator[Cell]:
 
 
 def visible(text: str) -> str:
-    """Return `text` with what would not be seen made visible: spaces as ␣, others by their code point.
+    """Return `text` with its invisible characters replaced: a space by ␣, others by their code point.
 
-    A combining mark at the start stands on a dotted circle.
+    A combining mark at the start is put on a dotted circle.
     """
     shown = "".join(
         "␣" if character == " " else character if character.isprintable() else f"⟨U+{ord(character):04X}⟩"

@@ -23,7 +23,7 @@ ALPHABET = Alphabet(("a", "b", "c"))
 
 
 def read_named(source: str) -> Signal:
-    """Return a signal that the source's name spells out: "17" is 17 steps of the value 17."""
+    """Return the signal that the name of the source describes: "17" is 17 steps of the value 17."""
     if source == "torn":
         raise ValueError("torn: is cut short; get the whole file")
     if source == "gone":
@@ -193,7 +193,7 @@ def test_a_rank_without_a_share_gets_an_empty_batch_and_stays_in_step():
 
 
 def test_reading_batches_draws_nothing_from_the_global_generators():
-    """A run that is resumed within an epoch opens the loader once more than one that was not."""
+    """A run that is resumed within an epoch opens the loader once more than a run without a break."""
     torch.manual_seed(0)
     np.random.seed(0)
     before, numpy_before = torch.get_rng_state(), np.random.get_state()[1].tolist()

@@ -6,7 +6,7 @@ from common.files.source import source_file
 
 
 class Ruler:
-    """Measures a file by its size, and remembers which it was asked for."""
+    """Measures files by their size, and records the names of those that it measured."""
 
     def __init__(self):
         self.asked = []

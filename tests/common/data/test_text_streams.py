@@ -1,4 +1,4 @@
-"""The truth is the text itself, a list of labels counted off by hand."""
+"""The expected windows are counted off by hand in texts of consecutive numbers."""
 
 from itertools import pairwise
 

@@ -1,4 +1,4 @@
-"""The truth is libsndfile, which wrote the streams and reads them whole."""
+"""The expected samples are those of libsndfile, which writes the streams and reads them as files."""
 
 import io
 import struct
@@ -11,7 +11,7 @@ from common.files.wav import read_blocks, read_header
 
 
 class Slow(io.BytesIO):
-    """Bytes of which a few come at a time."""
+    """A stream from which each read returns a few bytes only."""
 
     def read1(self, size: int | None = -1, /) -> bytes:
         return super().read1(min(7, size if size is not None and size >= 0 else 7))
@@ -34,7 +34,7 @@ def read(content: bytes, kind: type[io.BytesIO] = io.BytesIO) -> np.ndarray:
 
 
 def with_sizes(content: bytes, size: int) -> bytes:
-    """Return a WAV file whose header says `size` for the whole and for the samples."""
+    """Return a WAV file whose header has `size` as the size of the file and of the samples."""
     place = content.index(b"data") + 4
     number = struct.pack("<I", size)
     return content[:4] + number + content[8:place] + number + content[place + 4 :]

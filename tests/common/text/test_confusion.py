@@ -23,7 +23,7 @@ def test_accuracy_is_the_share_of_labels_that_are_right():
 
 @given(st.integers(0, 400), st.integers(0, 400), st.floats(0.5, 0.999))
 def test_wilsons_bounds_are_where_the_normal_test_just_accepts(right, wrong, level):
-    """That is how they are defined: |p - bound| = z sqrt(bound (1 - bound) / n)."""
+    """This is the definition of the bounds: |p - bound| = z sqrt(bound (1 - bound) / n)."""
     if right + wrong == 0:
         return
     confusion = confusion_of(("a", "a", right), ("a", "b", wrong))

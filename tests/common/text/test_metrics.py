@@ -15,7 +15,7 @@ SHORT = st.text("ab c", max_size=6)
 
 
 def fewest_edits(reference: str, hypothesis: str) -> int:
-    """The recursive definition of the distance."""
+    """Return the edit distance by its recursive definition."""
 
     @cache
     def distance(i: int, j: int) -> int:

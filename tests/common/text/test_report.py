@@ -18,7 +18,7 @@ VOID = {"meta", "img", "input"}
 
 
 class Page(HTMLParser):
-    """The page as a browser would take it: tags balanced, text and attributes collected."""
+    """The tags, attributes and text of a page, of which every tag must be closed."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()

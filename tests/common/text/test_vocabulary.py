@@ -1,5 +1,3 @@
-"""Labels listed by hand."""
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
