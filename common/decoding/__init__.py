@@ -1,1 +1,1 @@
-"""From log-probabilities to labels: greedy decoding, beam search, alignment, confidences."""
+"""From log-probabilities to labels: greedy decoding, beam search, alignment and confidences."""

@@ -1,11 +1,12 @@
-"""Forced alignment: the likeliest path of a CTC model's output that spells a given text.
+"""Forced alignment: the likeliest path through a CTC model's output that spells a given text.
 
     text    c a t     path    - c c - a - t t     hits    c [1, 3)  a [4, 5)  t [6, 8)
 
-The Viterbi algorithm over the labels of the text and the blanks around them (Graves et al. 2006, section 4.1,
-with a maximum where there is a sum). Scores of all states are kept every so many steps only; from the end to
-the start, each block of steps is gone through again to see how the path went, with the few states from which
-it can have come (Grice, Hughey and Speck 1997, "Reduced space sequence alignment").
+This is the Viterbi algorithm over the labels of the text and the blanks around them (Graves et al. 2006,
+section 4.1, with a maximum in place of the sum). To save memory, the scores of all states are kept only at
+the start of each block of steps. The backtrace goes from the last block to the first and computes each block
+again, restricted to the states that the path can have passed (Grice, Hughey and Speck 1997, "Reduced space
+sequence alignment").
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,40 +18,41 @@ from common.decoding.greedy import Hit
 from common.text.symbols import BLANK
 
 SHORTEST_BLOCK = 64
-"""steps; shorter ones cost more time than they save memory"""
+"""steps; shorter blocks cost more time than the memory they save is worth"""
 
 
 class Alignment(NamedTuple):
-    """Where each label of a text is, and the logarithm of the probability of the path that says so."""
+    """The steps of each label of a text, and the natural log-probability of the aligning path."""
 
     hits: list[Hit]
     score: float
 
 
 def align(log_probs: np.ndarray, labels: Sequence[int] | np.ndarray, block: int | None = None) -> Alignment:
-    """Return where `labels` (L,) are on the likeliest path through `log_probs` (S, C) that spells them.
+    """Return the places of `labels` (L,) on the likeliest path through `log_probs` (S, C) that spells them.
 
-    A hit has the steps [start, end) in which the path is at its label, one or more, and the label's highest
-    probability there, as a hit of greedy decoding has. For no labels the path is all blanks.
+    A hit has the steps [start, end) in which the path is at its label, at least one, and the highest
+    probability of the label there, as in greedy decoding. If there are no labels, the path is all blanks.
 
-    Of equally likely paths that one is taken which, seen from the end, stays in a label or blank as long as
-    it can, comes from a blank rather than from a label, and ends in a label rather than in a blank; it does
-    not depend on `block`. Scores are added in float64, whatever `log_probs` are.
+    Ties between equally likely paths are broken backwards from the end: the path ends in a label rather than
+    in a blank, stays in a label or blank as long as possible, and comes from a blank rather than from a
+    label. The result does not depend on `block`. Scores are added in float64 for any type of `log_probs`.
 
-    Takes S x L of time; beside `log_probs` about 50 MB for 90,000 steps (an hour) and 50,000 labels.
+    The time is proportional to S x L; the memory in addition to `log_probs` is about 50 MB for 90,000 steps
+    (an hour) and 50,000 labels.
 
     Args:
-        log_probs: natural logarithms; -inf for what cannot be.
+        log_probs: natural logarithms; -inf for impossible classes.
         labels: from 1 to C - 1.
-        block: steps from one set of kept scores to the next; None for what takes the least memory.
+        block: number of steps from one set of kept scores to the next; None for the least memory.
 
     Raises:
-        ValueError: the text needs more steps than there are, has labels that are no classes, or cannot be
-            because of -inf; or `log_probs` hold NaN or +inf.
+        ValueError: the text needs more steps than there are, has labels that are no classes, or is
+            impossible because of -inf; or `log_probs` contain NaN or +inf.
     """
     text = _checked(log_probs, labels)
     S, L = len(log_probs), len(text.labels)
-    if block is None:  # 16 S L / K bytes of kept scores and 3 K^2 of choices are least together
+    if block is None:  # minimises 16 S L / K bytes of kept scores + 3 K^2 bytes of choices
         block = max(SHORTEST_BLOCK, round((8 / 3 * S * L) ** (1 / 3)))
     places, score = _trace(log_probs, text, block)  # (S,)
     if score == -np.inf:
@@ -72,24 +74,25 @@ def align(log_probs: np.ndarray, labels: Sequence[int] | np.ndarray, block: int 
 
 
 def widen(hits: Sequence[Hit], spaces: Sequence[bool], steps: int) -> np.ndarray:
-    """Return where each character starts and ends (L, 2), in steps, not always whole ones, of `steps` in all.
+    """Return the start and end (L, 2) of each character in steps, which may be fractions.
 
-    A CTC model is at a label for a step or two, somewhere in the character, and at a blank for the rest of
-    it. So two neighbours share the blanks between them, half each, and the first and last go on into those
-    outside; but none goes further than half of the widest gap between the letters of a word (the 95th
-    percentile of such gaps; of all, where no word has two letters), so that a pause remains one.
+    A CTC model is at a label for one or two steps somewhere within the character, and at a blank for the rest
+    of it. Two neighbours therefore share the blanks between them, half each, and the first and the last
+    character extend into the blanks outside. No character extends further than half of the widest gap between
+    the letters of a word, so that a pause remains a pause. The widest gap is the 95th percentile of the gaps
+    within words, or of all gaps if no word has two letters.
 
         path          - - a a - - b - - - - - _ - - c - -        "ab c"
         characters      |-------|-----|     |-----|-----|
 
-    On lines and tones whose places are known this came closer to them than the steps of the labels alone
-    and than meeting half-way without a limit, on words of real speech than the former and about as close as
-    the latter, which lets a word run on into a pause: recipes/benchmarks/alignment.sh.
+    Measured with recipes/benchmarks/alignment.sh: on lines and tones with known places, the result is closer
+    to them than the steps of the labels alone and than half of each gap without a limit. On words of real
+    speech it is closer than the former and about as close as the latter, which extends words into pauses.
 
     Args:
         hits: as `align` returns them.
         spaces: (L,) whether each of them is white space.
-        steps: how many there are.
+        steps: number of steps of the signal.
     """
     edges = np.array([(hit.start, hit.end) for hit in hits], dtype=np.float64).reshape(-1, 2)
     if not len(edges):
@@ -105,38 +108,39 @@ def widen(hits: Sequence[Hit], spaces: Sequence[bool], steps: int) -> np.ndarray
 
 
 class _Text(NamedTuple):
-    """The labels (L,) of a text, and what it costs to come to each from the one before without a blank.
+    """The labels (L,) of a text, and the log-weight of a transition to each from the label before it.
 
-    jumps (L,): 0, or -inf where both are the same.
+    jumps (L,): 0, or -inf if both labels are the same, since a blank must separate them.
     """
 
     labels: np.ndarray
     jumps: np.ndarray
 
     def part(self, first: int, last: int) -> "_Text":
-        """Return labels [first, last), not copied."""
+        """Return the labels [first, last) as views."""
         return _Text(self.labels[first:last], self.jumps[first:last])
 
 
 class _Scores(NamedTuple):
-    """Log-probability of the likeliest path to each state, float64, by how many labels have begun.
+    """Log-probability (float64) of the likeliest path to each state, indexed by the number of labels begun.
 
-    labels (L + 1,): the path is at the last of them; -inf at 0.
-    blanks (L + 1,): it is at a blank behind them.
+    labels (L + 1,): the path is at the last label begun; -inf at index 0.
+    blanks (L + 1,): the path is at the blank after that label.
     """
 
     labels: np.ndarray
     blanks: np.ndarray
 
     def part(self, first: int, last: int) -> "_Scores":
-        """Return the states with `first` to `last` labels, both included, not copied."""
+        """Return the states with `first` to `last` labels, both included, as views."""
         return _Scores(self.labels[first : last + 1], self.blanks[first : last + 1])
 
 
 class _Choices(NamedTuple):
-    """From where the likeliest path came to each state in each of K steps; else it has stayed there.
+    """The transition of the likeliest path to each state in each of K steps; it stayed if none is True.
 
-    jumped, entered (K, L): to a label, from the label or from the blank before it; jumped goes first.
+    jumped (K, L): to a label, from the label before it; if True, `entered` is ignored.
+    entered (K, L): to a label, from the blank before it.
     left (K, L + 1): to a blank, from the label before it.
     """
 
@@ -168,13 +172,13 @@ def _checked(log_probs: np.ndarray, labels: Sequence[int] | np.ndarray) -> _Text
 
 
 def _trace(log_probs: np.ndarray, text: _Text, block: int) -> tuple[np.ndarray, float]:
-    """Return the likeliest path (S,) as places in `text`, -1 where it is at a blank, and its score."""
+    """Return the likeliest path (S,) as indices into `text`, -1 at blanks, and its score."""
     places = np.full(len(log_probs), -1, dtype=np.int64)
     kept = list(_forward(log_probs, text, block))
     begun, blank, score = len(text.labels), True, 0.0
     for number in reversed(range(len(kept))):
         steps = slice(number * block, min((number + 1) * block, len(log_probs)))
-        first = max(0, begun - (steps.stop - steps.start))  # a step begins one label at most
+        first = max(0, begun - (steps.stop - steps.start))  # each step begins at most one label
         scores = kept.pop().part(first, begun)
         choices = _choose(log_probs[steps], text.part(first, begun), scores)
         if steps.stop == len(log_probs):
@@ -187,7 +191,7 @@ def _trace(log_probs: np.ndarray, text: _Text, block: int) -> tuple[np.ndarray, 
 
 
 def _forward(log_probs: np.ndarray, text: _Text, block: int) -> Iterator[_Scores]:
-    """Yield a copy of the scores before the first step of each block of steps."""
+    """Yield a copy of the scores before the first step of each block."""
     S, L = len(log_probs), len(text.labels)
     scores = _Scores(np.full(L + 1, -np.inf), np.full(L + 1, -np.inf))
     scores.blanks[0] = 0.0
@@ -195,14 +199,14 @@ def _forward(log_probs: np.ndarray, text: _Text, block: int) -> Iterator[_Scores
         if step % block == 0:
             yield _Scores(scores.labels.copy(), scores.blanks.copy())
             if step + block >= S:
-                return  # the last block is gone through only once
-        # no more labels can have begun, and with less the end is out of reach
+                return  # the last block is computed only once, by `_choose`
+        # more labels cannot have begun yet, and with fewer the end is out of reach
         first, last = max(0, L - S + step), min(L, step + 1)
         _advance(log_probs[step], text.part(first, last), scores.part(first, last))
 
 
 def _advance(row: np.ndarray, text: _Text, scores: _Scores) -> None:
-    """Change `scores` in place to what they are after one more step, of log-probabilities `row` (C,)."""
+    """Advance `scores` in place by one step with log-probabilities `row` (C,)."""
     best = scores.labels[:-1] + text.jumps  # (L,)
     np.maximum(best, scores.labels[1:], out=best)
     np.maximum(best, scores.blanks[:-1], out=best)
@@ -213,7 +217,7 @@ def _advance(row: np.ndarray, text: _Text, scores: _Scores) -> None:
 
 
 def _choose(log_probs: np.ndarray, text: _Text, scores: _Scores) -> _Choices:
-    """Return the choices in each step of a block (K, C); `scores` before it become those after it."""
+    """Return the choices in each step of a block (K, C); advance `scores` to the end of the block."""
     K, L = len(log_probs), len(text.labels)
     choices = _Choices(np.empty((K, L), bool), np.empty((K, L), bool), np.empty((K, L + 1), bool))
     for row, jumped, entered, left in zip(log_probs, *choices, strict=True):
@@ -229,13 +233,13 @@ def _choose(log_probs: np.ndarray, text: _Text, scores: _Scores) -> _Choices:
 def _backtrace(
     choices: _Choices, places: np.ndarray, first: int, begun: int, blank: bool
 ) -> tuple[int, bool]:
-    """Fill in `places` (K,) of a block from its end, and return the state before it.
+    """Fill in `places` (K,) of a block from its end, and return the state before the block.
 
     Args:
-        choices: in the block, of states with `first` labels begun and more.
-        places: of the block's steps; written to where the path is at a label.
+        choices: of the states of the block with at least `first` labels begun.
+        places: of the steps of the block; set where the path is at a label.
         first: see `choices`.
-        begun: how many labels have begun at the end of the block.
+        begun: number of labels begun at the end of the block.
         blank: whether the path is at a blank there.
     """
     for step in reversed(range(len(places))):

@@ -1,4 +1,4 @@
-"""The few array operations of the beam search that NumPy and torch name differently."""
+"""Array operations of the beam search that NumPy and torch name differently."""
 
 import math
 import sys
@@ -12,12 +12,12 @@ Array = Any
 
 
 def namespace(array: Array) -> ModuleType:
-    """Return the module whose functions take `array`: numpy, or torch, which is not imported here."""
+    """Return the module whose functions take `array`: numpy or torch. torch is not imported here."""
     return np if isinstance(array, np.ndarray) else sys.modules["torch"]
 
 
 def full(like: Array, shape: tuple[int, ...], value: float, kind: str) -> Array:
-    """Return an array of `value`, its type named by `kind`, where `like` lives."""
+    """Return an array filled with `value`, of the number type `kind`, on the device of `like`."""
     xp = namespace(like)
     return (
         np.full(shape, value, kind)
@@ -27,36 +27,36 @@ def full(like: Array, shape: tuple[int, ...], value: float, kind: str) -> Array:
 
 
 def arange(like: Array, size: int) -> Array:
-    """Return 0, 1 ... size - 1 (int64) where `like` lives."""
+    """Return 0, 1 ... size - 1 (int64) on the device of `like`."""
     xp = namespace(like)
     return np.arange(size) if xp is np else xp.arange(size, device=like.device)
 
 
 def cast(array: Array, kind: str) -> Array:
-    """Return it with the type named by `kind`."""
+    """Return `array` converted to the number type `kind`."""
     xp = namespace(array)
     return array.astype(kind, copy=False) if xp is np else array.to(getattr(xp, kind))
 
 
 def from_numpy(like: Array, array: np.ndarray) -> Array:
-    """Return `array` where `like` lives."""
+    """Return `array` as an array of the kind of `like`, on its device."""
     xp = namespace(like)
     return array if xp is np else xp.as_tensor(array, device=like.device)
 
 
 def to_numpy(array: Array) -> np.ndarray:
-    """Return it as an array of NumPy."""
+    """Return `array` as a NumPy array."""
     return array if isinstance(array, np.ndarray) else array.cpu().numpy()
 
 
 def gather(array: Array, places: Array) -> Array:
-    """Return what stands at `places` along the last dimension."""
+    """Return the values at the indices `places` of the last dimension."""
     xp = namespace(array)
     return np.take_along_axis(array, places, -1) if xp is np else array.gather(-1, places)
 
 
 def scatter(array: Array, places: Array, values: Array) -> None:
-    """Write `values` to `places` along the last dimension."""
+    """Write `values` at the indices `places` of the last dimension."""
     if isinstance(array, np.ndarray):
         np.put_along_axis(array, places, values, -1)
     else:
@@ -64,7 +64,7 @@ def scatter(array: Array, places: Array, values: Array) -> None:
 
 
 def first_true(array: Array) -> Array:
-    """Return where along the last dimension the first True stands, 0 if there is none."""
+    """Return the index of the first True in the last dimension; 0 if there is none."""
     xp = namespace(array)
     return array.argmax(-1) if xp is np else array.to(xp.int8).argmax(-1)
 

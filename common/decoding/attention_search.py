@@ -1,12 +1,12 @@
-"""Beam search with an encoder-decoder, alone or with a CTC head on the same encoder.
+"""Beam search with an attention decoder, alone or together with a CTC head on the same encoder.
 
     score of labels y = ((1 - w) log P_attention(y, end) + w log P_ctc(y)) / penalty
 
-    penalty = ((5 + n) / 6) ^ a,  n the labels and the end           (Wu et al. 2016, equation 14)
+    penalty = ((5 + n) / 6) ^ a,  n = number of labels + 1 for the end     (Wu et al. 2016, equation 14)
 
-The second term is joint decoding (Hori, Watanabe and Hershey 2017): CTC, which reads from left to right and
-leaves nothing out, keeps attention from skipping and repeating. Of labels that may go on, it is the
-probability of all texts that begin with them.
+The second term is joint decoding (Hori, Watanabe and Hershey 2017): CTC reads from left to right and leaves
+nothing out, which keeps attention from skipping and repeating parts. For a hypothesis that has not ended,
+P_ctc is the probability of all texts that begin with its labels.
 """
 
 import math
@@ -21,17 +21,17 @@ from common.text.symbols import BLANK
 
 INFINITY = math.inf
 IMPOSSIBLE = -1e6
-"""in place of a log-probability of -inf, which cannot be taken off a sum again"""
+"""replaces a log-probability of -inf, which could not be subtracted from a sum again"""
 FEWEST_STEPS = 32
-"""the longest hypothesis of a sequence has one label per encoder step, of a short one so many"""
+"""limit of labels for sequences with fewer encoder steps than this; for others it is one label per step"""
 
 
 class Attended(NamedTuple):
     """A hypothesis.
 
-    score: what hypotheses are ranked by, see above.
-    confidences: the decoder's probability of each label after the ones before it.
-    steps: the encoder step that each label's attention looked at most; None without attention.
+    score: ranks the hypotheses; the equation is at the top of this file.
+    confidences: the decoder's probability of each label given the labels before it.
+    steps: the encoder step with the largest attention weight at each label; None without attention.
     """
 
     labels: list[int]
@@ -41,10 +41,10 @@ class Attended(NamedTuple):
 
 
 class Prefixes(NamedTuple):
-    """The probabilities of K hypotheses after 0 to S steps, in logarithms: Watanabe et al.'s r^n and r^b.
+    """The log-probabilities of K hypotheses after 0 to S steps: r^n and r^b of Watanabe et al.
 
-    label: (B, K, S + 1), of the paths that spell it and end in its last label.
-    blank: (B, K, S + 1), of those that end in a blank.
+    label: (B, K, S + 1), of the paths that spell the hypothesis and end in its last label.
+    blank: (B, K, S + 1), of the paths that spell it and end in a blank.
     last: (B, K), the last label; the blank if there is none.
     """
 
@@ -56,18 +56,19 @@ class Prefixes(NamedTuple):
 class CTCPrefixScorer:
     """CTC's probabilities of all texts that begin with a prefix (Watanabe et al. 2017, algorithm 2).
 
-    A prefix g grows by a label c at step t from what was g until then, phi, which must not end in c itself:
+    A prefix g is extended by a label c at step t. The extension starts from phi, the paths of g until then,
+    without those that end in c itself:
 
         phi_t = r^b_t(g), and r^n_t(g) if c is not g's last label
         r^n_t(g c) = (r^n_t-1(g c) + phi_t-1) p_t(c)          score(g c) = sum over t of phi_t-1 p_t(c)
         r^b_t(g c) = (r^b_t-1(g c) + r^n_t-1(g c)) p_t(blank)
 
-    The paper's loop over t is here a cumulated sum: x_t = (x_t-1 + y_t-1) p_t has the solution
-    x_t = P_t sum over s <= t of y_s-1 / P_s-1, with P_t the product of p_1 to p_t.
+    A cumulative sum replaces the paper's loop over t: x_t = (x_t-1 + y_t-1) p_t has the solution
+    x_t = P_t sum over s <= t of y_s-1 / P_s-1, where P_t is the product of p_1 to p_t.
 
     Args:
         log_probs: (B, S, C) log-softmax over classes, the blank at 0.
-        lengths: (B,) real steps; of what stands behind, nothing is read.
+        lengths: (B,) number of real steps; padded steps are not read.
     """
 
     def __init__(self, log_probs: Tensor, lengths: Tensor) -> None:
@@ -81,16 +82,19 @@ class CTCPrefixScorer:
         self.products = functional.pad(filled.transpose(1, 2).cumsum(2), (1, 0))  # (B, C, S + 1): log P
 
     def begin(self, width: int = 1) -> Prefixes:
-        """Return `width` times the empty prefix, which only blanks spell."""
+        """Return `width` copies of the empty prefix, which only blanks spell."""
         blank = self.products[:, BLANK].unsqueeze(1).expand(-1, width, -1)  # (B, K, S + 1)
         last = torch.full(blank.shape[:2], BLANK, device=blank.device)
         return Prefixes(torch.full_like(blank, -INFINITY), blank, last)
 
     def score(self, prefixes: Prefixes) -> Tensor:
-        """Return the log-probability (B, K, C) of each prefix and a label, at the blank of it alone."""
+        """Return the log-probability (B, K, C) of each prefix extended by each label.
+
+        The column of the blank holds the log-probability of the prefix as the whole text.
+        """
         label, blank, last = prefixes
         either = torch.logaddexp(label, blank)  # (B, K, S + 1)
-        # as probabilities over the largest: what is e^-700 times less likely counts as impossible
+        # probabilities relative to the largest; those below e^-700 of it underflow to 0
         scale = either.amax(2, keepdim=True).clamp(min=10 * IMPOSSIBLE)  # (B, K, 1)
         before, after_blank = ((part - scale)[..., :-1].exp() for part in (either, blank))  # (B, K, S)
         sums = before @ self.probs  # (B, K, C)
@@ -103,7 +107,7 @@ class CTCPrefixScorer:
         return scores
 
     def grow(self, prefixes: Prefixes, origins: Tensor, labels: Tensor) -> Prefixes:
-        """Return the prefixes `origins` (B, K'), from 0 to K - 1, each with one of `labels` (B, K')."""
+        """Return the prefixes at the indices `origins` (B, K'), each extended by one of `labels` (B, K')."""
         shape = (*origins.shape, self.products.shape[2])
         label, blank = (part.gather(1, origins.unsqueeze(2).expand(shape)) for part in prefixes[:2])
         repeats = prefixes.last.gather(1, origins) == labels  # (B, K')
@@ -113,13 +117,13 @@ class CTCPrefixScorer:
 
 
 def _accumulate(entering: Tensor, products: Tensor) -> Tensor:
-    """Return x, x_t = (x_t-1 + y_t-1) p_t, of y `entering` and P `products`, logs of (B, K, S + 1) each."""
+    """Return log x of x_t = (x_t-1 + y_t-1) p_t, for log y `entering` and log P `products`, (B, K, S + 1)."""
     entered = (entering - products)[..., :-1].logcumsumexp(2) + products[..., 1:]  # (B, K, S)
     return functional.pad(entered, (1, 0), value=-INFINITY)
 
 
 class Ended(NamedTuple):
-    """The best ended hypotheses of each sequence: score, and step and row of the end; (B, K) each."""
+    """The best ended hypotheses of each sequence: scores, and steps and rows of their ends; (B, K) each."""
 
     scores: Tensor
     steps: Tensor
@@ -127,7 +131,13 @@ class Ended(NamedTuple):
 
 
 class Trace(NamedTuple):
-    """How the K hypotheses grew: from which row, by which label, its log-probability, peak; (B, K) each."""
+    """How the K hypotheses were extended at a step; each part is (B, K).
+
+    origins: the row of the hypothesis before.
+    labels: the label appended.
+    log_probs: its log-probability by the decoder.
+    peaks: the encoder step with the largest attention weight; None without attention.
+    """
 
     origins: Tensor
     labels: Tensor
@@ -148,23 +158,24 @@ def attention_search(
 ) -> list[list[Attended]]:
     """Return the best hypotheses of each sequence, best first, at most `width` of them.
 
-    At each step the `width` likeliest of all hypotheses one label longer live on, and what ends as one of the
-    `width` likeliest continuations is kept. A sequence is done when `width` have ended and none that still
-    runs can beat one of them, or all have `longest` labels, after which only the end may follow. With width
-    1, no length penalty and no CTC this is greedy.
+    At each step, every running hypothesis is extended by every label, and the `width` likeliest extensions
+    stay in the beam. An end that is among the `width` likeliest continuations is added to the ended
+    hypotheses. A sequence is done when `width` hypotheses have ended and no running one can beat any of them.
+    After `longest` labels only the end may follow. With width 1 and neither a length penalty nor CTC, this is
+    greedy.
 
     Args:
         decoder: in evaluation mode.
-        encoded: (B, S, E) steps.
-        lengths: (B,) real steps, 1 or more.
-        width: K, hypotheses that live.
-        length_penalty: a, 0 or more: the higher, the less a long hypothesis suffers for its length.
-        ctc_log_probs: (B, S, C) of a CTC head with the same classes; needed for a weight above 0.
-        ctc_weight: w, of CTC.
-        longest: the most labels; None for as many as the sequence has steps, at least `FEWEST_STEPS`.
+        encoded: (B, S, E) output of the encoder.
+        lengths: (B,) number of real steps, 1 or more.
+        width: K, number of hypotheses in the beam.
+        length_penalty: a, 0 or more; a higher value favours longer hypotheses.
+        ctc_log_probs: (B, S, C) of a CTC head with the same classes; required for a weight above 0.
+        ctc_weight: w, the weight of CTC.
+        longest: the largest number of labels; None for the number of steps, at least `FEWEST_STEPS`.
 
     Raises:
-        ValueError: a setting out of its range, or log-probabilities that are missing or of another shape.
+        ValueError: a setting is out of range, or log-probabilities are missing or of a wrong shape.
     """
     _check(width, length_penalty, longest)
     B, S, C = len(encoded), encoded.shape[1], decoder.classes
@@ -228,14 +239,18 @@ def _prefix_scorer(
 
 
 def _penalty(predictions: Tensor | int, strength: float) -> Tensor | float:
-    """Return what divides the score of a hypothesis of so many `predictions`, its labels and its end."""
+    """Return the divisor of the score of a hypothesis; `predictions` is its number of labels + 1."""
     return ((5 + predictions) / 6) ** strength
 
 
 def _end(ended: Ended, scores: Tensor, step: int, length_penalty: float) -> Ended:
-    """Return the best of `ended` and of those that end now, of whose continuations these are the `scores`.
+    """Return the best of the hypotheses `ended` before and of those that end at this step.
 
-    scores: (B, K, C), the end's at 0.
+    Args:
+        ended: before this step.
+        scores: (B, K, C) of the continuations of the running hypotheses; class 0 is the end.
+        step: number of labels of the running hypotheses.
+        length_penalty: a.
     """
     width = scores.shape[1]
     bar = scores.flatten(1).topk(width).values[:, -1:]  # (B, 1)
@@ -252,16 +267,17 @@ def _end(ended: Ended, scores: Tensor, step: int, length_penalty: float) -> Ende
 
 
 def _is_done(ended: Ended, running: Tensor, limits: Tensor, length_penalty: float) -> Tensor:
-    """Return which sequences (B,) have no `running` (B, K) that could still beat one of the ended.
+    """Return which sequences (B,) have no `running` hypothesis (B, K) that can still beat an ended one.
 
-    Scores only fall, and are divided by no more than the penalty of the longest hypothesis allowed.
+    The bound holds because scores never rise, and the penalty of the longest hypothesis allowed is the
+    largest divisor.
     """
     hope = running.amax(1) / _penalty(limits + 1, length_penalty)  # (B,)
     return hope <= ended.scores.amin(1)
 
 
 def _backtrace(ended: Ended, traces: list[Trace], with_steps: bool) -> list[list[Attended]]:
-    """Return what the ended hypotheses are, back from where they said the end."""
+    """Return the ended hypotheses, traced back from their ends."""
     columns = [torch.stack(column).tolist() for column in zip(*(trace[:3] for trace in traces), strict=True)]
     origins, labels, log_probs = columns or ([], [], [])
     peaks = [trace.peaks.tolist() for trace in traces if trace.peaks is not None]

@@ -1,4 +1,4 @@
-"""Whether confidences are true: of characters said to be 80 % sure, 80 % should be right."""
+"""Calibration of confidences: of the characters with a confidence of 80 %, 80 % should be right."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -7,32 +7,32 @@ import numpy as np
 from rapidfuzz.distance import Levenshtein
 
 TEMPERATURES = (0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.35, 1.5, 1.75, 2.0, 2.5, 3.0)
-"""of which the best is taken"""
+"""candidates, of which the best is chosen"""
 MIN_CONFIDENCE = 1e-6
-"""confidences are taken for no closer to 0 or 1: one sure error would outweigh everything"""
+"""confidences are clipped to this distance from 0 and 1; otherwise one error could decide the log loss"""
 
 
 class Bin(NamedTuple):
-    """Characters of like confidence."""
+    """The characters whose confidences lie in one range."""
 
     low: float
     high: float
     characters: int
     confidence: float
-    """their mean"""
+    """mean confidence"""
     accuracy: float
-    """the share of them that is right"""
+    """share of right characters"""
 
 
 class CharacterConfidences(NamedTuple):
-    """Characters that were written: how sure each was (N,), and whether it is right (N,)."""
+    """Confidences (N,) of recognised characters, and whether each character is right (N,)."""
 
     confidences: np.ndarray
     right: np.ndarray
 
     @property
     def log_loss(self) -> float:
-        """The mean negative log-probability that the confidences give to what is the case."""
+        """The mean negative log-probability that the confidences assign to the truth, right or wrong."""
         sure = np.clip(self.confidences, MIN_CONFIDENCE, 1 - MIN_CONFIDENCE)
         return float(-np.log(np.where(self.right, sure, 1 - sure)).mean()) if len(sure) else 0.0
 
@@ -50,17 +50,22 @@ class CharacterConfidences(NamedTuple):
 
     @property
     def calibration_error(self) -> float:
-        """The mean distance of confidence and accuracy over the bins, by count (Naeini et al. 2015)."""
+        """The expected calibration error (Naeini et al. 2015).
+
+        It is the mean distance between confidence and accuracy over the bins, weighted by characters.
+        """
         table = self.bins()
         distances = sum(one.characters * abs(one.confidence - one.accuracy) for one in table)
         return distances / max(1, sum(one.characters for one in table))
 
 
 def character_confidences(pairs: Sequence[tuple[str, str, Sequence[float]]]) -> CharacterConfidences:
-    """Return which characters are right, by the fewest edits from reference to hypothesis.
+    """Return the confidence of each recognised character, and whether it is right.
+
+    A character is wrong if the shortest edit from reference to hypothesis substitutes or inserts it.
 
     Args:
-        pairs: reference, hypothesis, and how sure each character of the hypothesis was.
+        pairs: reference, hypothesis, and the confidence of each character of the hypothesis.
     """
     confidences, right = [np.zeros(0)], [np.zeros(0, bool)]
     for reference, hypothesis, sure in pairs:

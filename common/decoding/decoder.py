@@ -1,4 +1,4 @@
-"""From log-probabilities to text: greedy or beam search, with what a user gives beside the model."""
+"""The decoder of a CTC recognizer: greedy or beam search, with language models, lexicon and hot words."""
 
 import logging
 import math
@@ -13,7 +13,7 @@ from common.decoding.greedy import greedy
 from common.decoding.hypothesis import Hypothesis, beam_hypotheses, greedy_hypothesis
 from common.text.symbols import Symbols
 
-if TYPE_CHECKING:  # what only the beam search needs is imported by it: greedy decoding is to start at once
+if TYPE_CHECKING:  # imported when a beam search is built, so that greedy decoding starts at once
     from common.decoding.beam.fusion import Scorer
     from common.decoding.beam.prefixes import Hypotheses
     from common.decoding.beam.search import BeamSearch
@@ -23,41 +23,41 @@ if TYPE_CHECKING:  # what only the beam search needs is imported by it: greedy d
 log = logging.getLogger(__name__)
 
 STEPS_PER_PIECE = 512
-"""steps that are searched at a time, which bounds the memory for long recordings"""
+"""steps that are searched at a time; bounds the memory for long recordings"""
 VOTING_HYPOTHESES = 20
-"""hypotheses that are asked how sure a label is, and that are rescored"""
+"""number of best hypotheses that are rescored, and that a label's confidence is computed from"""
 
 
 @dataclass(frozen=True)
 class DecodingConfig:
-    """How text is searched for; what a model file keeps."""
+    """Settings of decoding; a model file stores them."""
 
     decoder: Literal["greedy", "beam"] = "greedy"
-    """greedy: the likeliest class of each step; beam: the likeliest text, with a language model if any."""
+    """greedy: the likeliest class of each step; beam: the likeliest text, with a language model if given."""
     beam_width: int = 50
-    """Texts that are followed at a time: more finds likelier ones, and takes longer."""
+    """Number of texts in the beam: a wider beam finds likelier texts, and takes longer."""
     lm_weight: float = 0.6
     """Weight of the language model's natural log-probabilities."""
     label_bonus: float = 0.8
-    """Added for each character, where a model over characters is used."""
+    """Added for each character if a model over characters is used."""
     word_lm_weight: float | None = None
-    """Weight of the model over words where one over characters is used, too; None: as lm_weight."""
+    """Weight of the model over words if one over characters is used, too; None: lm_weight."""
     word_bonus: float = 1.0
-    """Added for each word, where a model over words or a lexicon is used."""
+    """Added for each word if a model over words or a lexicon is used."""
     unknown_word_penalty: float | None = None
-    """Subtracted for each word that is not in the lexicon; None: only its words are written."""
+    """Subtracted for each word that is not in the lexicon; None: only words of the lexicon are allowed."""
     hot_word_boost: float = 1.0
     """Added for each letter of a hot word."""
     length_penalty: float = 0.0
-    """Attention: the higher, the less a text suffers for its length (Wu et al. 2016)."""
+    """Attention: a higher value favours longer texts (Wu et al. 2016)."""
     ctc_weight: float = 0.3
-    """Attention with a CTC head: the share of CTC in a text's score (Hori et al. 2017)."""
+    """Attention with a CTC head: weight of CTC in the score of a text, from 0 to 1 (Hori et al. 2017)."""
     rescore_weight: float = 0.5
-    """Weight of the natural log-probabilities by which the best hypotheses are put in a new order."""
+    """Weight of the natural log-probabilities of the model that rescores the best hypotheses."""
     rescore_bonus: float = 0.0
-    """Added for each character then."""
+    """Added for each character when hypotheses are rescored."""
     temperature: float = 1.0
-    """By which log-probabilities are divided for confidences; above 1 makes them lower."""
+    """Divisor of log-probabilities for confidences; above 1, confidences are lower."""
 
     def __post_init__(self) -> None:
         if self.decoder not in ("greedy", "beam"):
@@ -77,23 +77,23 @@ class DecodingConfig:
 
 
 class Decoder:
-    """What turns the log-probabilities of a recognizer into hypotheses.
+    """Turns the log-probabilities of a recognizer into hypotheses.
 
     Args:
-        alphabet: of the recognizer.
-        config: how to search.
-        models: language models, at most one over characters and one over words; that over words of n-grams.
+        alphabet: the alphabet of the recognizer.
+        config: settings.
+        models: language models, at most one over characters and one over words; the latter of n-grams.
         words: the lexicon; None for the words of the model over words, if there is one.
-        hot_words: words or phrases to be expected.
-        quiet: whether what the models lack and what cannot be spelled is not logged, having been before.
-        rescorer: what puts the best hypotheses in a new order.
+        hot_words: words or phrases that become likelier.
+        quiet: whether warnings about missing characters and words that cannot be spelled are suppressed.
+        rescorer: a recurrent language model that rescores the best hypotheses.
 
     Attributes:
-        Those arguments but `quiet`.
-        search: the beam search they make.
+        alphabet, config, models, words, hot_words, rescorer: the arguments.
+        search: the beam search, if `config.decoder` is "beam".
 
     Raises:
-        ValueError: what cannot work together, or with this alphabet.
+        ValueError: arguments that do not fit each other or the alphabet.
     """
 
     def __init__(
@@ -165,25 +165,29 @@ class Decoder:
         return scorers
 
     def decode(self, log_probs: Array, lengths: np.ndarray, count: int = 1) -> list[list[Hypothesis]]:
-        """Return up to `count` hypotheses of each signal, best first; greedy decoding has one.
+        """Return up to `count` hypotheses of each signal, best first; greedy decoding returns one.
 
-        A label's confidence is its tempered probability at its peak. The beam search averages that with how
-        much of the probability of its best hypotheses, tempered likewise, agrees on the label there.
+        The confidence of a label is its probability at its peak, with log-probabilities divided by the
+        temperature. In a beam search it is the mean of that and of the agreement of the best hypotheses: the
+        share of their probability, at the same temperature, that has the same label near the same step.
 
         Args:
-            log_probs: (B, S, C) natural log-probabilities, of NumPy or torch.
-            lengths: (B,) real steps.
+            log_probs: (B, S, C) natural log-probabilities, NumPy or torch.
+            lengths: (B,) number of real steps.
             count: 1 or more.
 
         Raises:
-            ValueError: NaN or +inf among the log-probabilities of a real step.
+            ValueError: a log-probability of a real step is NaN or +inf.
         """
         return self.decode_at_any_temperature(log_probs, lengths, count)(self.config.temperature)
 
     def decode_at_any_temperature(
         self, log_probs: Array, lengths: np.ndarray, count: int = 1
     ) -> Callable[[float], list[list[Hypothesis]]]:
-        """Search, and return what gives the hypotheses of `decode` with confidences at a temperature."""
+        """Search once, and return a function from a temperature to the hypotheses of `decode` at it.
+
+        The temperature changes only confidences, so that many of them can be tried after one search.
+        """
         if self.config.decoder == "greedy":
             rows = _real_steps(log_probs, lengths)
             hits = [greedy(row) for row in rows]
@@ -196,7 +200,7 @@ class Decoder:
         ]
 
     def texts(self, log_probs: Array, lengths: np.ndarray) -> list[str]:
-        """Return the best text of each signal, as `decode` but without places and confidences."""
+        """Return the best text of each signal, the same as of `decode`, without places and confidences."""
         if self.config.decoder == "greedy":
             rows = _real_steps(log_probs, lengths)
             return [self.alphabet.decode(hit.label for hit in greedy(row)) for row in rows]
@@ -217,7 +221,7 @@ class Decoder:
         return _each(self._rescored(best, self.rescorer), lambda part: part[:, :count])
 
     def _rescored(self, best: "Hypotheses", rescorer: "RecurrentModel") -> "Hypotheses":
-        """Return the hypotheses in the order of their scores with what `rescorer` gives for whole texts."""
+        """Return the hypotheses, ordered by their score plus that of `rescorer` for the whole text."""
         alive = best.scores > -np.inf  # (B, N)
         spelled = zip(best.labels[alive].tolist(), best.lengths[alive].tolist(), strict=True)
         texts = [self.alphabet.decode(labels[:length]) for labels, length in spelled]
@@ -232,12 +236,12 @@ class Decoder:
 
 
 def _each(best: "Hypotheses", change: Callable[[np.ndarray], np.ndarray]) -> "Hypotheses":
-    """Return hypotheses with each of their arrays (B, N, ...) changed."""
+    """Return the hypotheses after `change` of each array (B, N, ...)."""
     return type(best)(*map(change, best))
 
 
 def _real_steps(log_probs: Array, lengths: np.ndarray) -> list[np.ndarray]:
-    """Return the steps (S, C) of each signal in log-probabilities (B, S, C) of lengths (B,)."""
+    """Return the real steps (S, C) of each signal in log-probabilities (B, S, C) of lengths (B,)."""
     check_values(log_probs, lengths)
     return [one[:length] for one, length in zip(to_numpy(log_probs), lengths, strict=True)]
 
@@ -256,9 +260,9 @@ def _character_scorer(
 
 
 def _check_known(model: "NGram | RecurrentModel", alphabet: Symbols, level: int) -> None:
-    """Log which symbols a model over characters lacks; raise ValueError if it lacks all letters."""
+    """Log the symbols that a model over characters lacks; raise ValueError if it lacks all letters."""
     lacking = [symbol for symbol in alphabet.symbols if not model.id(symbol)]
-    # of another case or script it still knows the space
+    # a model of another case or script still knows the space
     written = {symbol for symbol in alphabet.symbols if not symbol.isspace()}
     letters = {symbol for symbol in written if symbol.isalpha()} or written
     if letters <= set(lacking):

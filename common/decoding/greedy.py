@@ -1,4 +1,4 @@
-"""Greedy CTC decoding: the likeliest class of each step, collapsed."""
+"""Greedy CTC decoding: the likeliest class of each step, with repetitions and blanks removed."""
 
 from typing import NamedTuple
 
@@ -8,10 +8,12 @@ from common.text.symbols import BLANK
 
 
 class Hit(NamedTuple):
-    """A label, the steps [start, end) where it was the likeliest, and its highest probability there.
+    """A label that was recognised, and where.
 
-    confidence: that probability, or what a decoder makes of it.
-    peak: the step where it was reached.
+    label: from 1; 0 is the blank.
+    start, end: the steps [start, end) where it was the likeliest class.
+    confidence: its highest probability there; a decoder may refine it.
+    peak: the step with that highest probability.
     """
 
     label: int
@@ -24,7 +26,8 @@ class Hit(NamedTuple):
 def greedy(log_probs: np.ndarray) -> list[Hit]:
     """Return the labels of the best path through `log_probs` (S, C), with their steps.
 
-    The best path is not always the best text, whose probability is the sum over its paths.
+    The best path does not always spell the likeliest text, since the probability of a text is the sum over
+    all its paths.
     """
     if log_probs.shape[0] == 0:
         return []

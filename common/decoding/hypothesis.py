@@ -11,14 +11,14 @@ if TYPE_CHECKING:
     from common.decoding.beam.prefixes import Hypotheses
 
 NEAR_STEPS = 2
-"""steps by which a label may be elsewhere in another hypothesis and still be the same"""
+"""the same label in two hypotheses counts as one if its peaks are at most this many steps apart"""
 
 
 class Hypothesis(NamedTuple):
-    """A reading of a signal.
+    """A hypothesis for a signal.
 
     hits: its labels with their steps.
-    score: natural logarithm, more is better, comparable within one signal. Greedy: of the best path.
+    score: natural logarithm, higher is better, comparable within one signal; greedy: of the best path.
     """
 
     hits: list[Hit]
@@ -44,10 +44,18 @@ def greedy_hypothesis(log_probs: np.ndarray, hits: list[Hit], temperature: float
 def beam_hypotheses(
     best: "Hypotheses", row: int, log_probs: Array, count: int, temperature: float
 ) -> list[Hypothesis]:
-    """Return the hypotheses of one signal (S, C), which is the given row of those searched."""
+    """Return up to `count` hypotheses of one signal, best first.
+
+    Args:
+        best: the result of a beam search over a batch.
+        row: index of the signal in the batch.
+        log_probs: (S, C) natural log-probabilities of the signal.
+        count: 1 or more.
+        temperature: the number that log-probabilities are divided by for confidences.
+    """
     scores = best.fused[row] + best.final[row]
     alive = int((scores > -np.inf).sum())
-    if not alive:  # no text is possible at all: an empty one is what was read
+    if not alive:  # no text is possible at all: the result is an empty one
         return [Hypothesis([], -np.inf)]
     found = []
     for rank in range(min(alive, count)):
@@ -68,7 +76,7 @@ def beam_hypotheses(
 
 
 def tempered(log_probs: np.ndarray, labels: np.ndarray, temperature: float) -> np.ndarray:
-    """Return the probabilities (N,) of `labels` (N,) under `log_probs` (N, C) divided by the temperature."""
+    """Return the probabilities (N,) of `labels` (N,) in the softmax of `log_probs` / `temperature` (N, C)."""
     scaled = log_probs.astype(np.float64) / temperature
     scaled -= scaled.max(1, initial=-np.inf, keepdims=True)
     mass = np.exp(scaled)
@@ -76,10 +84,20 @@ def tempered(log_probs: np.ndarray, labels: np.ndarray, temperature: float) -> n
 
 
 def _agreement(best: "Hypotheses", row: int, rank: int, scores: np.ndarray) -> np.ndarray:
-    """Return for each label of a hypothesis the share of all hypotheses that have it there, too: (L,)."""
+    """Return the agreement (L,) of all hypotheses on each label of the hypothesis at `rank`.
+
+    It is the share of probability of the hypotheses with the same label at most NEAR_STEPS steps away.
+
+    Args:
+        best: the result of a beam search over a batch.
+        row: index of the signal in the batch.
+        rank: of the hypothesis.
+        scores: (N,) of the hypotheses, divided by the temperature.
+    """
     share = np.exp(scores - scores.max())
     share /= share.sum()  # (N,)
-    apart = int(best.peaks[row].max(initial=0)) + 2 * NEAR_STEPS + 1  # of two labels in `places`
+    # so far apart that the places of two labels never meet
+    apart = int(best.peaks[row].max(initial=0)) + 2 * NEAR_STEPS + 1
     places = best.labels[row].astype(np.int64) * apart + best.peaks[row]  # (N, L)
     near = places[rank, : best.lengths[row, rank], None] + np.arange(-NEAR_STEPS, NEAR_STEPS + 1)
     same = [np.isin(near, places[n, : best.lengths[row, n]]).any(1) for n in range(len(scores))]

@@ -1,4 +1,4 @@
-"""Decoding where nothing is to be aligned: a label for each step, or one for the whole sequence."""
+"""Decoding without alignment: one label for each step, or one label for the whole sequence."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -13,15 +13,15 @@ from common.text.symbols import Symbols
 
 
 class LabelDecoder:
-    """What turns log-probabilities of names into hypotheses, with the interface of a Decoder.
+    """Turns log-probabilities of names into hypotheses, with the interface of a `Decoder`.
 
     Args:
         alphabet: the names.
-        whole: whether a signal has one label, class c being label c + 1; else each step has one, and label 0
-            stands for none.
+        whole: whether a signal has a single label, where class c is label c + 1; otherwise each step has a
+            label, and label 0 means none.
 
     Attributes:
-        config, models, words, hot_words, rescorer: of a Decoder; there is nothing to be set.
+        config, models, words, hot_words, rescorer: as of a `Decoder`, always empty or default.
     """
 
     models: tuple[()] = ()
@@ -33,11 +33,11 @@ class LabelDecoder:
         self.alphabet, self.whole, self.config = alphabet, whole, DecodingConfig()
 
     def decode(self, log_probs: Array, lengths: np.ndarray, count: int = 1) -> list[list[Hypothesis]]:
-        """Return up to `count` hypotheses of each signal, best first; of labelled steps there is one.
+        """Return up to `count` hypotheses of each signal, best first; labelled steps have only one.
 
         Args:
-            log_probs: (B, S, C) natural log-probabilities, of NumPy or torch; S is 1 for whole signals.
-            lengths: (B,) real steps.
+            log_probs: (B, S, C) natural log-probabilities, NumPy or torch; S is 1 for whole signals.
+            lengths: (B,) number of real steps.
             count: 1 or more.
         """
         rows = [one[:length] for one, length in zip(to_numpy(log_probs), lengths, strict=True)]
@@ -50,7 +50,7 @@ class LabelDecoder:
 
 
 def _ranked(log_probs: np.ndarray, count: int) -> list[Hypothesis]:
-    """Return the likeliest classes of log-probabilities (C,)."""
+    """Return the `count` likeliest classes of log-probabilities (C,) as hypotheses of one label each."""
     best = np.argsort(-log_probs, kind="stable")[:count]
     return [
         Hypothesis([Hit(int(label) + 1, 0, 1, float(np.exp(log_probs[label])), 0)], float(log_probs[label]))
@@ -59,7 +59,7 @@ def _ranked(log_probs: np.ndarray, count: int) -> list[Hypothesis]:
 
 
 def _runs(log_probs: np.ndarray) -> Hypothesis:
-    """Return the runs of equal labels in log-probabilities (S, C); their confidence is the steps' mean."""
+    """Return the runs of equal labels in log-probabilities (S, C); the confidence of a run is its mean."""
     best, sure = log_probs.argmax(1), log_probs.max(1)  # (S,)
     edges = np.flatnonzero(np.diff(best, prepend=-1, append=-1)) if len(best) else np.zeros(0, int)
     hits = []

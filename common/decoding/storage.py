@@ -1,4 +1,4 @@
-"""A decoder in a model file: its settings in the header, language models and lexicon as tensors."""
+"""Storage of a decoder in a model file: settings in the header, language models and lexicon as tensors."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, fields
@@ -11,11 +11,11 @@ from common.decoding.labelled import LabelDecoder
 from common.text.symbols import Symbols
 
 MODEL, RESCORER, LEXICON = "language_model.", "rescorer", "lexicon"
-"""how the names of these tensors begin: language_model.0.log_prob ... language_model.rescorer.header ..."""
+"""prefixes of the names of these tensors: language_model.0.log_prob, language_model.rescorer.header"""
 
 
 def decoder_tensors(decoder: Decoder | LabelDecoder) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Return what the header of a model file keeps of a decoder, and its tensors; hot words are not kept."""
+    """Return the settings and the tensors of a decoder for a model file; hot words are not stored."""
     tensors = {
         f"{MODEL}{number}.{name}": array
         for number, model in enumerate(decoder.models)
@@ -35,16 +35,16 @@ def decoder_from(
     tensors: Mapping[str, np.ndarray],
     task: str = "ctc",
 ) -> tuple[Decoder | LabelDecoder, dict[str, np.ndarray]]:
-    """Return the decoder that a model file keeps, and the tensors that are none of its own.
+    """Return the decoder that a model file stores, and the remaining tensors of the file.
 
     Args:
-        alphabet: of the model.
-        settings: of the header; None for a file that was written before there were any.
-        tensors: all of the file.
-        task: of the model.
+        alphabet: the alphabet of the model.
+        settings: the settings in the header; None for a file of a version that did not store them.
+        tensors: all tensors of the file.
+        task: the task of the model.
 
     Raises:
-        ValueError: an unknown setting, or damaged arrays.
+        ValueError: a setting is unknown, or arrays are damaged.
     """
     settings = {} if settings is None else settings
     unknown = set(settings) - {field.name for field in fields(DecodingConfig)}
@@ -70,9 +70,9 @@ def decoder_from(
 
 
 def _model(arrays: Mapping[str, np.ndarray]) -> Any:
-    """Return the language model of n-grams, or the recurrent one, which has a header among its arrays."""
+    """Return the language model of arrays: a recurrent one if they contain a header, or n-grams."""
     if "header" not in arrays:
-        from common.language.ngram import NGram  # which greedy decoding does without
+        from common.language.ngram import NGram  # imported here: greedy decoding does not need it
 
         return NGram.from_arrays(arrays)
     from common.language.recurrent_model import RecurrentModel

@@ -1,8 +1,8 @@
-"""Decoding while the log-probabilities come: what is certain of the text, what is likely, and the end.
+"""Decoding of a stream: labels that are settled, labels that are tentative, and hypotheses at the end.
 
-    prefixes in the beam   hello wor  hello war  hello wo      certain: "hello w"; likely: "or"
+    prefixes in the beam   hello wor  hello war  hello wo      settled: "hello w"; tentative: "or"
 
-All that will be found begins with what every prefix in the beam begins with.
+Every later hypothesis begins with the common beginning of all prefixes in the beam, which is thus settled.
 """
 
 from itertools import takewhile
@@ -17,17 +17,17 @@ from common.decoding.hypothesis import Hypothesis, beam_hypotheses, tempered
 
 
 class StreamUpdate(NamedTuple):
-    """What a piece has brought: labels that are certain from now on, and those that may follow all such."""
+    """The change by a piece: newly settled labels, and tentative labels after all settled ones."""
 
     settled: list[int]
     tentative: list[int]
 
 
 class GreedyStream:
-    """Greedy decoding of one signal in pieces; only the labels found are kept.
+    """Greedy decoding of one signal in pieces; it keeps only the labels found.
 
     Args:
-        temperature: by which log-probabilities are divided for confidences.
+        temperature: the number that log-probabilities are divided by for confidences.
     """
 
     def __init__(self, temperature: float = 1.0) -> None:
@@ -62,22 +62,22 @@ class GreedyStream:
         return StreamUpdate(settled, [])
 
     def hypotheses(self, count: int = 1) -> list[Hypothesis]:
-        """Return the one reading of what came, whatever the count."""
+        """Return the single hypothesis for the steps so far, for any count."""
         return [Hypothesis(list(self._hits), self._score)]
 
 
 class BeamStream:
     """The beam search of one signal in pieces.
 
-    Of the past it keeps the log-probabilities, which confidences need; of the prefixes only the steps where
-    one of those that live was extended, and where all are the same, only once:
+    It keeps all log-probabilities, since confidences need them. Of the prefixes it keeps only the steps where
+    a prefix that is still in the beam was extended; steps that are the same in all prefixes are kept once:
 
         step        1  2  3  4  5  6  7  8            2  4  5  8
         prefix 1    .  w  .  o  .  .  .  r     ->     w  o  .  r
         prefix 2    .  w  .  .  a  .  .  .            w  .  a  .     w: settled
 
     Args:
-        decoder: whose settings and language models are used.
+        decoder: a decoder with a beam search, whose settings and language models are used.
     """
 
     def __init__(self, decoder: Decoder) -> None:
@@ -86,19 +86,19 @@ class BeamStream:
         self._beam = self._search.start(np.zeros((1, 0, decoder.alphabet.classes)))
         self._ways = Trace(*(np.zeros((0, 1, width), kind) for kind in ("int32",) * 5 + ("float32",)))
         self._settled = [Trace(*(part[..., :1] for part in self._ways))]  # one prefix wide
-        self._announced = 0  # labels that `feed` has called settled, from the first of _ways on
+        self._announced = 0  # number of labels in `_ways` that `feed` has returned as settled
         self._pieces = [np.zeros((0, decoder.alphabet.classes), np.float32)]
 
     @property
     def steps(self) -> int:
-        """How many steps were read."""
+        """Number of steps read so far."""
         return int(self._beam.steps[0])
 
     def feed(self, log_probs: np.ndarray) -> StreamUpdate:
         """Read the next steps (S, C).
 
         Raises:
-            ValueError: NaN or +inf among the log-probabilities.
+            ValueError: a log-probability is NaN or +inf.
         """
         beam, slots = self._beam, np.arange(self._search.width)[None]  # (1, K)
         self._search.feed(beam, log_probs[None], np.array([len(log_probs)]))
@@ -114,13 +114,13 @@ class BeamStream:
                 )
             )
         beam.traces.clear()
-        if not len(alive):  # no text is possible any more
+        if not len(alive):  # no text is possible any longer
             return StreamUpdate([], [])
         grown = (self._ways.appended[:, 0, alive] != NOTHING).any(1)
         self._ways = Trace(*(part[grown] for part in self._ways))
         appended = self._ways.appended[:, 0]  # (E, K)
         texts = {slot: [label for label in appended[:, slot].tolist() if label != NOTHING] for slot in alive}
-        low, high = min(texts.values()), max(texts.values())  # all begin as these two do
+        low, high = min(texts.values()), max(texts.values())  # what these two have in common, all have
         common = [
             label for label, _ in takewhile(lambda pair: pair[0] == pair[1], zip(low, high, strict=False))
         ]
@@ -129,7 +129,7 @@ class BeamStream:
         return update
 
     def _settle(self, alive: np.ndarray) -> int:
-        """Put aside the steps before which all prefixes in the slots `alive` were one; return how many."""
+        """Move the first steps that are equal in all slots `alive` to `_settled`; return how many."""
         same = np.ones(len(self._ways.appended), bool)
         for part in self._ways[1:]:
             same &= (part[:, 0, alive] == part[:, 0, alive[:1]]).all(1)
@@ -140,7 +140,10 @@ class BeamStream:
         return count
 
     def hypotheses(self, count: int = 1) -> list[Hypothesis]:
-        """Return up to `count` readings of what came, best first, as `Decoder.decode`; it may be fed on."""
+        """Return up to `count` hypotheses for the steps so far, best first, as `Decoder.decode` does.
+
+        More steps may be fed afterwards.
+        """
         width = self._search.width
         settled = [np.concatenate(parts) for parts in zip(*self._settled, strict=True)]
         self._settled = [Trace(*settled)]
@@ -155,10 +158,10 @@ class BeamStream:
 
 
 def decoding_stream(decoder: Decoder) -> GreedyStream | BeamStream:
-    """Return what decodes one signal in pieces, as `decoder` decodes it whole.
+    """Return a stream that decodes one signal in pieces with the result of `decoder` for the whole signal.
 
     Raises:
-        ValueError: a decoder that rescores whole texts.
+        ValueError: the decoder rescores whole texts.
     """
     if decoder.rescorer is not None:
         raise ValueError("rescoring wants whole texts, and a stream settles them bit by bit; leave it out")

@@ -1,4 +1,4 @@
-"""The search for the weights of decoding that make the fewest errors on texts that are known."""
+"""Tuning of decoding: the weights and the temperature that fit signals with known texts best."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -21,11 +21,11 @@ RANGES = {
     "rescore_weight": (0.0, 1.5),
     "rescore_bonus": (0.0, 2.5),
 }
-"""from where to where each setting is tried"""
+"""lowest and highest value of each setting"""
 EXPLORATION_SHARE = 0.4
-"""the share of the trials that are drawn from the whole ranges; the others are drawn near the best so far"""
+"""share of trials that are drawn from the whole ranges; the others are drawn near the best trial so far"""
 SPREAD = 0.15
-"""standard deviation of these, in widths of the range"""
+"""standard deviation of draws near the best trial, as a share of the range"""
 
 
 class Trial(NamedTuple):
@@ -37,7 +37,7 @@ class Trial(NamedTuple):
 
 
 class ReferenceBatch(NamedTuple):
-    """Signals whose texts are known: log_probs (B, S, C), lengths (B,), and the examples."""
+    """Signals with known texts: log-probabilities (B, S, C), lengths (B,), and B examples."""
 
     log_probs: np.ndarray
     lengths: np.ndarray
@@ -53,21 +53,21 @@ def tune(
     metric: Literal["cer", "wer"] = "cer",
     seed: int = 0,
 ) -> Iterator[Trial]:
-    """Yield what was tried, first the settings as they are; the best is the one to take.
+    """Yield the trials of a random search; the first one has the settings as they are.
 
-    A random search (Bergstra and Bengio 2012) that later draws near the best.
+    The search draws from the whole ranges (Bergstra and Bengio 2012), and in part near the best trial so far.
 
     Args:
-        build: makes a decoder of settings.
+        build: returns the decoder with given settings.
         start: the settings as they are.
-        names: of the settings to be searched, keys of `RANGES`.
-        batches: what to measure on.
-        trials: how many settings are tried.
-        metric: what is to become small.
-        seed: of the draws.
+        names: the settings to tune, keys of `RANGES`.
+        batches: the signals to measure error rates on.
+        trials: number of trials.
+        metric: the error rate to minimise.
+        seed: seed of the draws.
 
     Raises:
-        ValueError: fewer than one trial.
+        ValueError: `trials` is less than 1.
     """
     if trials < 1:
         raise ValueError(f"{trials} trials; give 1 or more")
@@ -97,12 +97,12 @@ def measure(decoder: Decoder, batches: Sequence[ReferenceBatch]) -> ErrorRate:
 
 
 def _draw(rng: np.random.Generator, name: str, near: DecodingConfig | None) -> float:
-    """Return a value for a setting: from its whole range, or about where it is in `near`."""
+    """Return a random value for a setting, from its whole range or near its value in `near`."""
     low, high = RANGES[name]
     value = rng.uniform(low, high)
     if near is not None:
         known = getattr(near, name)
-        known = near.lm_weight if known is None else known  # word_lm_weight: as lm_weight
+        known = near.lm_weight if known is None else known  # a word_lm_weight of None means lm_weight
         value = float(np.clip(rng.normal(known, SPREAD * (high - low)), low, high))
     return round(value, 3)
 

@@ -1,1 +1,1 @@
-"""Language models without torch: n-grams, their ARPA files, their estimation, a recurrent network."""
+"""Language models without torch: n-grams, their estimation and ARPA files, and a recurrent network."""

@@ -28,25 +28,25 @@ from common.language.ngram import EMPTY_CONTEXT, FLOOR, LN10, SPECIAL, NGram
 log = logging.getLogger(__name__)
 
 SPACES = ("<space>", "▁", "|")
-"""what the space of a character model is called; the first that a file has is the space"""
+"""names for the space in a character model; the first of them that a file has stands for the space"""
 WHITE = " \t\n\r\v\f"
-"""what separates fields"""
+"""characters that separate fields"""
 
 
 def read_arpa(path: str | Path) -> NGram:
     """Return the model in an ARPA file, plain or gzipped.
 
-    If all tokens but `<unk>`, `<s>` and `</s>` are single characters, it is a model of characters. The
-    space is `<space>` there, or `▁` if there is none, or else `|`. `<UNK>` is `<unk>`. Where an n-gram is
-    listed but not its context (some tools prune so), the context is added with the probability that backing
-    off gives it, which leaves all scores as they are. A logarithm of -inf becomes -100, as is the probability
-    of a token without a unigram.
+    If all tokens except `<unk>`, `<s>` and `</s>` are single characters, it is a character model. Its space
+    is written `<space>`; in a file without `<space>`, `▁` is the space, and in a file without both, `|` is.
+    `<UNK>` is read as `<unk>`. Some tools prune the context of an n-gram that they list: such a context is
+    added with the probability that backing off gives it, which leaves all scores as they are. A base-10
+    logarithm of -inf becomes -100, which is also that of a token without a unigram.
 
     Args:
-        path: of the file, in UTF-8; fields are separated by tabs or spaces.
+        path: a file in UTF-8, whose fields are separated by tabs or spaces.
 
     Raises:
-        ValueError: "path:line: ..." for anything that is not as it should be.
+        ValueError: "path:line: ..." for a line that does not follow the format.
     """
     parsed = parse_arpa(path)
     unit, names = _unit(parsed.tokens)
@@ -54,7 +54,7 @@ def read_arpa(path: str | Path) -> NGram:
 
 
 def _unit(names: Sequence[str]) -> tuple[str, list[str]]:
-    """Return the unit of the tokens `names`, and the tokens with a space for what stands for it."""
+    """Return the unit of the tokens `names`, and the tokens with " " in place of the name of the space."""
     ordinary = names[len(SPECIAL) :]
     if not ordinary or any(len(name) > 1 and name != SPACES[0] for name in ordinary):
         return "word", list(names)
@@ -66,12 +66,11 @@ def _unit(names: Sequence[str]) -> tuple[str, list[str]]:
 
 
 def _model(names: Sequence[str], unit: str, sections: list[Section], path: str | Path) -> NGram:
-    """Return the model whose nodes are the n-grams of `sections` and all that they begin with."""
-    begins = [
-        np.full(len(section.ids), EMPTY_CONTEXT) for section in sections
-    ]  # nodes of the first 0, 1, ... tokens
+    """Return the model whose nodes are the n-grams of `sections` and all their prefixes."""
+    # the node of the first 0, 1, ... tokens of each n-gram
+    begins = [np.full(len(section.ids), EMPTY_CONTEXT) for section in sections]
     token, log_prob, backoff, children = [np.zeros(1, np.int32)], [np.zeros(1)], [np.zeros(1)], []
-    total, before = 1, 1  # nodes, and those of the level before
+    total, before = 1, 1  # number of nodes, in all and in the level before
     for length, section in enumerate(sections, 1):
         longer = range(length - 1, len(sections))
         keys = [begins[place] * len(names) + sections[place].ids[:, length - 1] for place in longer]
@@ -108,7 +107,7 @@ def _model(names: Sequence[str], unit: str, sections: list[Section], path: str |
 
 
 def _fill(model: NGram, path: str | Path) -> None:
-    """Give the nodes that the file did not list the probability that backing off gives them."""
+    """Set the probabilities of nodes that the file does not list to those that backing off gives."""
     added = np.flatnonzero(np.isnan(model.log_prob))
     if not len(added):
         return
@@ -127,14 +126,15 @@ def _fill(model: NGram, path: str | Path) -> None:
 
 
 def write_arpa(model: NGram, path: str | Path) -> None:
-    r"""Write a model as an ARPA file, gzipped if `path` ends with .gz, whole or not at all.
+    r"""Write a model as an ARPA file, gzipped if `path` ends with .gz.
 
-    What is read back is the same to the last bit. The space of a character model is written `<space>`; one
-    that has no space but a `|` or `▁` is read back with a space in its place.
+    After an error there is no partial file. `read_arpa` gives back the same numbers to the last bit. The
+    space of a character model is written `<space>`. A character model that has no space but a `|` or `▁` is
+    read back with a space in its place.
 
     Raises:
-        ValueError: for a token with white space within, which the format cannot hold.
-        OSError: if it cannot be written.
+        ValueError: a token contains white space, which the format cannot represent.
+        OSError: the file cannot be written.
     """
     names = ["<space>" if token == " " else token for token in model.tokens]
     for name in names:
@@ -161,7 +161,7 @@ def _written(model: NGram, names: Sequence[str]) -> Iterator[bytes]:
             ngrams = last
         else:
             ngrams = [f"{before[context]} {name}" for context, name in zip(contexts, last, strict=True)]
-        log_probs, backoffs = (  # float64: as many digits as bring the float32 back
+        log_probs, backoffs = (  # float64: 9 digits of it give the same float32 when read
             (numbers[start:end].astype(np.float64) / LN10).tolist()
             for numbers in (model.log_prob, model.backoff)
         )

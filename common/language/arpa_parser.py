@@ -19,11 +19,11 @@ LINES_AT_ONCE = 100_000
 
 
 class Section(NamedTuple):
-    """The n-grams of one length N as they stand in the file."""
+    """The n-grams of one length N, in the order of the file."""
 
-    line: int  # of the first one
+    line: int  # number of the line of the first n-gram
     ids: np.ndarray  # (n-grams, N)
-    log_prob: np.ndarray  # (n-grams,) natural, as is the backoff
+    log_prob: np.ndarray  # (n-grams,) natural, like the backoff
     backoff: np.ndarray  # (n-grams,)
 
 
@@ -60,7 +60,7 @@ def parse_arpa(path: str | Path) -> ParsedArpa:
 
 
 class _Lines:
-    """The lines of a file, counted."""
+    """A file that is read line by line, with the number of the last line read."""
 
     def __init__(self, path: str | Path, file: IO[bytes]) -> None:
         self.path, self.file, self.number = path, file, 0
@@ -74,7 +74,7 @@ class _Lines:
         return taken
 
     def next_filled(self, wanted: str) -> bytes:
-        """Return the next line that is not empty, without white space around it."""
+        """Return the next line that is not empty, stripped of white space."""
         while line := self.take(1):
             if stripped := line[0].strip():
                 return stripped
@@ -104,7 +104,7 @@ def _opened(path: str | Path) -> Iterator[IO[bytes]]:
 
 
 def _header(lines: _Lines) -> list[int]:
-    r"""Return how many n-grams of each length there are, and leave `lines` after `\1-grams:`."""
+    r"""Return the announced number of n-grams of each length; `lines` is at the first unigram afterwards."""
     while line := lines.take(1):
         if line[0].strip() == b"\\data\\":
             break
@@ -127,13 +127,13 @@ def _header(lines: _Lines) -> list[int]:
 
 
 def _section(lines: _Lines, length: int, count: int, tokens: _Tokens) -> Section:
-    """Return the n-grams of `length`; unigrams are added to `tokens`.
+    """Return the n-grams of `length`, and add those of length 1 to `tokens`.
 
     Args:
-        lines: at the first unigram, or before the title of the section.
+        lines: at the first unigram, or before the title of the section of longer n-grams.
         length: N.
-        count: how many were announced.
-        tokens: those of the unigrams.
+        count: the number of n-grams announced in the header.
+        tokens: the unigrams.
     """
     if length > 1:
         title = lines.next_filled(f"the {length}-grams")
@@ -203,7 +203,7 @@ def _ids(lines: _Lines, number: int, fields: list[list[bytes]], length: int, tok
 
 
 def _logarithms(lines: _Lines, number: int, fields: list[bytes]) -> np.ndarray:
-    """Return logarithms to the base 10 as natural ones."""
+    """Return logarithms to the base 10 as natural logarithms."""
     try:
         numbers = np.array(list(map(float, fields)))
     except ValueError:

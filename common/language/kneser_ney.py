@@ -1,14 +1,14 @@
-"""N-gram models from text, by interpolated modified Kneser-Ney smoothing.
+"""Estimation of n-gram models from text by interpolated modified Kneser-Ney smoothing.
 
 Chen & Goodman, "An Empirical Study of Smoothing Techniques for Language Modeling" (TR-10-98, Harvard 1998),
-in the reading of Heafield et al., "Scalable Modified Kneser-Ney Language Model Estimation" (ACL 2013):
+as Heafield et al. describe it, "Scalable Modified Kneser-Ney Language Model Estimation" (ACL 2013):
 
     p(w | h) = (a(h w) - D(a(h w))) / sum of a(h v) over v  +  g(h) p(w | h without its first token)
 
-a is the count of the longest n-grams, and of those that begin with <s>; of the others, the number of
-different tokens that came before. D are three discounts for each length, for counts of 1, of 2, and of 3 and
-more. g gives out what the discounts took. Below the unigrams lies the uniform distribution over all tokens
-but <s>.
+a is the adjusted count: for the longest n-grams and those that begin with <s> it is the count in the text,
+for all others the number of different tokens that precede them. D is one of three discounts for each length:
+for counts of 1, of 2, and of 3 and more. g distributes the mass that the discounts removed. The unigrams are
+interpolated with the uniform distribution over all tokens except <s>.
 """
 
 from collections.abc import Iterable, Sequence
@@ -20,19 +20,19 @@ from common.language.ngram import START_ID, NGram
 from common.language.ngram_counts import Counts, Level, check_order, count_ngrams
 
 FALLBACK = (0.5, 1.0, 1.5)
-"""discounts where the text is too small to tell them; those of lmplz --discount_fallback"""
+"""discounts for texts too small to estimate them; the same as of lmplz --discount_fallback"""
 START_LOG10 = -99.0
-"""of the unigram <s>, which never follows anything; as SRILM writes it"""
+"""base-10 log-probability of the unigram <s>, which is never predicted; SRILM writes the same"""
 
 
 class Discounts(NamedTuple):
-    """What is taken from counts of 1, of 2, and of 3 and more."""
+    """The discounts that are subtracted from counts of 1, of 2, and of 3 and more."""
 
     one: float
     two: float
     more: float
     is_fallback: bool
-    """whether they are FALLBACK"""
+    """whether they are the values of FALLBACK"""
 
 
 def estimate(
@@ -45,17 +45,17 @@ def estimate(
     """Return the language model of `texts`.
 
     Args:
-        texts: one sentence each; those of white space only are skipped.
+        texts: one sentence each; texts of white space only are skipped.
         order: length of the longest n-grams, 1 to 10.
-        unit: "character" (code points, spaces among them) or "word" (what stands between white space).
-        prune: n-grams of length n that stand in the text prune[n - 1] times or less are left out; the last
-            number holds for all longer ones. No unigram is left out: the first number is 0.
-        vocabulary: so many of the most frequent tokens are kept, the others become <unk>.
+        unit: "character" (code points, including spaces) or "word" (separated by white space).
+        prune: n-grams of length n that occur in the text prune[n - 1] times or less are left out; the last
+            number applies to all longer n-grams. The first number is 0, as unigrams are never left out.
+        vocabulary: the number of most frequent tokens that are kept; all others become <unk>.
 
     Raises:
-        ValueError: for numbers out of range, no text, or text that cannot be split into tokens.
+        ValueError: a number is out of range, there is no text, or it cannot be split into tokens.
     """
-    thresholds(order, prune)  # a wrong one fails now, not after the counting
+    thresholds(order, prune)  # a wrong value fails now and not after the counting
     counts = count_ngrams(texts, order, unit, vocabulary)
     return smooth(counts, [discounts(level) for level in counts.levels], prune)
 
@@ -63,8 +63,9 @@ def estimate(
 def discounts(level: Level) -> Discounts:
     """Return the discounts of a level from its counts of counts: equation 26 of Chen & Goodman.
 
-    They are FALLBACK if no n-gram has a count of 1, of 2, or of 3, or if one of them would not lie between 0
-    and the count it is taken from, as it is with few n-grams, such as the unigrams of characters.
+    They are FALLBACK if no n-gram has a count of 1, of 2, or of 3, or if one of the discounts would not lie
+    between 0 and the count that it is subtracted from. This happens if there are few n-grams, for example
+    unigrams of characters.
     """
     n1, n2, n3, n4 = (int((level.adjusted == count).sum()) for count in (1, 2, 3, 4))
     if n1 and n2 and n3:
@@ -79,10 +80,14 @@ def discounts(level: Level) -> Discounts:
 
 
 def thresholds(order: int, prune: Sequence[int]) -> list[int]:
-    """Return for each length the count up to which n-grams are left out, from `prune` as in `estimate`.
+    """Return for each length of n-grams the count up to which they are pruned.
+
+    Args:
+        order: length of the longest n-grams.
+        prune: as in `estimate`.
 
     Raises:
-        ValueError: if it is not such a list, or `order` is out of range.
+        ValueError: `prune` is not such a list, or `order` is out of range.
     """
     check_order(order)
     given = list(prune) or [0]
@@ -100,11 +105,11 @@ def smooth(counts: Counts, taken: Sequence[Discounts], prune: Sequence[int] = ()
     Args:
         counts: of all n-grams.
         taken: the discounts of each level.
-        prune: as in `estimate`. What n-grams that are left out had goes to the backoff of their context, so
-            that the probabilities of all tokens after it still sum to one.
+        prune: as in `estimate`. The mass of n-grams that are left out goes to the backoff weight of their
+            context, so that the probabilities of all tokens after the context still sum to one.
     """
-    probability = np.full(1, 1 / (len(counts.tokens) - 1))  # of all but <s>
-    nodes = np.zeros(1, np.int32)  # of the n-grams of the level before, -1 for those left out
+    probability = np.full(1, 1 / (len(counts.tokens) - 1))  # of all tokens except <s>
+    nodes = np.zeros(1, np.int32)  # of the n-grams of the level before; -1 for those left out
     token, log_prob, suffix = [np.zeros(1, np.int32)], [np.zeros(1)], [np.full(1, -1, np.int32)]
     backoff, children = [], []
     least = thresholds(len(counts.levels), prune)
@@ -114,13 +119,13 @@ def smooth(counts: Counts, taken: Sequence[Discounts], prune: Sequence[int] = ()
         probability, weight = _interpolated(level, discount, kept, probability)
         if is_unigram:
             probability[START_ID] = 10**START_LOG10
-            weight[:] = 1  # the root's is within the unigrams
+            weight[:] = 1  # the weight of the root is part of the unigrams' probabilities
         token.append(level.token[kept])
         log_prob.append(np.log(probability[kept]))
         suffix.append(nodes[level.suffix[kept]])
         backoff.append(np.log(weight[nodes >= 0]))
         children.append(np.bincount(level.parent[kept], minlength=len(nodes))[nodes >= 0])
-        size = sum(map(len, children))  # nodes so far, those of this level not among them
+        size = sum(map(len, children))  # number of nodes before this level
         nodes = np.where(kept, size + np.cumsum(kept) - 1, -1).astype(np.int32)
     top = int((nodes >= 0).sum())
     backoff.append(np.zeros(top))
@@ -140,13 +145,13 @@ def smooth(counts: Counts, taken: Sequence[Discounts], prune: Sequence[int] = ()
 def _interpolated(
     level: Level, discount: Discounts, kept: np.ndarray, lower: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the probability of each n-gram of a level, and the backoff weight of each of the level before.
+    """Return the probability of each n-gram of a level, and the backoff weights of the level before.
 
     Args:
         level: the n-grams.
-        discount: what is taken from their counts.
-        kept: which of them stay in the model.
-        lower: the probabilities of the level before, one number (the uniform one) for the unigrams.
+        discount: subtracted from their counts.
+        kept: (n-grams,) which of them stay in the model.
+        lower: the probabilities of the level before; for unigrams a single number, the uniform probability.
     """
     taken = np.array([0, *discount[:3]])[np.minimum(level.adjusted, 3)]
     sums = np.bincount(level.parent, level.adjusted, minlength=len(lower))

@@ -1,4 +1,4 @@
-"""Language models from files of any kind; the content of a file shows its kind, not its name."""
+"""Loading of language models of any kind; the content of a file shows its kind, not its name."""
 
 import zipfile
 import zlib
@@ -12,7 +12,7 @@ from common.language.recurrent_model import RecurrentModel, is_recurrent
 
 
 def load_language_model(path: str | Path) -> NGram | RecurrentModel:
-    """Return the language model in a file: n-grams (.npz, ARPA) or a recurrent one (.safetensors).
+    """Return the language model in a file: n-grams (.npz or ARPA) or a recurrent model (.safetensors).
 
     Raises:
         ValueError: the file holds no language model, or is damaged.
@@ -21,7 +21,7 @@ def load_language_model(path: str | Path) -> NGram | RecurrentModel:
 
 
 def load_ngrams(path: str | Path) -> NGram:
-    """Return the n-grams in a file that `NGram.save` wrote, or in an ARPA file, plain or gzipped.
+    """Return the n-gram model in a file that `NGram.save` wrote, or in an ARPA file, plain or gzipped.
 
     Nothing in the file is executed.
 
@@ -30,7 +30,7 @@ def load_ngrams(path: str | Path) -> NGram:
     """
     try:
         with open(path, "rb") as file:
-            is_zip = file.read(4) in (b"PK\3\4", b"PK\5\6")  # NumPy would take any other file for a pickle
+            is_zip = file.read(4) in (b"PK\3\4", b"PK\5\6")  # NumPy takes any other file for a pickle
     except OSError as error:
         raise ValueError(
             f"{path}: cannot be read ({error.strerror}); name an n-gram model, .npz or .arpa"

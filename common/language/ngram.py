@@ -1,4 +1,4 @@
-"""Language models of n-grams: the probability of a token after the few before it, looked up in batches.
+"""N-gram language models: the probability of a token given the few tokens before it, looked up in batches.
 
 The n-grams are the nodes of a tree, sorted by length, parent and token:
 
@@ -6,8 +6,9 @@ The n-grams are the nodes of a tree, sorted by length, parent and token:
             │         └─ 4 "a b"             key = parent * tokens + token
             └─ 2 "b" ─── 5 "b a"         rises from node to node: a binary search finds a child
 
-A state is the node of the context, the longest n-gram in the model that ends what was read. Where a context
-has no such child, its backoff weight is paid and its suffix, the context without the first token, is asked:
+A state is the node of the context: the longest n-gram in the model that is a suffix of the tokens so far. If
+the node of a context has no child for a token, the backoff weight of the context is applied, and the look-up
+goes on at its suffix, which is the context without its first token:
 https://www.speech.sri.com/projects/srilm/manpages/ngram-format.5.html
 """
 
@@ -22,32 +23,33 @@ from common.text.vocabulary import UNKNOWN_TOKEN
 
 START_TOKEN, END_TOKEN = "<s>", "</s>"
 SPECIAL = (UNKNOWN_TOKEN, START_TOKEN, END_TOKEN)
-"""the first tokens of every model: what is not among its tokens, the start and the end of a sentence"""
+"""the first tokens of every model: an unknown token, the start and the end of a sentence"""
 UNKNOWN_ID, START_ID, END_ID = 0, 1, 2
 UNITS = ("character", "word")
 EMPTY_CONTEXT = 0
 """the node of the empty context"""
 UNRESOLVED = -2
-"""instead of a suffix that has not been worked out"""
+"""stands for a suffix that has not been computed yet"""
 LN10 = 2.302585092994046
 FLOOR = -100 * LN10
-"""log-probability of a token that has no unigram, `<unk>` included; KenLM takes the same 10^-100"""
+"""natural log-probability of a token without a unigram, `<unk>` included; KenLM uses 10^-100 as well"""
 VERSION = 1
-"""of the arrays that keep a model"""
+"""version of the arrays that store a model"""
 
 
 class NGram:
     """An n-gram model with backoff.
 
     Attributes:
-        tokens: by their id; 0 `<unk>`, 1 `<s>`, 2 `</s>`, then the others.
-        unit: "character" (each token but those three is one code point, the space " ") or "word".
+        tokens: indexed by id; 0 `<unk>`, 1 `<s>`, 2 `</s>`, then the others.
+        unit: "character" (each token except those three is one code point, the space is " ") or "word".
         order: the length of the longest n-grams.
-        token: (nodes,) int32, the last token of each node's n-gram; the root's is 0.
-        log_prob: (nodes,) float32, natural logarithm of p(last token | those before).
-        backoff: (nodes,) float32, natural logarithm of the weight of the node as a context.
-        first_child: (nodes + 1,) int64, the children of node s are `first_child[s]` to `first_child[s + 1]`.
-        levels: (order + 2,) int64, the n-grams of length n are the nodes `levels[n]` to `levels[n + 1]`.
+        token: (nodes,) int32, id of the last token of each node's n-gram; 0 for the root.
+        log_prob: (nodes,) float32, natural logarithm of p(last token | tokens before it).
+        backoff: (nodes,) float32, natural logarithm of the backoff weight of the node as a context.
+        first_child: (nodes + 1,) int64, the children of node s are `first_child[s]` to
+            `first_child[s + 1] - 1`.
+        levels: (order + 2,) int64, n-grams of length n are the nodes `levels[n]` to `levels[n + 1] - 1`.
     """
 
     def __init__(
@@ -61,7 +63,7 @@ class NGram:
         first_child: np.ndarray,
         suffix: np.ndarray | None = None,
     ) -> None:
-        """Keep the arrays as described above; `suffix` (nodes,) is worked out where it is not given."""
+        """Keep the arrays as described above; `suffix` (nodes,) is computed on demand if not given."""
         assert unit in UNITS, f"{unit!r} is none of {UNITS}"
         self.tokens = tuple(tokens)
         self.unit, self.order = unit, order
@@ -94,7 +96,7 @@ class NGram:
 
     @property
     def suffix(self) -> np.ndarray:
-        """Of each node the one of the longest n-gram that ends it and is shorter (nodes,) int32; root -1."""
+        """The node of the longest proper suffix of each n-gram (nodes,) int32; -1 for the root."""
         return self.suffixes(np.arange(len(self)))
 
     @property
@@ -103,23 +105,23 @@ class NGram:
         return np.diff(self.levels)[1:].tolist()
 
     def parents(self) -> np.ndarray:
-        """Return the node of each n-gram without its last token (nodes,) int64; the root's is the root."""
+        """Return the node of each n-gram without its last token (nodes,) int64; 0 for the root."""
         parents = np.repeat(np.arange(len(self)), np.diff(self.first_child))
         return np.concatenate([[EMPTY_CONTEXT], parents])
 
     # --- tokens
 
     def id(self, token: str) -> int:
-        """Return the id of `token`, 0 if it is unknown."""
+        """Return the id of `token`; 0 if it is unknown."""
         return self._ids.get(token, UNKNOWN_ID)
 
     def ids(self, tokens: Iterable[str]) -> np.ndarray:
-        """Return the ids of `tokens`, int32, 0 for each unknown one."""
+        """Return the ids of `tokens` as int32; 0 for each unknown token."""
         get = self._ids.get
         return np.fromiter((get(token, UNKNOWN_ID) for token in tokens), np.int32)
 
     def split(self, text: str) -> list[str]:
-        """Return the tokens of a text: its code points, or its words between white space."""
+        """Return the tokens of a text: its code points, or its words separated by white space."""
         return list(text) if self.unit == "character" else text.split()
 
     # --- step by step
@@ -128,13 +130,13 @@ class NGram:
         """Return the log-probability of each token in its state, and the state after it.
 
         Args:
-            states: (N,) nodes of n-grams shorter than `order`: `start`, `EMPTY_CONTEXT`, or what
-                this returned.
+            states: (N,) nodes of n-grams shorter than `order`: `start`, `EMPTY_CONTEXT`, or states that
+                this method returned.
             tokens: (N,) ids.
 
         Returns:
-            log_probs (N,) float32, natural, and next states (N,) int32: of what was read, the longest end
-            that is in the model and shorter than `order`.
+            Natural log-probabilities (N,) float32, and next states (N,) int32: the longest suffix of the
+            tokens read so far that is in the model and shorter than `order`.
         """
         nodes, log_probs = self._longest(np.asarray(states), np.asarray(tokens))
         found = nodes >= 0
@@ -142,20 +144,20 @@ class NGram:
         return log_probs.astype(np.float32), self._state(np.where(found, nodes, EMPTY_CONTEXT))
 
     def rows(self, states: np.ndarray) -> np.ndarray:
-        """Return the log-probability that `score` gives every token V in each state: (N, V) float32.
+        """Return the log-probability of every token V in each state, as `score` gives it: (N, V) float32.
 
-        Much faster than `score` where all tokens are wanted; N * V numbers must fit into memory.
+        This is much faster than `score` if all tokens are needed; N * V numbers must fit into memory.
         """
-        contexts = [np.asarray(states, np.int64)]  # from the whole context to the empty one, -1 beyond
+        contexts = [np.asarray(states, np.int64)]  # from the whole context to the empty one, then -1
         while (contexts[-1] > EMPTY_CONTEXT).any():
             contexts.append(np.where(contexts[-1] > EMPTY_CONTEXT, self.suffixes(contexts[-1]), -1))
         chain = np.stack(contexts)  # (D, N)
-        paid = np.zeros(
-            (len(chain) + 1, len(contexts[0]))
-        )  # (D + 1, N) backoff before each; float64: as `score`
+        # (D + 1, N) sum of backoffs before each context; float64, as in `score`
+        paid = np.zeros((len(chain) + 1, len(contexts[0])))
         np.cumsum(np.where(chain >= 0, self.backoff[chain], 0.0), 0, out=paid[1:])
         log_probs = np.repeat((paid[-1] + FLOOR)[:, None], len(self.tokens), 1)
-        depths, rows = np.nonzero(chain[::-1] >= 0)  # the empty one first: what longer ones give replaces it
+        # the empty context comes first, and the values of longer contexts overwrite its values
+        depths, rows = np.nonzero(chain[::-1] >= 0)
         depths = len(chain) - 1 - depths
         first, end = self.first_child[chain[depths, rows]], self.first_child[chain[depths, rows] + 1]
         counts = end - first
@@ -167,20 +169,23 @@ class NGram:
     # --- whole texts
 
     def log_probs(self, tokens: Sequence[str]) -> np.ndarray:
-        """Return the log-probability (natural, float32) of each token of a sentence, and of its end."""
+        """Return the natural log-probability (float32) of each token of a sentence, and of its end."""
         ids = np.concatenate([[START_ID], self.ids(tokens), [END_ID]])
         return self.sentence_log_probs(ids, np.arange(len(ids)) == 0)[1:].astype(np.float32)
 
     def sentence_log_probs(self, ids: np.ndarray, starts: np.ndarray) -> np.ndarray:
-        """Return the log-probability (T,) of each of `ids` (T,), a sentence beginning where `starts` (T,).
+        """Return the natural log-probability (T,) of each token of several sentences in one array.
 
-        From short contexts to long ones, for all tokens at once: p(w | h) is that of the n-gram h w if there
-        is one, else the backoff of h, if there is such a context, times p(w | h without its first token).
+        All tokens are scored at once, from short contexts to long ones: p(w | h) is the probability of the
+        n-gram h w if the model has it, and otherwise p(w | h without its first token) times the backoff
+        weight of h, or times 1 if the model has no context h.
+
+        Args:
+            ids: (T,) of the tokens, each sentence with its start and end.
+            starts: (T,) whether a sentence starts there; its context is empty there.
         """
         log_probs = np.full(len(ids), FLOOR)
-        nodes = np.full(
-            len(ids), EMPTY_CONTEXT
-        )  # of the n-gram that ends at each token, -1 where there is none
+        nodes = np.full(len(ids), EMPTY_CONTEXT)  # of the n-gram that ends at each token; -1 for none
         for length in range(1, self.order + 1):
             contexts = np.roll(nodes, 1)
             if length > 1:
@@ -196,16 +201,18 @@ class NGram:
     # --- the tree
 
     def _children(self, parents: np.ndarray, tokens: np.ndarray) -> np.ndarray:
-        """Return the node of each token after its parent, -1 where there is none."""
+        """Return the child (N,) of each parent for its token; -1 if there is none."""
         keys = parents.astype(np.int64) * len(self.tokens) + tokens
         nodes = np.searchsorted(self._keys, keys)
-        nodes[nodes == len(self)] = EMPTY_CONTEXT  # whose key is none
+        nodes[nodes == len(self)] = EMPTY_CONTEXT  # the key of the root matches no token
         return np.where(self._keys[nodes] == keys, nodes, -1)
 
     def _longest(self, states: np.ndarray, tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the longest n-gram of an end of each state and its token, and the backoff paid for it.
+        """Return the longest n-gram in the model that is a suffix of each state followed by its token.
 
-        Nodes are -1 for tokens without a unigram; the sum of backoffs is float64.
+        Returns:
+            Nodes (N,), -1 for tokens without a unigram; the sum of backoffs (N,), float64, on the way to
+            them.
         """
         nodes, paid = np.full(len(tokens), -1), np.zeros(len(tokens))
         rest = np.arange(len(tokens))
@@ -220,17 +227,18 @@ class NGram:
         return nodes, paid
 
     def _state(self, nodes: np.ndarray) -> np.ndarray:
-        """Return the states that n-grams lead to: themselves, or their suffix if they are of full length."""
+        """Return the states after n-grams: the n-gram itself, or its suffix if its length is `order`."""
         whole = nodes >= self.levels[self.order]
         states = nodes.astype(np.int32)
         states[whole] = self.suffixes(nodes[whole])
         return states
 
     def suffixes(self, nodes: np.ndarray) -> np.ndarray:
-        """Return the node of the longest n-gram that ends each of `nodes` (N,) and is shorter: (N,) int32.
+        """Return the node of the longest proper suffix in the model of each of `nodes` (N,): (N,) int32.
 
-        It is worked out when it is first asked for, since a text meets few of a large model's n-grams: an
-        n-gram's suffix is that of its parent with its own token, or what is found so from shorter ones.
+        A suffix is computed when it is first needed, since a text meets only a few of a large model's
+        n-grams. The suffix of an n-gram is the child of its parent's suffix for its last token; if there is
+        no such child, the search goes on from shorter suffixes of the parent.
         """
         suffixes = self._suffix.take(nodes)
         if suffixes.min(initial=EMPTY_CONTEXT) == UNRESOLVED:
@@ -243,7 +251,7 @@ class NGram:
     # --- files
 
     def to_arrays(self) -> dict[str, np.ndarray]:
-        """Return the model as plain arrays of numbers, in small types, without what can be worked out."""
+        """Return the arrays that define the model, in small number types; all others follow from them."""
         top = self.levels[self.order]
         return {
             "version": np.array([VERSION], np.uint8),
@@ -258,10 +266,10 @@ class NGram:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Self:
-        """Return the model that `to_arrays` has described; other arrays may stand beside its own.
+        """Return the model of arrays that `to_arrays` returned; further arrays are ignored.
 
         Raises:
-            ValueError: for arrays that are missing or do not fit together.
+            ValueError: arrays are missing or do not fit together.
         """
         try:
             version, order, unit = (int(arrays[name][0]) for name in ("version", "order", "unit"))
@@ -298,17 +306,17 @@ class NGram:
         return model
 
     def save(self, path: str | Path) -> None:
-        """Write the model as NumPy's .npz, whole or not at all.
+        """Write the model as a .npz file of NumPy; after an error there is no partial file.
 
         Raises:
-            OSError: if it cannot be written.
+            OSError: the file cannot be written.
         """
         with written_aside(path) as file:
             np.savez_compressed(file, **self.to_arrays())  # type: ignore[arg-type]
 
 
 def _fit(numbers: Sequence[np.ndarray], first_child: np.ndarray, tokens: int) -> bool:
-    """Return whether last tokens, child counts, log-probabilities and backoffs are those of one tree."""
+    """Return whether last tokens, child counts, log-probabilities and backoffs can form one tree."""
     token, children, log_prob, backoff = numbers
     if any(array.ndim != 1 for array in numbers) or not len(token) == len(log_prob) == children.sum():
         return False
@@ -323,5 +331,5 @@ def _fit(numbers: Sequence[np.ndarray], first_child: np.ndarray, tokens: int) ->
 
 
 def _small(numbers: np.ndarray) -> np.ndarray:
-    """Return numbers of 0 or more in the smallest type that holds them."""
+    """Return non-negative integers in the smallest type that holds them."""
     return numbers.astype(np.min_scalar_type(int(numbers.max(initial=0))))

@@ -16,31 +16,31 @@ class Level(NamedTuple):
     """All n-grams of one length in a text, sorted by parent and last token."""
 
     parent: np.ndarray
-    """(n-grams,) place of the n-gram without its last token, in the level before"""
+    """(n-grams,) index in the level before of the n-gram without its last token"""
     token: np.ndarray
     """(n-grams,) id of the last token"""
     suffix: np.ndarray
-    """(n-grams,) place of the n-gram without its first token, in the level before"""
+    """(n-grams,) index in the level before of the n-gram without its first token"""
     raw: np.ndarray
-    """(n-grams,) how often it stands in the text"""
+    """(n-grams,) how often the n-gram occurs in the text"""
     adjusted: np.ndarray
-    """(n-grams,) the count a that its probability is made of"""
+    """(n-grams,) adjusted count, from which Kneser-Ney smoothing makes the probability"""
 
 
 class Counts(NamedTuple):
     """The n-grams of a text."""
 
     tokens: tuple[str, ...]
-    """by id: <unk>, <s>, </s>, then the others, sorted"""
+    """indexed by id: <unk>, <s>, </s>, then the others, sorted"""
     unit: str
     levels: list[Level]
-    """of length 1, 2, ... order"""
+    """n-grams of length 1, 2, ... order"""
 
 
 class _Stream(NamedTuple):
     tokens: tuple[str, ...]
     ids: np.ndarray  # (T,) <s> sentence </s> <s> sentence </s> ...
-    left: np.ndarray  # (T,) how many tokens the sentence has from here on
+    left: np.ndarray  # (T,) number of tokens from here to the end of the sentence
 
 
 def check_order(order: int) -> None:
@@ -72,7 +72,7 @@ def _words(texts: Iterable[str], limit: int | None) -> _Stream:
     for text in texts:
         words = text.split()
         if words:
-            # np.fromiter: 4 bytes a word, not a Python list of them all
+            # np.fromiter needs 4 bytes for a word, a Python list of all words many more
             places.append(np.fromiter((known.setdefault(word, len(known)) for word in words), np.int32))
             lengths.append(len(words))
     for mark in SPECIAL[1:]:
@@ -86,7 +86,7 @@ def _words(texts: Iterable[str], limit: int | None) -> _Stream:
 def _vocabulary(
     names: Sequence[str], counts: np.ndarray, limit: int | None
 ) -> tuple[tuple[str, ...], np.ndarray]:
-    """Return the tokens of a model, and for each of `names` its id."""
+    """Return the tokens of a model, and the id of each of `names`."""
     kept = [place for place, name in enumerate(names) if REPLACEMENT not in name and name != UNKNOWN_TOKEN]
     if limit is not None:
         kept = sorted(kept, key=lambda place: (-counts[place], names[place]))[:limit]
@@ -116,7 +116,10 @@ def _stream(tokens: tuple[str, ...], ids: np.ndarray, lengths: np.ndarray) -> _S
 def count_ngrams(
     texts: Iterable[str], order: int, unit: str = "character", vocabulary: int | None = None
 ) -> Counts:
-    """Return the counts of all n-grams of `texts` up to the length `order`; see `estimate`."""
+    """Return the counts of all n-grams of `texts` up to the length `order`.
+
+    The arguments and errors are those of `common.language.kneser_ney.estimate`.
+    """
     if unit not in UNITS:
         raise ValueError(f"unit is {unit!r}; choose one of {', '.join(UNITS)}")
     check_order(order)
@@ -127,7 +130,7 @@ def count_ngrams(
     none = np.zeros(size, np.int32)
     raw = np.bincount(stream.ids, minlength=size)
     levels = [Level(none, np.arange(size, dtype=np.int32), none, raw, raw)]
-    places = stream.ids  # of the n-gram that begins at each token
+    places = stream.ids  # (T,) index of the n-gram that begins at each token
     for length in tqdm(range(2, order + 1), desc="counting", unit=" orders", disable=None, leave=False):
         level, places = _longer(stream, places, length)
         levels.append(level)
@@ -135,11 +138,11 @@ def count_ngrams(
 
 
 def _longer(stream: _Stream, places: np.ndarray, length: int) -> tuple[Level, np.ndarray]:
-    """Return the n-grams of `length`, and which of them begins at each token (T,).
+    """Return the n-grams of `length`, and the index (T,) of the n-gram that begins at each token.
 
     Args:
         stream: the text.
-        places: (T,) of the n-grams shorter by one token that begin there.
+        places: (T,) index of the n-gram of `length` - 1 that begins at each token.
         length: 2 or more.
     """
     begins = np.flatnonzero(stream.left >= length).astype(np.int32)
@@ -159,7 +162,7 @@ def _longer(stream: _Stream, places: np.ndarray, length: int) -> tuple[Level, np
 
 
 def _adjusted(levels: list[Level]) -> list[Level]:
-    """Return the levels with the counts that their probabilities are made of."""
+    """Return the levels with their adjusted counts (Chen & Goodman, as in `common.language.kneser_ney`)."""
     adjusted = []
     begins = levels[0].token == START_ID  # which n-grams begin with <s>
     for level, longer in zip(levels, [*levels[1:], None], strict=True):
@@ -170,6 +173,6 @@ def _adjusted(levels: list[Level]) -> list[Level]:
             before = np.bincount(longer.suffix, minlength=len(level.token))
             count = np.where(begins, level.raw, before)
         if level is levels[0]:
-            count = np.where(begins, 0, count)  # <s> is not foretold
+            count = np.where(begins, 0, count)  # <s> is never predicted
         adjusted.append(level._replace(adjusted=count))
     return adjusted

@@ -13,24 +13,24 @@ SENTENCES_AT_ONCE = 10_000
 
 
 class Perplexity(NamedTuple):
-    """How well a model foretells texts; the end of each sentence counts as a token."""
+    """The perplexity of texts under a model; the end of each sentence counts as a token."""
 
     perplexity: float
-    """2 to the bits per token"""
+    """2 to the power of the bits per token"""
     perplexity_known: float
-    """the same without unknown tokens, which each model charges differently"""
+    """perplexity of the known tokens alone: models differ in the probability of an unknown token"""
     tokens: int
-    """all of them, ends and unknown ones included"""
+    """number of tokens, including ends of sentences and unknown tokens"""
     oovs: int
-    """tokens the model does not know"""
+    """number of tokens that the model does not know"""
     bits_per_token: float
 
 
 def perplexity(model: NGram, texts: Iterable[str]) -> Perplexity:
-    """Return how well the model foretells `texts`, a sentence each; empty ones are skipped.
+    """Return the perplexity of `texts`, one sentence each, under `model`; empty texts are skipped.
 
     Raises:
-        ValueError: no text but empty ones.
+        ValueError: all texts are empty.
     """
     total, total_known, tokens, oovs = 0.0, 0.0, 0, 0
     sentences = (model.split(text) for text in texts if text.strip())

@@ -1,9 +1,9 @@
-"""Recurrent language models as NumPy computes them: text is searched for and rescored without torch.
+"""Recurrent language models in NumPy: the beam search and rescoring use them without torch.
 
-    state (N, W)   of each layer its hidden units, then of LSTMs their memory, one layer after the other
-    step           states, labels -> states after them, log-probabilities (N, C) of what comes next
+    state (N, W)   for each layer in turn: its hidden units, then, for an LSTM, its memory
+    step           states, labels -> next states (N, W), log-probabilities (N, C) of the next label
 
-Training, and the equations, are in `common.network.language_model` and `common.network.recurrent`.
+Training is in `common.network.language_model`, and the equations are in `common.network.recurrent`.
 """
 
 import json
@@ -19,12 +19,12 @@ from common.language.recurrent_layer import WEIGHT_NAMES, RecurrentLayer
 from common.text.vocabulary import END_LABEL, Vocabulary
 
 MODALITY = "language model"
-"""what the header of such a model file names"""
+"""modality in the header of such a model file"""
 TEXTS_PER_BATCH = 256
 REMEMBERED = 200_000
-"""texts whose scores are kept, for a search that meets them again and again, as tuning does"""
+"""number of texts whose scores are cached, since tuning scores the same texts many times"""
 HEADER = "header"
-"""the array that keeps the header where a model is part of another file"""
+"""name of the array that holds the header if the model is part of another file"""
 
 
 @dataclass(frozen=True)
@@ -36,19 +36,19 @@ class LanguageModelConfig:
     hidden_size: int = 512
     """Units of a layer."""
     layers: int = 1
-    """Recurrent layers, one upon the other."""
+    """Number of recurrent layers."""
     embedding_size: int = 64
-    """Numbers that stand for a character or word."""
+    """Size of the embedding of a character or word."""
     dropout: float = 0.0
-    """Share of units silenced before, between and behind the layers while training."""
+    """Dropout probability before, between and after the layers during training."""
     residual: bool = False
-    """Add each layer's normalised input to its output."""
+    """Normalise the input of each layer, and add the input itself to the output of the layer."""
     tied: bool = False
-    """Foretell with the same numbers for each character or word that it is read by."""
+    """Use the input embeddings as the weights of the output layer, too."""
     condition: Literal["none", "first", "every"] = "none"
-    """Where a label of the text enters: it makes the first state, or is added to the input at every step."""
+    """Where the condition of a text enters: it makes the first state, or is added to each step's input."""
     condition_size: int = 0
-    """Numbers of a condition that is a vector; 0: it is one of the model's labels."""
+    """Size of a condition that is a vector; 0: the condition is one of a set of names."""
 
     def __post_init__(self) -> None:
         if self.condition not in ("none", "first", "every"):
@@ -61,7 +61,7 @@ class LanguageModelConfig:
 
 
 class ModelContent(NamedTuple):
-    """What the file of a recurrent language model holds."""
+    """The content of a recurrent language model's file."""
 
     config: LanguageModelConfig
     vocabulary: Vocabulary
@@ -71,17 +71,17 @@ class ModelContent(NamedTuple):
 
 
 def is_recurrent(path: str | Path) -> bool:
-    """Return whether a file is one of safetensors, as recurrent models are, and not of n-grams."""
+    """Return whether a file is a recurrent model, that is, in the safetensors format and not n-grams."""
     try:
         with Path(path).open("rb") as file:
             start = file.read(9)
     except OSError:
-        return False  # what reads it says why
+        return False  # whoever reads the file reports the error
     return start[8:9] == b"{"
 
 
 def read_language_model(path: str | Path) -> ModelContent:
-    """Return what a model file holds; ValueError if it is of another kind, or damaged."""
+    """Return the content of a model file; raise ValueError if it is of another kind or damaged."""
     header, tensors = read_model(path)
     if header.get("modality") != MODALITY:
         raise ValueError(
@@ -92,7 +92,11 @@ def read_language_model(path: str | Path) -> ModelContent:
 
 
 def parse_content(header: Mapping[str, Any], tensors: dict[str, np.ndarray], name: str) -> ModelContent:
-    """Return what a header and tensors describe; ValueError that names the file if they do not."""
+    """Return the content that a header and tensors describe.
+
+    Raises:
+        ValueError: they describe no model; the message starts with `name`.
+    """
     try:
         config = LanguageModelConfig(**header["config"])
         vocabulary = Vocabulary.from_dict(header)
@@ -110,18 +114,18 @@ def to_header(
 
 
 class RecurrentModel:
-    """A recurrent language model, to be asked step by step.
+    """A recurrent language model that is evaluated step by step.
 
     Args:
-        parts: what its file holds.
-        condition: one of its conditions, where it was trained with some.
+        parts: the content of its file.
+        condition: one of the conditions that it was trained with; None if there were none.
 
     Attributes:
-        vocabulary: what its labels stand for.
-        width: W, numbers of a state.
+        vocabulary: the characters or words of its labels.
+        width: W, the size of a state.
 
     Raises:
-        ValueError: weights that are missing or do not fit, or a condition that is missing or unknown.
+        ValueError: a weight or the condition is missing, or the condition is unknown.
     """
 
     def __init__(self, parts: ModelContent, condition: str | None = None) -> None:
@@ -144,25 +148,25 @@ class RecurrentModel:
             raise ValueError(str(error) if str(path) in str(error) else f"{path}: {error}") from None
 
     def to_arrays(self) -> dict[str, np.ndarray]:
-        """Return what `from_arrays` makes the same model of, to be kept in another file."""
+        """Return arrays from which `from_arrays` makes the same model, for storage in another file."""
         header = to_header(self.config, self.vocabulary, self.parts.conditions, self.parts.card)
         text = json.dumps({**header, "spoken": self.condition}, ensure_ascii=False)
         return {**self.parts.tensors, HEADER: np.frombuffer(text.encode(), np.uint8)}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Self:
-        """Return the model that `to_arrays` has described."""
+        """Return the model of arrays that `to_arrays` returned."""
         header = json.loads(arrays[HEADER].tobytes())
         tensors = {name: array for name, array in arrays.items() if name != HEADER}
         return cls(parse_content(header, tensors, "the language model inside"), header["spoken"])
 
     @property
     def unit(self) -> str:
-        """What a label stands for: "character" or "word"."""
+        """The unit of a label: "character" or "word"."""
         return self.vocabulary.unit
 
     def id(self, token: str) -> int:
-        """Return the label of a character or word, 0 if it is unknown."""
+        """Return the label of a character or word; 0 if it is unknown."""
         label = self.vocabulary.labels.get(token, 0)
         return 0 if label == self.vocabulary.unknown_label else label
 
@@ -180,8 +184,8 @@ class RecurrentModel:
                 tensors[f"encoder.norms.{depth}.{kind}"] for kind in ("weight", "bias") if config.residual
             ]
             self._layers.append(RecurrentLayer(config.cell, weights, norms))
-        self._read = read  # (C, D): what each label is to the first layer
-        self._driven = self._layers[0].drive(read)  # (C, gates x H): the labels through its first matrix
+        self._read = read  # (C, D): the input of the first layer for each label
+        self._driven = self._layers[0].drive(read)  # (C, gates x H): their part of its gates
         head = tensors["embedding.weight"] if config.tied else tensors["head.weight"]
         bias = tensors["bias"] if config.tied else tensors["head.bias"]
         if config.tied and "projection.weight" in tensors:
@@ -191,11 +195,13 @@ class RecurrentModel:
         self._first = np.zeros((1, self.width), np.float32)
         if config.condition == "first":
             bridged = given @ tensors["bridge.weight"].T + tensors["bridge.bias"]
-            parts = bridged.reshape(-1, config.layers, config.hidden_size)  # hidden and, of LSTMs, memory
+            parts = bridged.reshape(
+                -1, config.layers, config.hidden_size
+            )  # hidden units and, for an LSTM, memory
             self._first = np.tanh(parts).swapaxes(0, 1).reshape(1, -1)
 
     def _given(self) -> np.ndarray:
-        """Return what stands for the condition (D,)."""
+        """Return the embedding of the condition (D,); zeros if the model has no conditions."""
         names = self.parts.conditions
         if self.config.condition == "none":
             if self.condition is not None:
@@ -211,11 +217,16 @@ class RecurrentModel:
         return self.parts.tensors["condition.weight"][names.index(self.condition)]
 
     def start(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the state (1, W) at the start of a text, and log-probabilities (1, C) there."""
+        """Return the state (1, W) at the start of a text, and log-probabilities (1, C) of the first label."""
         return self.step(self._first, np.array([END_LABEL]))
 
     def step(self, states: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return states (N, W) after `labels` (N,) were read in `states`, and log-probabilities (N, C)."""
+        """Return the states (N, W) after `labels` (N,), and log-probabilities (N, C) of the next label.
+
+        Args:
+            states: (N, W) before the labels.
+            labels: (N,) integers.
+        """
         H, after = self.config.hidden_size, np.empty_like(states)
         each = self.width // self.config.layers
         value, driven = self._read[labels], self._driven[labels]
@@ -228,14 +239,14 @@ class RecurrentModel:
         return after, logits - np.log(np.exp(logits).sum(1, keepdims=True))
 
     def log_probs(self, texts: Sequence[str]) -> list[np.ndarray]:
-        """Return the natural log-probabilities (L + 1,) of the labels of each text, its end among them."""
+        """Return the natural log-probabilities (L + 1,) of the labels of each text and of its end."""
         labels = [np.array([*self.vocabulary.encode(text), END_LABEL]) for text in texts]
         found = [np.zeros(len(one)) for one in labels]
         order = sorted(range(len(texts)), key=lambda place: -len(labels[place]))
         for first in range(0, len(order), TEXTS_PER_BATCH):
             some = np.array(order[first : first + TEXTS_PER_BATCH])
             states, rows = self.start()
-            group = np.zeros(len(some), np.int64)  # of each text: those that are alike so far are one
+            group = np.zeros(len(some), np.int64)  # of each text; texts that are equal so far share one
             for step in range(len(labels[some[0]])):
                 some = some[: sum(len(labels[place]) > step for place in some)]  # the longest are first
                 now = np.array([labels[place][step] for place in some])
@@ -248,7 +259,7 @@ class RecurrentModel:
         return found
 
     def score(self, texts: Sequence[str]) -> np.ndarray:
-        """Return the natural log-probability (N,) of each text with its end; known ones are remembered."""
+        """Return the natural log-probability (N,) of each text with its end; scores are cached."""
         new = [text for text in dict.fromkeys(texts) if text not in self._scores]
         if len(self._scores) + len(new) > REMEMBERED:
             self._scores.clear()

@@ -1,1 +1,1 @@
-"""Prefix beam search for CTC, over NumPy arrays or torch tensors, with everything that scores a prefix."""
+"""Prefix beam search for CTC on NumPy arrays or torch tensors, with the scorers that join it."""

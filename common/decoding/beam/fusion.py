@@ -1,8 +1,8 @@
-"""What else than the network scores a text while it is searched for: language models, lexicon, hot words.
+"""Fusion of several scorers into the beam search: language models, a lexicon and hot words.
 
-Each scorer is an automaton over labels: a state, a gain for each label that may be appended, the state
-that follows. `Fusion` adds the gains of several and keeps what it has seen of their common automaton as a
-table, so that the search looks gains and following states up for all prefixes of all utterances at once.
+A scorer is an automaton over labels: each state has a gain for every label that may be appended, and a next
+state. `Fusion` adds the gains of several scorers. It stores the states of their product automaton that it has
+met in a table, so that the search looks up gains and next states for all prefixes of all utterances at once.
 """
 
 from collections.abc import Sequence
@@ -13,34 +13,34 @@ import numpy as np
 from common.decoding.arrays import Array, from_numpy, namespace, to_numpy
 
 TABLE_BYTES = 300_000_000
-"""a table that has grown beyond this is not used for another search"""
+"""the next search starts a new table if the table has grown beyond this size"""
 UNSEEN = -1
 STATE_MULTIPLIER = 0x9E3779B97F4A7C15
-"""2 ** 64 over the golden ratio: spreads keys (Knuth, The Art of Computer Programming 3, 6.4)"""
+"""2 ** 64 over the golden ratio; spreads keys (Knuth, The Art of Computer Programming 3, 6.4)"""
 
 
 class Scorer(Protocol):
-    """An automaton over labels. States are int64; all methods take and return one of each for N texts."""
+    """An automaton over labels. States are int64; all methods take and return arrays for N texts."""
 
     start: int
     """the state of the empty text"""
 
     def rows(self, states: np.ndarray) -> np.ndarray:
-        """Return (N, C) natural logarithms, what each label gains when it is appended; -inf forbids it."""
+        """Return the gain (N, C) of appending each label, a natural logarithm; -inf forbids the label."""
 
     def advance(self, states: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        """Return the states (N,) that follow."""
+        """Return the next states (N,) after `labels` (N,) are appended."""
 
     def final(self, states: np.ndarray) -> np.ndarray:
-        """Return what texts gain (N,) by ending there."""
+        """Return the gain (N,) of ending the text in each state."""
 
 
 @runtime_checkable
 class CachingScorer(Scorer, Protocol):
-    """A scorer that keeps what it has met, more with every text."""
+    """A scorer whose memory grows with every new text."""
 
     def emptied(self) -> Scorer:
-        """Return one that has met nothing yet."""
+        """Return the same scorer with an empty memory."""
 
 
 class Fusion:
@@ -56,7 +56,7 @@ class Fusion:
         self._table = Table(self.scorers, classes)
 
     def table(self) -> "Table":
-        """Return the table to search with: the one known so far, or if that has grown too large a new one."""
+        """Return the table for a search: the one so far, or a new one if that has grown too large."""
         if self._table.size > TABLE_BYTES:
             self.scorers = tuple(
                 one.emptied() if isinstance(one, CachingScorer) else one for one in self.scorers
@@ -66,10 +66,10 @@ class Fusion:
 
 
 class Table:
-    """Gains and following states of those states of a `Fusion` that were met so far; number 0 is the start.
+    """Gains and next states of all states of a `Fusion` that were met so far; state 0 is the start.
 
-    The methods take and return arrays of NumPy or torch. The table itself is kept on the CPU, with a copy of
-    the gains where the search runs.
+    The methods take and return NumPy arrays or torch tensors. The table itself is on the CPU, with a copy of
+    the gains on the device of the search.
     """
 
     def __init__(self, scorers: tuple[Scorer, ...], classes: int) -> None:
@@ -89,7 +89,7 @@ class Table:
         return self.count * (8 * self.classes + 8 * len(self.scorers) + 16)
 
     def gains(self, states: Array, labels: Array) -> Array:
-        """Return what `labels` gain in `states`, float64; the two shapes broadcast."""
+        """Return the gains of `labels` in `states`, float64; the two shapes broadcast."""
         xp = namespace(states)
         places = states * self.classes + labels
         if xp is np:
@@ -97,13 +97,13 @@ class Table:
         return xp.take(self._copy("_gains", states), places).double()
 
     def best(self, states: Array) -> Array:
-        """Return the most that any label gains in `states`, in their shape, float32."""
+        """Return the largest gain of any label in each of `states` (any shape), float32."""
         if isinstance(states, np.ndarray):
             return self._best.take(states)
         return namespace(states).take(self._copy("_best", states), states)
 
     def advance(self, states: Array, labels: Array) -> Array:
-        """Return the states (N,) that follow when `labels` (N,) are appended in `states` (N,)."""
+        """Return the next states (N,) after `labels` (N,) are appended in `states` (N,)."""
         places = to_numpy(states) * self.classes + to_numpy(labels)
         following = self._following.reshape(-1).take(places)
         unseen = following == UNSEEN
@@ -114,7 +114,7 @@ class Table:
         return from_numpy(states, following.astype(np.int64))
 
     def final(self, states: Array) -> Array:
-        """Return what is gained by ending in `states` (..., any shape), float64."""
+        """Return the gain of ending the text in each of `states` (any shape), float64."""
         known, place = np.unique(to_numpy(states), return_inverse=True)
         gains = np.zeros(len(known))
         for scorer, column in zip(self.scorers, self._states[known].T, strict=True):
@@ -122,7 +122,7 @@ class Table:
         return from_numpy(states, gains[place.reshape(states.shape)])
 
     def _explore(self, places: np.ndarray) -> None:
-        """Find the states that follow at `places` (N,), which are state * classes + label."""
+        """Compute the next states at `places` (N,), which are state * classes + label."""
         states, labels = np.divmod(places, self.classes)
         following = np.stack(
             [
@@ -135,7 +135,7 @@ class Table:
         self._following.reshape(-1)[places] = numbers
 
     def _numbers(self, states: np.ndarray) -> np.ndarray:
-        """Return the numbers (N,) of these states (N, scorers); those not met before are given the next."""
+        """Return the numbers (N,) of these states (N, scorers); new states get the next numbers."""
         keys = states[:, 0]
         for column in states[:, 1:].T:
             keys = _mixed(keys) ^ column  # two of n agree with probability n ** 2 / 2 ** 65
@@ -166,7 +166,7 @@ class Table:
             setattr(self, name, new)
 
     def _copy(self, name: str, like: Array) -> Array:
-        """Return the array `name` as a flat tensor where `like` lives, brought up to date."""
+        """Return an up-to-date flat copy of the array `name` on the device of `like`."""
         torch = namespace(like)
         ours = getattr(self, name)
         copy, count = self._copies.get((name, like.device), (None, 0))
@@ -179,7 +179,7 @@ class Table:
 
 
 class Index:
-    """Numbers for keys in the order of their arrival: a hash table with linear probing, in batches."""
+    """A hash table with linear probing that numbers keys in the order of their arrival, in batches."""
 
     def __init__(self) -> None:
         self.keys = np.empty(1024, np.int64)
@@ -187,7 +187,7 @@ class Index:
         self._slots = np.full(4096, UNSEEN, np.int32)
 
     def add(self, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the numbers (N,) of `keys`, and where among them the keys that are new stand first."""
+        """Return the numbers (N,) of `keys`, and the indices in `keys` where new keys first occur."""
         distinct, first, place = np.unique(keys, return_index=True, return_inverse=True)
         numbers = self._find(distinct)
         (missing,) = np.nonzero(numbers == UNSEEN)
@@ -199,7 +199,7 @@ class Index:
             numbers[missing] = np.arange(self.count, end)
             self.count = end
             if 2 * end > len(self._slots):
-                size = 1 << (4 * end).bit_length()  # a power of 2, of which _places takes the last bits
+                size = 1 << (4 * end).bit_length()  # a power of 2, since _places masks the last bits
                 self._slots = np.full(size, UNSEEN, np.int32)
                 self._insert(np.arange(end))
             else:
@@ -227,7 +227,7 @@ class Index:
         places = self._places(self.keys[numbers])
         while len(numbers):
             free = self._slots[places] == UNSEEN
-            self._slots[places[free]] = numbers[free]  # of two at one place the later stays
+            self._slots[places[free]] = numbers[free]  # of two keys at one place the later one stays
             placed = self._slots[places] == numbers
             numbers, places = numbers[~placed], (places[~placed] + 1) & (len(self._slots) - 1)
 

@@ -1,4 +1,4 @@
-"""A lexicon: words as a prefix tree, level by level in arrays."""
+"""A lexicon: a prefix tree of words, stored in arrays level by level."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,23 +15,23 @@ TRIE_ROOT = 0
 class Lexicon:
     """The prefix tree of the words that a set of labels can spell.
 
-    Nodes are numbered level by level, the children of a node next to each other by label; 0 is the root.
+    Nodes are numbered level by level; the children of a node are neighbours, sorted by label; 0 is the root.
 
     Args:
-        words: without spaces; of equal ones the first counts.
+        words: the words; of equal words, the first one is used.
         symbols: what each of the C labels writes; "" for the blank.
-        name: of the words, for what is said of them.
+        name: name of the lexicon in error messages.
 
     Attributes:
         words: as given.
-        unspelled: the places in `words` of those that the labels cannot spell, which are not in the tree.
-        parent, label: (nodes,) int64 of each node; those of the root are meaningless.
-        word: (nodes,) int64 the place in `words` of the word that ends at each node, -1 if none does.
+        unspelled: the indices in `words` of those that the labels cannot spell; they are not in the tree.
+        parent, label: (nodes,) int64 of each node; those of the root have no meaning.
+        word: (nodes,) int64, the index in `words` of the word that ends at each node; -1 if none does.
         first_child: (nodes + 1,) int64; the children of node n are first_child[n] to first_child[n + 1] - 1.
-        levels: list of the first node of each level, and the number of nodes.
+        levels: the first node of each level, then the number of nodes.
 
     Raises:
-        ValueError: none of the words can be spelled.
+        ValueError: the labels can spell none of the words.
     """
 
     def __init__(self, words: Sequence[str], symbols: Sequence[str], name: str = "lexicon") -> None:
@@ -48,7 +48,13 @@ class Lexicon:
         self._grow(numbers, lengths, table)
 
     def _grow(self, numbers: np.ndarray, lengths: np.ndarray, table: np.ndarray) -> None:
-        """Build the tree of the words `numbers` (W,); their labels begin the rows of `table`."""
+        """Build the tree of words.
+
+        Args:
+            numbers: (W,) indices of the words.
+            lengths: (W,) number of labels of each word.
+            table: (W, longest) labels of each word, padded.
+        """
         parents, labels, words = [np.array([TRIE_ROOT])], [np.array([0])], [np.array([NO_WORD])]
         at = np.full(len(numbers), TRIE_ROOT)  # the node of each word
         self.levels = [0, 1]
@@ -75,13 +81,13 @@ class Lexicon:
         return len(self.parent)
 
     def child(self, nodes: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        """Return the child (N,) of each node by its label, -1 where there is none."""
+        """Return the child (N,) of each node by its label; -1 if there is none."""
         wanted = nodes * self.classes + labels
         places = np.minimum(np.searchsorted(self._keys, wanted), len(self._keys) - 1)
         return np.where(self._keys[places] == wanted, places, -1)
 
     def best_below(self, values: np.ndarray) -> np.ndarray:
-        """Return for each node the largest of the `values` (words,) of the words that end there or below."""
+        """Return the largest of `values` (words,) among the words that end at each node or below it."""
         best = np.where(self.word == NO_WORD, -np.inf, values[self.word])
         for first, end in list(zip(self.levels, self.levels[1:], strict=False))[:0:-1]:
             np.maximum.at(best, self.parent[first:end], best[first:end])
@@ -89,9 +95,12 @@ class Lexicon:
 
 
 class _Spelling(NamedTuple):
-    """How labels spell W words: their places, lengths (W,), and labels, one word behind the other (letters,).
+    """The labels that spell W words.
 
-    unspelled: the places of words that the labels cannot spell, which are not among those.
+    numbers: (W,) indices of the words.
+    lengths: (W,) number of labels of each word.
+    labels: (letters,) labels of all words, one word after the other.
+    unspelled: indices of the words that the labels cannot spell.
     """
 
     numbers: np.ndarray
@@ -101,9 +110,9 @@ class _Spelling(NamedTuple):
 
 
 def _spell(words: Sequence[str], symbols: Sequence[str]) -> _Spelling:
-    """Return how the labels that write `symbols` spell `words`, of equal ones the first.
+    """Return the labels that spell `words`; of equal words, the first one is used.
 
-    All letters at once: word by word, a vocabulary of 30,000 would take 50 ms at each start.
+    All letters are looked up at once: word by word, 30,000 words would take 50 ms at every start.
     """
     places: dict[str, int] = {}
     for place, word in enumerate(words):
@@ -116,7 +125,7 @@ def _spell(words: Sequence[str], symbols: Sequence[str]) -> _Spelling:
         if len(symbol) == 1 and ord(symbol) < len(label_of):
             label_of[ord(symbol)] = label
     labels = label_of[letters]
-    lacking = np.concatenate([[0], np.cumsum(labels == NO_LABEL)])  # labels before each letter
+    lacking = np.concatenate([[0], np.cumsum(labels == NO_LABEL)])  # missing labels before each letter
     ends = np.cumsum(lengths)
     whole = (lengths > 0) & (lacking[ends] == lacking[ends - lengths])
     unspelled = numbers[~whole].tolist()
@@ -124,10 +133,10 @@ def _spell(words: Sequence[str], symbols: Sequence[str]) -> _Spelling:
 
 
 def read_words(path: Path) -> list[str]:
-    """Return the words in a file, a word (or of hot words, a phrase) a line; empty lines are skipped.
+    """Return the words or phrases in a file, one for each line; empty lines are skipped.
 
     Raises:
-        ValueError: no such file, not UTF-8, or no word in it.
+        ValueError: the file does not exist, is not UTF-8, or has no words.
     """
     words = [" ".join(line.split()) for line in read_lines(path) if line.strip()]
     if not words:

@@ -1,4 +1,4 @@
-"""The prefixes of a beam: what is known of each while it lives, and what it spells in the end."""
+"""The prefixes of a beam: their state during the search, and the backtrace to labels and their steps."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,21 +10,21 @@ from common.decoding.arrays import Array, cast, from_numpy, full, gather, namesp
 from common.decoding.beam.fusion import Table
 
 NOTHING = -1
-"""appended, where a prefix stayed"""
+"""the label appended to a prefix that stays"""
 
 
 class Hypotheses(NamedTuple):
     """The best prefixes of each utterance, best first, as NumPy arrays; B utterances, N prefixes, L labels.
 
-    labels: (B, N, L) int32, 0 behind the end.
-    lengths: (B, N) int32.
+    labels: (B, N, L) int32, 0 after the end.
+    lengths: (B, N) int32, number of labels.
     scores: (B, N) float64 natural log-probability by the network, over all paths in the beam; -inf where
         there are fewer than N prefixes.
-    fused: (B, N) float64 score with what fusion gave up to the last label.
-    final: (B, N) float64 what fusion gives for the end.
-    starts, ends, peaks: (B, N, L) int32, of each label: its steps [start, end), on the likeliest way to
-        it, and the step where it was the likeliest.
-    confidences: (B, N, L) float32 its probability at that step.
+    fused: (B, N) float64 score plus the gains of fusion up to the last label.
+    final: (B, N) float64 gain of fusion for the end of the text.
+    starts, ends, peaks: (B, N, L) int32, of each label: its steps [start, end) on the likeliest way to
+        the prefix, and the step where its probability was highest.
+    confidences: (B, N, L) float32 probability of the label at its peak.
     """
 
     labels: np.ndarray
@@ -40,57 +40,57 @@ class Hypotheses(NamedTuple):
 
 @dataclass
 class Beam:
-    """The K prefixes that live, of each of B utterances; `BeamSearch.start` makes one. All are (B, K)."""
+    """The K prefixes in the beam of each of B utterances, (B, K) each; `BeamSearch.start` makes a beam."""
 
     blank: Array
     """float64 log-probability of the paths that end in the blank"""
     label: Array
-    """float64 log-probability of those that end in the last label; where both are -inf, there is no prefix"""
+    """float64 log-probability of those that end in the last label; if both are -inf, the slot is free"""
     last: Array
-    """int64 last label"""
+    """int64 last label; -1 for the empty prefix"""
     key: Array
     """int64 hash of the prefix; two of n different ones agree with probability n ** 2 / 2 ** 65"""
     parent: Array
     """int64 hash of the prefix without its last label"""
     bonus: Array
-    """float64 what fusion has given"""
+    """float64 sum of the gains of fusion"""
     state: Array
-    """int64 of fusion"""
+    """int64 state of the fusion"""
     peak: Array
-    """int64 step where the last label was likeliest"""
+    """int64 step where the probability of the last label was highest"""
     end: Array
-    """int64 step behind the last one where it was spoken"""
+    """int64 step after the last one where `label` was at least `blank`"""
     peak_log_prob: Array
-    """float64 of the last label at its peak"""
+    """float64 log-probability of the last label at its peak"""
     steps: Array
-    """(B,) int64 how many steps were read"""
+    """(B,) int64 number of steps read"""
     table: Table | None = None
-    """of the fusion it is searched with"""
+    """table of the fusion that the search uses"""
     traces: list["Trace"] = field(default_factory=list)
-    """of the pieces fed"""
+    """one for each piece fed"""
 
     def each(self, change: Callable[[Array], Array]) -> "Beam":
-        """Return a beam of changed arrays, without table and traces."""
+        """Return a beam whose arrays are changed, without table and traces."""
         return Beam(*(change(getattr(self, name)) for name in STATE))
 
     def at(self, slots: Array) -> "Beam":
-        """Return the prefixes in `slots` (B, K) of the flattened arrays, with `steps` as they are."""
+        """Return the prefixes in `slots` (B, K) of the flattened arrays; `steps` stays the same."""
         take = namespace(slots).take
         arrays = {name: take(getattr(self, name), slots) for name in STATE if name != "steps"}
         return Beam(**arrays, steps=self.steps)
 
 
 STATE = tuple(name for name in Beam.__dataclass_fields__ if name not in ("table", "traces"))
-"""the arrays of a beam"""
+"""names of the arrays of a beam"""
 
 
 class Trace(NamedTuple):
-    """How the prefixes of S steps came about, each (S, B, K).
+    """The origin of the prefixes at each of S steps; each part is (S, B, K).
 
-    origin: the slot of the prefix one step before.
-    appended: the label appended to it; -1 for none.
-    step: of the utterance.
-    peak, end, peak_log_prob: of the label that was the last one before that.
+    origin: the slot of the prefix at the step before.
+    appended: the label that extended it; -1 if it stayed.
+    step: the number of the step in the utterance.
+    peak, end, peak_log_prob: of the label that was the last one before this step.
     """
 
     origin: Array
@@ -102,42 +102,46 @@ class Trace(NamedTuple):
 
 
 class Classes(NamedTuple):
-    """What a step, or S of them, gives to the classes."""
+    """The classes of one step or of S steps, with their log-probabilities."""
 
     log_probs: Array
     """(B, C), or (B, S, C)"""
     labels: Array
-    """(B, M) int64 the likeliest first, without the blank and what was cut off"""
+    """(B, M) int64 labels, the likeliest first, without the blank and the classes cut off"""
     label_log_probs: Array
-    """(B, M)"""
+    """(B, M) their log-probabilities"""
     rank: Array
-    """(B, C) int64 where each class stands among `labels`; M for the blank and what was cut off"""
+    """(B, C) int64 index of each class in `labels`; M for the blank and the classes cut off"""
 
 
 class Stay(NamedTuple):
-    """The prefixes that stay, each part (B, K) but the first two."""
+    """The prefixes that stay at a step; each part except the first two is (B, K)."""
 
     beam: Beam
     trace: Trace
     score: Array
-    """by which they compete"""
+    """score after the step, with fusion, by which prefixes are compared"""
     total: Array
-    """log-probability of all paths, before this step"""
+    """log-probability of all paths before this step"""
     log_prob: Array
-    """of the last label at this step"""
+    """log-probability of the last label at this step"""
     rank: Array
-    """of the last label among the likeliest"""
+    """index of the last label in `Classes.labels`"""
     slot: Array
-    """of the prefix without the last label"""
+    """slot of the prefix without the last label"""
     found: Array
-    """whether there is one"""
+    """whether that prefix is in the beam"""
 
 
 def trace_ancestors(trace: Trace, places: Array) -> tuple[Trace, Array]:
-    """Return a trace (S, B, K) along the way of the prefixes that are in slots `places` (B, N) behind it.
+    """Return the trace of the ancestors of N prefixes.
+
+    Args:
+        trace: (S, B, K) of all slots.
+        places: (B, N) slots of the prefixes after the trace.
 
     Returns:
-        The trace (S, B, N); its origins are still slots. And the slots (B, N) before it.
+        The trace (S, B, N) of the ancestors, whose origins are still slots; and their slots (B, N) before it.
     """
     visited = full(places, (len(trace.origin), *places.shape), 0, "int64")
     for t in reversed(range(len(visited))):
@@ -149,19 +153,20 @@ def trace_ancestors(trace: Trace, places: Array) -> tuple[Trace, Array]:
 def backtrace(
     beam: Beam, slots: np.ndarray, alive: np.ndarray
 ) -> tuple[np.ndarray, list[np.ndarray], list[np.ndarray]]:
-    """Return what the prefixes of a beam spell, and where.
+    """Return the labels of the prefixes of a beam, and their steps.
 
     Args:
-        beam: fed.
+        beam: the beam after the steps fed.
         slots: (B, N) of the prefixes.
-        alive: (B, N) whether there is one.
+        alive: (B, N) whether there is a prefix in the slot.
 
     Returns:
-        Lengths (B, N); labels and starts, (B, N, L) each; ends, peaks and log-probabilities there.
+        Lengths (B, N); a list of labels and starts; a list of ends, peaks and log-probabilities at the peaks.
+        Each list item is (B, N, L).
     """
     B, N = slots.shape
     places = from_numpy(beam.blank, slots)
-    pieces = []  # of the traces, along the way of each prefix, the last piece first
+    pieces = []  # traces of the ancestors of each prefix, the last piece first
     for trace in reversed(beam.traces):
         way, places = trace_ancestors(trace, places)
         pieces.append([to_numpy(part) for part in way[1:]])
@@ -170,14 +175,15 @@ def backtrace(
         pieces = [[nothing, nothing, nothing, nothing, nothing.astype(np.float32)]]
     appended, step, *before = (np.concatenate(parts) for parts in zip(*reversed(pieces), strict=True))
     happened = (appended != NOTHING) & alive  # (S, B, N)
-    number = (happened.cumsum(0) - 1)[happened]  # of the label that was appended
+    number = (happened.cumsum(0) - 1)[happened]  # index of the label in its prefix
     lengths = happened.sum(0, dtype=np.int32)
     shape = (B, N, int(lengths.max(initial=0)))
     row, rank = np.nonzero(happened)[1:]
     own = [np.zeros(shape, np.int32) for _ in range(2)]
     for target, part in zip(own, (appended, step), strict=True):
         target[row, rank, number] = part[happened]
-    # what became of a label stands where the next was appended; what became of the last one, in the beam
+    # end and peak of a label are in the trace where the next label was appended; those of the last label are
+    # in the beam
     became = [np.zeros(shape, part.dtype) for part in before]
     later, spelled = number > 0, lengths > 0
     now = (beam.peak, beam.end, beam.peak_log_prob)

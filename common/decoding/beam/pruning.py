@@ -1,4 +1,8 @@
-"""Which prefixes live on after a step: the K best of those that stay and of their extensions by a label."""
+"""Beam pruning: the choice of the classes and of the prefixes that a step of the beam search keeps.
+
+classes    `sort_classes`: the likeliest classes of a step, by number or by probability
+prefixes   `prune`: the K best of the prefixes that stay and of their extensions by a label
+"""
 
 from typing import NamedTuple
 
@@ -9,19 +13,19 @@ from common.decoding.beam.fusion import Table
 from common.decoding.beam.prefixes import NOTHING, Beam, Classes, Stay
 
 SLACK = 1e-6
-"""by which the first look for extensions is too generous, so that rounding loses none"""
+"""tolerance of the first selection of extensions, so that rounding loses none of them"""
 FARTHEST = 1e4
-"""log-probabilities are told apart up to here from 0, in that first look"""
+"""log-probabilities further from 0 than this count as equal in that first selection"""
 
 
 class Survivors(NamedTuple):
-    """The K prefixes that live on, each part (B, K).
+    """The K prefixes that are kept; each part is (B, K).
 
-    origin: int64 the prefix each comes from, a slot of the flattened beam.
-    label: int64 what is appended to it; -1 for nothing.
-    score: float64 log-probability of its paths, if it is an extension; -inf if fusion forbids it.
-    gain: float64 what fusion gives for the label.
-    log_prob: float64 of the label.
+    origin: int64, the prefix that it comes from, as a slot of the flattened beam.
+    label: int64, the label that extends it; -1 if it stays.
+    score: float64, log-probability of the paths of an extension; -inf if fusion forbids it.
+    gain: float64, the gain that fusion gives for the label.
+    log_prob: float64, log-probability of the label at this step.
     """
 
     origin: Array
@@ -73,11 +77,17 @@ def _cut_off(log_probs: Array, top_n: int, prob: float) -> Array:
 
 
 def prune(old: Beam, now: Classes, stay: Stay, table: Table | None) -> Survivors | None:
-    """Return which prefixes live on; None for those that stay.
+    """Return the K best prefixes after a step; None if they are exactly the prefixes that stay.
 
-    Of equal scores the smaller last label comes in, and then what stays, and then the first slot.
+    Ties are broken by the smaller last label, then in favour of prefixes that stay, then by the slot.
+
+    Args:
+        old: the beam before the step.
+        now: the classes of the step.
+        stay: the prefixes that stay.
+        table: of the fusion; None without fusion.
     """
-    if not now.labels.shape[1]:  # there is the blank alone
+    if not now.labels.shape[1]:  # the blank is the only class
         return None
     if namespace(old.blank) is np:
         return _prune_by_bound(old, now, stay, table)
@@ -85,7 +95,7 @@ def prune(old: Beam, now: Classes, stay: Stay, table: Table | None) -> Survivors
 
 
 def _prune_by_bound(old: Beam, now: Classes, stay: Stay, table: Table | None) -> Survivors | None:
-    """Look only at extensions that can be better than the worst prefix that stays: a few of B x K x M."""
+    """Compare only extensions that can beat the worst prefix that stays: a few of n x K x M."""
     n, K = old.blank.shape
     M = now.labels.shape[1]
     worst = stay.score.min(1)  # (n,)
@@ -94,7 +104,7 @@ def _prune_by_bound(old: Beam, now: Classes, stay: Stay, table: Table | None) ->
         best = best + table.best(old.state)
     alive = best > -np.inf
     least = np.subtract(worst[:, None], best, out=np.full((n, K), np.inf), where=alive)
-    counts = _count_above(now.label_log_probs, least)  # (n, K) of the likeliest labels
+    counts = _count_above(now.label_log_probs, least)  # (n, K) number of labels to consider
     first = (np.cumsum(counts) - counts.reshape(-1)).reshape(n, K)  # where each prefix's extensions begin
     parent = np.repeat(np.arange(n * K), counts.reshape(-1))  # (P,)
     place = parent // K * M + np.arange(len(parent)) - first.reshape(-1)[parent]
@@ -102,7 +112,7 @@ def _prune_by_bound(old: Beam, now: Classes, stay: Stay, table: Table | None) ->
     score = stay.total.take(parent) + log_prob
     repeated = stay.rank < counts
     score[(first + stay.rank)[repeated]] = (old.blank + stay.log_prob)[repeated]
-    source = np.arange(n)[:, None] * K + stay.slot  # of prefixes that stay and are extensions, too
+    source = np.arange(n)[:, None] * K + stay.slot  # of prefixes that stay and are also extensions
     merged = stay.found & (stay.rank < counts.take(source))
     score[(first.take(source) + stay.rank)[merged]] = -np.inf
     gain = table.gains(old.state.take(parent), label) if table else np.zeros(len(parent))
@@ -127,12 +137,12 @@ def _prune_by_bound(old: Beam, now: Classes, stay: Stay, table: Table | None) ->
 
 
 def _count_above(log_probs: np.ndarray, least: np.ndarray) -> np.ndarray:
-    """Return how many of `log_probs` (n, M), which fall along each row, reach each of `least` (n, K)."""
+    """Return how many of `log_probs` (n, M), in falling order in each row, reach each of `least` (n, K)."""
     n, M = log_probs.shape
-    apart = 4 * FARTHEST * np.arange(n)[:, None]  # rows become one rising sequence
-    possible = np.where(log_probs > -np.inf, 1 - FARTHEST, -FARTHEST)  # however unlikely
+    apart = 4 * FARTHEST * np.arange(n)[:, None]  # all rows together form one rising sequence
+    possible = np.where(log_probs > -np.inf, 1 - FARTHEST, -FARTHEST)  # even the least likely classes
     rising = apart - np.clip(log_probs, possible, FARTHEST)
-    wanted = apart - np.clip(least - SLACK, SLACK - FARTHEST, FARTHEST)  # -inf is never reached
+    wanted = apart - np.clip(least - SLACK, SLACK - FARTHEST, FARTHEST)  # classes at -inf are never counted
     places = np.searchsorted(rising.reshape(-1), wanted.reshape(-1), side="right").reshape(wanted.shape)
     return places - M * np.arange(n)[:, None]
 
@@ -140,32 +150,32 @@ def _count_above(log_probs: np.ndarray, least: np.ndarray) -> np.ndarray:
 def _largest_of_each(
     scores: np.ndarray, group: np.ndarray, rank: np.ndarray, groups: int, count: int
 ) -> np.ndarray:
-    """Return the places (groups, count) of the largest `scores` (N,) of each group.
+    """Return the indices (groups, count) of the largest `scores` (N,) of each group.
 
-    Each has as many or more. Of equal scores the lower `rank` (N,) comes in, then the first.
+    Each group has at least `count` scores. Ties are broken by the lower `rank` (N,), then by the index.
     """
-    small = group.astype(np.uint16 if groups < 65536 else np.int64)  # sorted by radix
+    small = group.astype(np.uint16 if groups < 65536 else np.int64)  # NumPy sorts them by radix
     order = np.argsort(-scores)
     order = order[np.argsort(small[order], kind="stable")]
     sizes = np.bincount(group, minlength=groups)
     first = (np.cumsum(sizes) - sizes)[:, None]
     kept = order[first + np.arange(count)]
-    out = order[first + np.minimum(count, sizes[:, None] - 1)]  # the best that falls out
+    out = order[first + np.minimum(count, sizes[:, None] - 1)]  # the best that is pruned
     tied = (scores[kept[:, -1:]] == scores[out]) & (sizes[:, None] > count) & (scores[out] > -np.inf)
-    if tied.any():  # among them it was chance
+    if tied.any():  # the choice among equal scores was arbitrary
         order = np.lexsort((rank, -scores, group))
         kept = order[first + np.arange(count)]
     return kept
 
 
 def _prune_all(old: Beam, now: Classes, stay: Stay, table: Table | None) -> Survivors:
-    """Look at all extensions: on a GPU, to know how many matter means to wait for it."""
+    """Compare all extensions: on a GPU, counting those that matter would require a synchronisation."""
     xp = namespace(old.blank)
     n, K = old.blank.shape
     M = now.labels.shape[1]
     slots = arange(old.blank, n * K).reshape(n, K)
     first_slot = slots[:, :1]
-    scores = full(old.blank, (n, K, M + 1), -np.inf, "float64")  # the last column: nowhere
+    scores = full(old.blank, (n, K, M + 1), -np.inf, "float64")  # the last column stands for no label
     scores[:, :, :M] = stay.total[:, :, None] + now.label_log_probs[:, None, :]
     flat = scores.reshape(-1)
     flat[(slots * (M + 1) + stay.rank).reshape(-1)] = (old.blank + stay.log_prob).reshape(-1)  # repeated
@@ -197,13 +207,13 @@ def _prune_all(old: Beam, now: Classes, stay: Stay, table: Table | None) -> Surv
 
 
 def _largest(values: Array, count: int, rank: Array) -> Array:
-    """Return the places (B, count) of the largest of `values` (B, N), torch tensors, in no order.
+    """Return the indices (B, count) of the largest of `values` (B, N), torch tensors, in no order.
 
-    Of equal values the lower `rank` (B, N) comes in, then the first.
+    Ties are broken by the lower `rank` (B, N), then by the index.
     """
     xp = namespace(values)
     size = values.shape[1]
     least = xp.topk(values, count).values[:, -1:]
-    key = -(rank * size + arange(values, size)).double()  # no two alike
+    key = -(rank * size + arange(values, size)).double()  # all different
     key = key.masked_fill(values > least, np.inf).masked_fill(values < least, -np.inf)
     return xp.topk(key, count).indices

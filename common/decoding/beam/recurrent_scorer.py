@@ -1,8 +1,8 @@
-"""A recurrent language model as an automaton over labels, to be fused into the beam search.
+"""The scorer for recurrent language models: an automaton over labels that joins the beam search.
 
-Its states are texts. What the network has computed for a text is kept, so that each is computed once, with
-all other new ones of all utterances in one call; of very many texts the oldest are forgotten, and computed
-again, letter by letter, in the rare case that they live on.
+Each state stands for a text. A pool caches the results of the network, so that each text is computed once, in
+one call with all other new texts of all utterances. If the pool is full, the oldest texts are removed; they
+are computed again, letter by letter, in the rare case that a prefix in the beam still needs them.
 
     number   0    1    2    3            parent  -    0    1    1        texts  ""  t  th  ti
 """
@@ -17,9 +17,9 @@ from common.language.recurrent_model import RecurrentModel
 from common.text.vocabulary import END_LABEL
 
 POOL_BYTES = 200_000_000
-"""of what the network computed"""
+"""size of the pool of network states and log-probabilities"""
 AT_ONCE = 4
-"""the pool holds so many times the texts of one call, or more"""
+"""the pool holds at least this many times the texts of one call"""
 FORGOTTEN = -1
 
 
@@ -27,15 +27,15 @@ class RecurrentScorer:
     """A language model over characters: each label gains weight x its log-probability + bonus.
 
     Args:
-        model: over characters.
+        model: a model over characters.
         symbols: what each of the C labels writes; "" for the blank.
-        weight: of natural log-probabilities.
-        bonus: for each label.
+        weight: weight of the natural log-probabilities.
+        bonus: added for each label.
         ends: whether the end of the text is scored, too.
-        pool_bytes: of what the network computed that are kept.
+        pool_bytes: size of the pool.
 
     Raises:
-        ValueError: a model over words.
+        ValueError: the model is over words.
     """
 
     start = 0
@@ -69,18 +69,18 @@ class RecurrentScorer:
         self._next = 1
 
     def emptied(self) -> "RecurrentScorer":
-        """Return one that knows no text yet."""
+        """Return the same scorer with an empty pool."""
         return RecurrentScorer(self.model, self.symbols, self.weight, self.bonus, self.ends, self.pool_bytes)
 
     def rows(self, states: np.ndarray) -> np.ndarray:
-        """Return what each label gains in `states`: (N, C)."""
+        """Return the gain of each label in `states`: (N, C)."""
         places = self._places(states)  # first: the pool may grow
         rows = self._log_probs[places][:, self._label].astype(np.float64)
         rows[:, self._lacking] = FLOOR
         return self.weight * rows + self.bonus
 
     def advance(self, states: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        """Return the states (N,) that follow."""
+        """Return the next states (N,) after `labels` (N,) are appended."""
         numbers, new = self._index.add(states * len(self._label) + labels)
         end = self._index.count + 1
         if end > len(self._parent):
@@ -93,20 +93,20 @@ class RecurrentScorer:
         return numbers + 1
 
     def final(self, states: np.ndarray) -> np.ndarray:
-        """Return what the end gains (N,)."""
+        """Return the gain (N,) of ending the text."""
         if not self.ends:
             return np.zeros(len(states))
         places = self._places(states)
         return self.weight * self._log_probs[places, END_LABEL].astype(np.float64)
 
     def _places(self, texts: np.ndarray) -> np.ndarray:
-        """Return where in the pool these texts (N,) are; those forgotten are computed anew."""
+        """Return the places (N,) of texts in the pool; texts that were removed are computed again."""
         while len(missing := np.unique(texts[self._place[texts] == FORGOTTEN])):
-            self._compute(missing)  # which may push others of them out, but each only once
+            self._compute(missing)  # may remove others of these texts, but each only once
         return self._place[texts]
 
     def _compute(self, texts: np.ndarray) -> None:
-        """Compute texts (N,), all different and in order, and before them whatever they go on from."""
+        """Compute texts (N,), different and sorted, after those of their prefixes that were removed."""
         levels = [texts]
         while len(levels[-1]):
             parents = np.unique(self._parent[levels[-1]])
@@ -122,7 +122,7 @@ class RecurrentScorer:
         self._keep(texts, states, log_probs)
 
     def _keep(self, texts: np.ndarray, states: np.ndarray, log_probs: np.ndarray) -> None:
-        """Put texts (N,) into the pool in the place of the oldest; the empty one stays, in front."""
+        """Put texts (N,) into the pool in place of the oldest ones; the empty text stays at place 0."""
         if not len(texts):
             return
         most = max(self._most, 1 + AT_ONCE * len(texts))
@@ -136,7 +136,7 @@ class RecurrentScorer:
         self._next = int(places[-1]) + 1
 
     def _grow(self, size: int) -> None:
-        """Make the pool larger."""
+        """Enlarge the pool to `size` texts."""
         for name in ("_owner", "_states", "_log_probs"):
             old = getattr(self, name)
             new = np.full((size, *old.shape[1:]), FORGOTTEN, old.dtype)

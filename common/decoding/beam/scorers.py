@@ -1,4 +1,4 @@
-"""Language models and lexicon as automata over labels, to be fused into the beam search."""
+"""Scorers for n-gram models, a lexicon and hot words: automata over labels that join the beam search."""
 
 from collections.abc import Sequence
 
@@ -12,15 +12,15 @@ class CharacterScorer:
     """A language model over characters: each label gains weight x its log-probability + bonus.
 
     Args:
-        model: over characters.
-        symbols: what each of the C labels writes; "" for the blank. What the model lacks is <unk>.
-        weight: of natural log-probabilities.
-        bonus: for each label.
+        model: a model over characters.
+        symbols: what each of the C labels writes; "" for the blank. Symbols that the model lacks are <unk>.
+        weight: weight of the natural log-probabilities.
+        bonus: added for each label.
         ends: whether the end of the text is scored, too.
-        unknown: log-probability of what the model lacks; None for that of <unk>.
+        unknown: log-probability of symbols that the model lacks; None for that of <unk>.
 
     Raises:
-        ValueError: a model over words.
+        ValueError: the model is over words.
     """
 
     def __init__(
@@ -40,46 +40,46 @@ class CharacterScorer:
         self.unknown = unknown
 
     def rows(self, states: np.ndarray) -> np.ndarray:
-        """Return what each label gains in `states`: (N, C)."""
+        """Return the gain of each label in `states`: (N, C)."""
         rows = self.model.rows(states)[:, self._token].astype(np.float64)
         if self.unknown is not None:
             rows[:, self._token == UNKNOWN_ID] = self.unknown
         return self.weight * rows + self.bonus
 
     def advance(self, states: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        """Return the states (N,) that follow."""
+        """Return the next states (N,) after `labels` (N,) are appended."""
         return self.model.score(states, self._token[labels])[1].astype(np.int64)
 
     def final(self, states: np.ndarray) -> np.ndarray:
-        """Return what the end gains (N,)."""
+        """Return the gain (N,) of ending the text."""
         if not self.ends:
             return np.zeros(len(states))
         return self.weight * self.model.score(states, np.full(len(states), END_ID))[0].astype(np.float64)
 
 
 class WordScorer:
-    """A lexicon, and a language model over words if there is one: a word gains when its end is written.
+    """A lexicon and, optionally, a language model over words: the score of a word is added at its end.
 
-    Within a word of the lexicon each label already gains what the best word that may still come of it would
-    have by its unigram alone (Ortmanns et al. 1996), and the end of the word what is left to its full gain;
-    without this, texts would seem better the longer their last word is. Where a word ends that is not in the
-    lexicon, the model's <unk> is scored and the penalty subtracted. A space at the start or behind another
-    is never written.
+    Look-ahead (Ortmanns et al. 1996): within a word of the lexicon, the gain so far is the unigram score of
+    the best word that the letters can still become, and the end of the word gains the remainder. Without
+    look-ahead, a text would seem better the longer its last word is. At the end of a word that is not in the
+    lexicon, the model scores <unk> and the penalty is subtracted. A space at the start of the text or after
+    another space is forbidden.
 
     Args:
         lexicon: the words.
         symbols: what each of the C labels writes; "" for the blank, one is " ".
-        model: over words, or None.
-        weight: of its natural log-probabilities.
-        bonus: for each word.
-        penalty: for words that are not in the lexicon; infinity makes the lexicon hard: none are written,
-            save one that the end of the text cuts short, which costs `unfinished`.
+        model: a model over words, or None.
+        weight: weight of its natural log-probabilities.
+        bonus: added for each word.
+        penalty: subtracted for words that are not in the lexicon; infinity forbids them, except for a last
+            word that the end of the text cuts short, which costs `unfinished`.
         lookahead: whether words gain before their end.
         ends: whether the end of the text is scored, too.
         unfinished: penalty for such a last word.
 
     Raises:
-        ValueError: no label for the space, or a model over characters.
+        ValueError: there is no label for the space, or the model is over characters.
     """
 
     def __init__(
@@ -102,10 +102,10 @@ class WordScorer:
         self.penalty, self.ends, self.unfinished = penalty, ends, unfinished
         self._space, self._symbols = list(symbols).index(" "), len(symbols)
         self._contexts = len(model.token) if model else 1
-        self._outside = len(lexicon)  # the node of what is no beginning of a word
+        self._outside = len(lexicon)  # the node of letters that begin no word of the lexicon
         tokens = np.array(model.ids(lexicon.words) if model else [UNKNOWN_ID], np.int64)
         self._token = tokens[np.where(lexicon.word == NO_WORD, 0, lexicon.word)] if model else None
-        self._expected = np.zeros(self._outside + 1)  # what a beginning has gained
+        self._expected = np.zeros(self._outside + 1)  # gain of the beginning of a word so far
         if lookahead and model is not None:
             unigrams = model.score(np.zeros_like(tokens), tokens)[0].astype(np.float64)
             self._expected[:-1] = weight * lexicon.best_below(unigrams)
@@ -115,7 +115,7 @@ class WordScorer:
         self.start = model.start if model else 0
 
     def rows(self, states: np.ndarray) -> np.ndarray:
-        """Return what each label gains in `states`: (N, C)."""
+        """Return the gain of each label in `states`: (N, C)."""
         lexicon = self.lexicon
         node, context = np.divmod(states, self._contexts)
         expected = self._expected[node]
@@ -131,7 +131,7 @@ class WordScorer:
         return rows
 
     def advance(self, states: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        """Return the states (N,) that follow."""
+        """Return the next states (N,) after `labels` (N,) are appended."""
         node, context = np.divmod(states, self._contexts)
         (ending,) = np.nonzero(labels == self._space)
         inside = np.where(node == self._outside, TRIE_ROOT, node)
@@ -143,7 +143,7 @@ class WordScorer:
         return states
 
     def final(self, states: np.ndarray) -> np.ndarray:
-        """Return what the end gains (N,)."""
+        """Return the gain (N,) of ending the text."""
         node, context = np.divmod(states, self._contexts)
         gain, after = self._ended(node, context, self.unfinished)
         gain = np.where(node == TRIE_ROOT, 0.0, gain - self._expected[node])
@@ -155,7 +155,7 @@ class WordScorer:
     def _ended(
         self, node: np.ndarray, context: np.ndarray, penalty: float | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return what words that end at `node` gain in all, and the context behind them (N,)."""
+        """Return the whole gain (N,) of words that end at `node`, and the context (N,) after them."""
         inside = np.where(node == self._outside, TRIE_ROOT, node)
         known = self.lexicon.word[inside] != NO_WORD
         gain = np.full(len(node), float(self.bonus))
@@ -169,22 +169,22 @@ class WordScorer:
 
 
 class HotWordScorer:
-    """Words and phrases to be expected: each of their letters gains `boost` where they are written whole.
+    """Hot words and phrases: each complete occurrence gains `boost` for each of its letters.
 
-    What a beginning has gained is taken back where it goes on otherwise. A phrase begins where a word begins
-    and ends where one ends (the automaton of Aho and Corasick, 1975); the spaces within it count as letters,
-    and of phrases that overlap, or stand within each other, each gains its own.
+    The gain is added letter by letter, and subtracted again if the text goes on differently. A phrase starts
+    at the start of a word and ends at the end of one. Spaces within a phrase count as letters. If phrases
+    overlap or contain each other, each of them gains. The automaton is that of Aho and Corasick (1975).
 
     Args:
-        phrases: words, or several with spaces between.
+        phrases: words, or several words separated by spaces.
         symbols: what each of the C labels writes; "" for the blank, one is " ".
-        boost: natural logarithm, for each letter.
+        boost: gain for each letter, a natural logarithm.
 
     Attributes:
         unspelled: the phrases that the labels cannot spell.
 
     Raises:
-        ValueError: no label for the space, or no phrase that can be spelled.
+        ValueError: there is no label for the space, or the labels can spell no phrase.
     """
 
     def __init__(self, phrases: Sequence[str], symbols: Sequence[str], boost: float) -> None:
@@ -193,15 +193,15 @@ class HotWordScorer:
         tree = Lexicon(phrases, symbols, "hot words")
         self.unspelled = [phrases[place] for place in tree.unspelled]
         nodes, space = len(tree), list(symbols).index(" ")
-        outside = nodes  # within a word that is none of ours
+        outside = nodes  # the state within any other word
         depth = np.zeros(nodes + 1)
         for level, (first, end) in enumerate(zip(tree.levels, tree.levels[1:], strict=False)):
             depth[first:end] = level
-        following = np.full((nodes + 1, len(symbols)), outside)  # by node and label
+        following = np.full((nodes + 1, len(symbols)), outside)  # next state by node and label
         following[outside, space] = TRIE_ROOT
         following[TRIE_ROOT, space] = TRIE_ROOT
-        earned = np.zeros(nodes + 1)  # at the end of a word
-        failing = np.full(nodes + 1, outside)  # where to go on when a beginning has failed
+        earned = np.zeros(nodes + 1)  # letters of the phrases that are complete if a word ends here
+        failing = np.full(nodes + 1, outside)  # state to go on from if the text differs from the phrase
         for node in range(nodes):  # parents come before their children
             if node != TRIE_ROOT:
                 parent, label = tree.parent[node], tree.label[node]
@@ -217,19 +217,19 @@ class HotWordScorer:
         self.start = TRIE_ROOT
 
     def rows(self, states: np.ndarray) -> np.ndarray:
-        """Return what each label gains in `states`: (N, C)."""
+        """Return the gain of each label in `states`: (N, C)."""
         return self._rows[states]
 
     def advance(self, states: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        """Return the states (N,) that follow."""
+        """Return the next states (N,) after `labels` (N,) are appended."""
         return self._following[states, labels]
 
     def final(self, states: np.ndarray) -> np.ndarray:
-        """Return what the end gains (N,)."""
+        """Return the gain (N,) of ending the text."""
         return self._final[states]
 
 
 def _ranges(first: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Return first[0], first[0] + 1 ... `counts[0]` numbers, then those from first[1] on, and so forth."""
+    """Return `counts[0]` consecutive integers from first[0], then `counts[1]` from first[1], and so on."""
     offsets = np.cumsum(counts) - counts
     return np.repeat(first - offsets, counts) + np.arange(counts.sum())

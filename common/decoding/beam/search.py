@@ -1,14 +1,14 @@
-"""CTC prefix beam search (Graves 2012, section 7.5.3; Hannun et al. 2014, arXiv:1408.2873), by batches.
+"""Prefix beam search for CTC (Graves 2012, section 7.5.3; Hannun et al. 2014, arXiv:1408.2873), in batches.
 
-A prefix keeps the log-probability of all its paths, in two parts, and the `width` best prefixes live on:
+The beam holds the `width` best prefixes, each with the log-probability of all its paths in two parts:
 
-    blank   of the paths that end in the blank         a -   may be followed by a new a
-    label   of the paths that end in its last label    a a   goes on with that same a
+    blank   of the paths that end in the blank           a -   a following "a" is a new label
+    label   of the paths that end in the last label      a a   a following "a" continues that label
 
-At each step a prefix stays (its last label or the blank goes on) or is extended by a label. Where an
-extension spells a prefix that is in the beam, too, their probabilities are added: nothing is approximated but
-what falls out of the beam. The arrays are NumPy's, or torch's on any device; the results are the same, save
-that of two prefixes of equal score and equal last label either may fall out.
+At each step a prefix stays (its last label or the blank goes on) or is extended by a label. If an extension
+spells a prefix that is also in the beam, their probabilities are added. The only approximation is the pruning
+of prefixes (`common.decoding.beam.pruning`). The arrays are NumPy's, or torch's on any device. The results
+are the same, except that of two prefixes with equal score and equal last label either one may be pruned.
 """
 
 import math
@@ -35,24 +35,24 @@ INFINITY = math.inf
 NO_LABEL = -1
 """the last label of the empty prefix"""
 ROOT_KEY, NO_KEY, DEAD_KEY = 0, 1, -2
-"""hashes of the empty prefix, of none, and of the first free slot"""
+"""hashes of the empty prefix, of no prefix, and of the first free slot"""
 PREFIX_MULTIPLIER = -7046029254386353131
-"""of the hash of prefixes: 2 ** 64 over the golden ratio, as a signed number"""
+"""factor in the hash of prefixes: 2 ** 64 over the golden ratio, as a signed number"""
 
 
 class BeamSearch:
-    """Prefix beam search with its settings.
+    """A prefix beam search with its settings.
 
     Args:
-        width: K, how many prefixes live on; never more, never fewer if there are as many.
-        cutoff_top_n: at each step only so many of the likeliest classes are considered; None for all.
-        cutoff_prob: at each step only as many of the likeliest classes are considered as have together at
-            least this probability: what is left out has at most 1 - cutoff_prob.
+        width: K, the number of prefixes that are kept after each step.
+        cutoff_top_n: number of likeliest classes that are considered at each step; None for all.
+        cutoff_prob: at each step, the likeliest classes that together have at least this probability are
+            considered; the classes left out have at most 1 - cutoff_prob.
         blank: the class that is no label.
-        fusion: what else scores prefixes.
+        fusion: scorers that join the search, such as language models; None for the network alone.
 
     Raises:
-        ValueError: a setting that makes no sense.
+        ValueError: a setting is out of range.
     """
 
     def __init__(
@@ -77,18 +77,18 @@ class BeamSearch:
 
         Args:
             log_probs: (B, S, C) natural log-probabilities.
-            lengths: (B,) integers, how many of the S steps are real.
+            lengths: (B,) integers, the number of real steps of each utterance.
             count: N, at most the width.
 
         Raises:
-            ValueError: as `feed`.
+            ValueError: for the same reasons as `feed`.
         """
         beam = self.start(log_probs)
         self.feed(beam, log_probs, lengths)
         return self.best(beam, count)
 
     def start(self, like: Array) -> Beam:
-        """Return the beam before the first step, for len(like) utterances, where `like` lives."""
+        """Return the beam before the first step, for len(like) utterances, on the device of `like`."""
         shape = (len(like), self.width)
         zeros = full(like, shape, 0, "int64")
         impossible = full(like, shape, -INFINITY, "float64")
@@ -111,22 +111,22 @@ class BeamSearch:
         return beam
 
     def feed(self, beam: Beam, log_probs: Array, lengths: Array) -> None:
-        """Read more steps of each utterance; in pieces or whole gives the same.
+        """Read more steps of each utterance; the result does not depend on the division into pieces.
 
         Args:
-            beam: from `start`; is moved on.
+            beam: from `start`; it is changed.
             log_probs: (B, S, C) natural log-probabilities.
-            lengths: (B,) integers, how many of the S steps are real.
+            lengths: (B,) integers, the number of real steps of each utterance.
 
         Raises:
-            ValueError: shapes that do not fit each other or the beam; NaN or +inf in a real step.
+            ValueError: shapes do not fit each other or the beam, or a real step contains NaN or +inf.
         """
         counts = _checked(log_probs, lengths, len(beam.blank), self.blank)
         steps = int(counts.max(initial=0))
         if not steps:
             return
         longest_first = np.argsort(-counts, kind="stable")
-        active = np.searchsorted(-counts[longest_first], -np.arange(steps))  # (S,) utterances that go on
+        active = np.searchsorted(-counts[longest_first], -np.arange(steps))  # (S,) utterances with more steps
         rows = from_numpy(log_probs, longest_first)
         by_step = cast(log_probs[rows, :steps].swapaxes(0, 1), "float64")  # (S, B, C)
         classes = sort_classes(by_step, self.blank, self.cutoff_top_n, self.cutoff_prob)
@@ -141,7 +141,7 @@ class BeamSearch:
         beam.traces.append(Trace(*(part[:, back] for part in trace)))
 
     def _empty_trace(self, beam: Beam, steps: int) -> Trace:
-        """Return the trace of `steps` steps in which nothing happens."""
+        """Return a trace of `steps` steps in which every prefix stays."""
         shape = (steps, *beam.blank.shape)
         nothing = full(beam.blank, shape, 0, "int32")
         origin = nothing + cast(arange(beam.blank, self.width), "int32")
@@ -149,7 +149,7 @@ class BeamSearch:
         return Trace(origin, nothing + NOTHING, nothing, nothing + 0, nothing + 0, silent)
 
     def _step(self, beam: Beam, n: int, now: Classes, trace: Trace, table: Table | None) -> None:
-        """Move the first `n` utterances of `beam` one step on, and note in `trace` (each (B, K)) how."""
+        """Advance the first `n` utterances of `beam` by one step, and record it in `trace`, (B, K) each."""
         old = beam.each(lambda part: part[:n])
         stay = self._stay(old, now)
         survivors = prune(old, now, stay, table)
@@ -160,7 +160,11 @@ class BeamSearch:
             part[:n] = value
 
     def _stay(self, old: Beam, now: Classes) -> Stay:
-        """Return the same prefixes one step on: the blank or the last label went on, or was reached anew."""
+        """Return the same prefixes after a step in which they were not extended.
+
+        Either the blank or the last label goes on, or the prefix without its last label is extended to this
+        one.
+        """
         xp = namespace(old.blank)
         n, K = old.blank.shape
         C = now.log_probs.shape[1]
@@ -171,14 +175,14 @@ class BeamSearch:
         total = xp.logaddexp(old.blank, old.label)
         blank = total + now.log_probs[:, self.blank, None]
         label = old.label + log_prob
-        # the prefix without its last label, if it lives: its extension by that label is this prefix
+        # if the prefix without its last label is in the beam, its extension by that label is this prefix
         slot = first_true(old.parent[:, :, None] == old.key[:, None, :])  # (n, K)
         origin = first_slot + slot
         found = xp.take(old.key, origin) == old.parent
         repeats = xp.take(old.last, origin) == old.last
         before = xp.where(repeats, xp.take(old.blank, origin), xp.take(total, origin))
         entering = xp.where(found, before + log_prob, -INFINITY)
-        entered = entering > xp.maximum(blank, label)  # the likeliest way to it, from now on
+        entered = entering > xp.maximum(blank, label)  # from now on the likeliest way to the prefix
         label = xp.logaddexp(label, entering)
         spoken = label >= blank
         peaked = entered | (spoken & (log_prob > old.peak_log_prob))
@@ -202,17 +206,17 @@ class BeamSearch:
         return Stay(beam, trace, score, total, log_prob, rank, slot, found)
 
     def best(self, beam: Beam, count: int = 1, rank_final: bool = True) -> Hypotheses:
-        """Return the `count` best prefixes of each utterance so far; the beam may be fed on.
+        """Return the `count` best prefixes of each utterance so far; more steps may be fed afterwards.
 
-        They are ordered by their score with what fusion gave, of equal ones the smaller last label first.
+        They are ordered by their score with fusion; of equal scores, the smaller last label comes first.
 
         Args:
-            beam: whose steps have been fed.
+            beam: the beam after the steps fed.
             count: N, at most the width.
-            rank_final: whether the order counts what fusion gives for the end.
+            rank_final: whether the order includes the gain that fusion gives for the end of the text.
 
         Raises:
-            ValueError: a count that is not between 1 and the width.
+            ValueError: `count` is not between 1 and the width.
         """
         if not 1 <= count <= self.width:
             raise ValueError(f"{count} hypotheses of a beam of width {self.width}; ask for 1 to {self.width}")
@@ -230,7 +234,7 @@ class BeamSearch:
 
 
 def _extend(old: Beam, stay: Stay, survivors: Survivors, table: Table | None) -> tuple[Beam, Trace]:
-    """Return the prefixes that live on, and how they came about."""
+    """Return the beam after pruning, and the trace of the step."""
     xp = namespace(old.blank)
     n, K = old.blank.shape
     slots = arange(old.blank, n * K).reshape(n, K)
@@ -258,13 +262,13 @@ def _extend(old: Beam, stay: Stay, survivors: Survivors, table: Table | None) ->
 
 
 def _hash(key: Array, label: Array) -> Array:
-    """Return the hash of the prefix with hash `key` and `label` appended (both int64; overflow is meant)."""
+    """Return the hash of the prefix with hash `key` extended by `label` (both int64; overflow is fine)."""
     mixed = (key + label + 1) * PREFIX_MULTIPLIER
     return mixed ^ (mixed >> 32)
 
 
 def _checked(log_probs: Array, lengths: Array, utterances: int, blank: int) -> np.ndarray:
-    """Return the lengths as an array of NumPy; raise ValueError for what cannot be decoded."""
+    """Return the lengths as a NumPy array; raise ValueError for inputs that cannot be decoded."""
     shape = tuple(log_probs.shape)
     if len(shape) != 3 or shape[0] != utterances:
         raise ValueError(

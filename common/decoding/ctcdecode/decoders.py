@@ -21,7 +21,7 @@ from common.decoding.ctcdecode.language_model import LabelLanguageModel
 
 
 class Results(NamedTuple):
-    """What the decoders return, on the CPU; they say more."""
+    """The result of a decoder, on the CPU; `CTCBeamDecoder.decode` describes the fields."""
 
     beam_results: Tensor
     beam_scores: Tensor
@@ -31,7 +31,7 @@ class Results(NamedTuple):
 
 @dataclass(frozen=True)
 class _WeightedSearch:
-    """A beam search with one setting of the weights."""
+    """A beam search with fixed weights of the language model."""
 
     beams: BeamSearch
     model: LabelLanguageModel | None
@@ -39,18 +39,26 @@ class _WeightedSearch:
     beta: float
 
     def best(self, beam: Beam) -> tuple[Hypotheses, np.ndarray]:
-        """Return all hypotheses in the beam, best first, and their scores (B, beam) to be returned."""
+        """Return all hypotheses in the beam, best first, and their scores (B, beam) in the result."""
         found = self.beams.best(beam, self.beams.width, rank_final=False)
         scores = found.scores
         if self.model:
             scores = scores + self.model.surplus(found.labels, found.lengths, self.alpha, self.beta)
-        return found, 0.0 - scores  # 0.0 -: of 0.0 not -0.0
+        return found, 0.0 - scores  # 0.0 - x: avoids -0.0 for a score of 0.0
 
 
 def _results(
     parts: Sequence[tuple[Hypotheses, np.ndarray]], rows: Sequence[slice], B: int, width: int, T: int
 ) -> Results:
-    """Return `parts`, each of some `rows` of a batch of B, as tensors (B, width, T) and (B, width)."""
+    """Return hypotheses and scores as tensors (B, width, T) and (B, width).
+
+    Args:
+        parts: hypotheses and scores of some utterances each.
+        rows: the utterances of each part in the batch.
+        B: utterances in the batch.
+        width: hypotheses of each utterance.
+        T: length of the last dimension.
+    """
     labels, timesteps = np.zeros((B, width, T), np.int32), np.zeros((B, width, T), np.int32)
     scores, lengths = np.full((B, width), np.inf, np.float32), np.zeros((B, width), np.int32)
     for (found, score), row in zip(parts, rows, strict=True):
@@ -63,7 +71,7 @@ def _results(
 
 
 class _Decoder:
-    """What both decoders share; `CTCBeamDecoder` describes the arguments."""
+    """The base of both decoders; `CTCBeamDecoder` describes the arguments."""
 
     def __init__(
         self,
@@ -89,22 +97,22 @@ class _Decoder:
         self.reset_params(alpha, beta)
 
     def character_based(self) -> bool | None:
-        """Return whether the model is over characters; None without one."""
+        """Return whether the model is over characters; None without a model."""
         return self.search.model.character_based if self.search.model else None
 
     def max_order(self) -> int | None:
-        """Return the length of the model's longest n-grams; None without one."""
+        """Return the length of the model's longest n-grams; None without a model."""
         return self.search.model.model.order if self.search.model else None
 
     def dict_size(self) -> int | None:
-        """Return how many of the model's words the labels can spell, 0 over characters; None without one."""
+        """Return how many words of the model the labels can spell; 0 over characters, None without one."""
         if self.search.model is None:
             return None
         lexicon = self.search.model.lexicon
         return int((lexicon.word != NO_WORD).sum()) if lexicon else 0
 
     def reset_params(self, alpha: float, beta: float) -> None:
-        """Set the weights anew; nothing happens without a model. Streams that have begun keep theirs."""
+        """Change the weights of the model, if there is one. Streams that have begun keep their weights."""
         old = self.search
         if old.model is None:
             return
@@ -113,7 +121,7 @@ class _Decoder:
         self.search = _WeightedSearch(beams, old.model, alpha, beta)
 
     def _read(self, probs: Tensor | np.ndarray, seq_lens: Sequence[int] | Array) -> tuple[Array, np.ndarray]:
-        """Return log-probabilities (B, T, V), on a GPU if they came from there, and lengths (B,)."""
+        """Return log-probabilities (B, T, V), on the GPU if `probs` are there, and lengths (B,)."""
         array = read_probs(probs)
         if len(array.shape) != 3 or array.shape[2] != len(self.labels):
             raise ValueError(
@@ -123,49 +131,50 @@ class _Decoder:
         check_probs(array, lengths, self.log_probs_input)
         if self.log_probs_input:
             return array, lengths
-        with np.errstate(divide="ignore", invalid="ignore"):  # of 0, and of what pads
+        with np.errstate(divide="ignore", invalid="ignore"):  # the logarithm of 0, and of padding
             return namespace(array).log(cast(array, "float64")), lengths
 
 
 class CTCBeamDecoder(_Decoder):
-    """Prefix beam search for batches of utterances; what is kept of parlance/ctcdecode stands at the top.
+    """Prefix beam search for batches of utterances; the package lists differences to parlance/ctcdecode.
 
     Args:
-        labels: V strings, what each class writes; they matter only to a model. The first " " is the space. In
-            a model over words, strings of several characters are never written, and of equal ones the last.
-        model_path: of an ARPA file, plain or gzipped, or of our own .npz; None for no model.
+        labels: V strings, what each class writes; only a model needs them. The first " " is the space. With a
+            model over words, strings of several characters are never written, and of equal strings only the
+            last one is.
+        model_path: an ARPA file, plain or gzipped, or our own .npz; None for no model.
         alpha: weight of the model's natural log-probabilities.
-        beta: added for each word, or each label of a model over characters.
-        cutoff_top_n: at each frame only so many of the likeliest labels are considered.
-        cutoff_prob: at each frame only as many of the likeliest labels are considered as have together at
-            least this probability.
-        beam_width: how many hypotheses live on, and are returned.
-        num_processes: accepted and not used: the batch is searched as a whole.
+        beta: added for each word, or for each label if the model is over characters.
+        cutoff_top_n: number of likeliest labels that are considered at each frame.
+        cutoff_prob: at each frame, the likeliest labels that together have at least this probability are
+            considered.
+        beam_width: number of hypotheses in the beam and in the result.
+        num_processes: accepted and ignored, since the batch is searched as a whole.
         blank_id: the label that is the blank.
-        log_probs_input: whether `decode` is given natural log-probabilities, rather than probabilities.
+        log_probs_input: whether `decode` gets natural log-probabilities in place of probabilities.
 
     Raises:
-        ValueError: a setting that makes no sense, a model that cannot be read, or one over words of which the
-            labels can spell none.
+        ValueError: a setting is out of range, the model cannot be read, or the labels can spell none of its
+            words.
     """
 
     def decode(self, probs: Tensor | np.ndarray, seq_lens: Sequence[int] | Array = None) -> Results:
         """Return the hypotheses of a batch, best first, as tensors on the CPU.
 
-        Frames whose probabilities do not sum to 1 are searched as they are, with one warning for all.
+        Frames whose probabilities do not sum to 1 are searched as they are; there is one warning for all.
 
         Args:
             probs: (B, T, V) probabilities, or natural log-probabilities. A tensor on a GPU is searched there.
-            seq_lens: (B,) how many of the T frames are real; None for all.
+            seq_lens: (B,) number of real frames; None for all.
 
         Returns:
-            beam_results (B, beam, T) int32, labels, 0 behind their end.
-            beam_scores (B, beam) float32, lower is better; +inf where there is no hypothesis.
+            beam_results (B, beam, T) int32, labels, 0 after their end.
+            beam_scores (B, beam) float32, lower is better; +inf if there is no hypothesis.
             timesteps (B, beam, T) int32, the frame where each label had its highest probability.
             out_lens (B, beam) int32, the number of labels.
 
         Raises:
-            ValueError: shapes that do not fit, lengths that are not between 0 and T, or in a real frame NaN,
+            ValueError: shapes do not fit, a length is not between 0 and T, or a real frame contains NaN,
                 +inf or a negative probability.
         """
         log_probs, lengths = self._read(probs, seq_lens)
@@ -176,7 +185,7 @@ class CTCBeamDecoder(_Decoder):
 
 
 class OnlineCTCBeamDecoder(_Decoder):
-    """Prefix beam search for streams that come in pieces; all pieces give what the whole would give.
+    """Prefix beam search for streams that come in pieces; the result is the same as for the whole.
 
     The arguments are those of `CTCBeamDecoder`. Pieces are searched on the CPU.
     """
@@ -192,16 +201,17 @@ class OnlineCTCBeamDecoder(_Decoder):
 
         Args:
             probs: (B, T, V) as in `CTCBeamDecoder.decode`.
-            states: B, one for each stream; are moved on.
-            is_eos_s: B or more, whether hypotheses are wanted; the others have no rows, as none exist.
-            seq_lens: (B,) how many of the T frames are real; None for all.
+            states: B, one for each stream; they are advanced.
+            is_eos_s: B or more, whether the stream ends here; the other streams have no hypotheses in the
+                result.
+            seq_lens: (B,) number of real frames; None for all.
 
         Returns:
-            As `CTCBeamDecoder.decode`, but the last dimension of beam_results and timesteps is the length of
-            the longest hypothesis; timesteps count from the start of the stream.
+            The same as `CTCBeamDecoder.decode`, except that the last dimension of beam_results and timesteps
+            is the length of the longest hypothesis. Timesteps count from the start of the stream.
 
         Raises:
-            ValueError: as `CTCBeamDecoder.decode`, or states that do not fit.
+            ValueError: for the reasons of `CTCBeamDecoder.decode`, or if the states do not fit.
         """
         log_probs, lengths = self._read(probs, seq_lens)
         B = len(lengths)
@@ -222,10 +232,10 @@ class OnlineCTCBeamDecoder(_Decoder):
 
 
 class DecoderState:
-    """Where a stream stands; for one stream.
+    """The state of one stream.
 
     Args:
-        decoder: that will read it.
+        decoder: the decoder that will read the stream.
     """
 
     def __init__(self, decoder: OnlineCTCBeamDecoder) -> None:
@@ -234,7 +244,7 @@ class DecoderState:
 
 
 def _feed(states: Sequence[DecoderState], log_probs: np.ndarray, lengths: np.ndarray) -> None:
-    """Read `lengths` (B,) frames of `log_probs` (B, T, V), those with the same settings together."""
+    """Read `lengths` (B,) frames of `log_probs` (B, T, V); streams with equal settings are read together."""
     groups: dict[tuple[int, int], list[int]] = defaultdict(list)
     for row, state in enumerate(states):
         groups[id(state.search), id(state.beam.table)].append(row)

@@ -10,11 +10,11 @@ from torch import Tensor
 from common.decoding.arrays import Array, arange, from_numpy, namespace, to_numpy
 
 SUM_TOLERANCE = 0.01
-"""by which the probabilities of a frame may miss 1 without a warning; those of 16 bits miss it by less"""
+"""largest deviation from 1 of a frame's sum without a warning; that of 16-bit floats is smaller"""
 
 
 def read_probs(probs: Tensor | np.ndarray) -> Array:
-    """Return floats of 32 or 64 bits: a tensor if they are on a CUDA device, else an array of NumPy."""
+    """Return `probs` as floats of 32 or 64 bits: a tensor on a CUDA device, otherwise a NumPy array."""
     if isinstance(probs, Tensor):
         tensor = probs.detach()
         if tensor.dtype not in (torch.float32, torch.float64):
@@ -27,7 +27,7 @@ def read_probs(probs: Tensor | np.ndarray) -> Array:
 
 
 def read_lengths(seq_lens: Sequence[int] | Array, B: int, T: int) -> np.ndarray:
-    """Return `seq_lens` as B integers; raise ValueError for what is none, or not between 0 and T."""
+    """Return `seq_lens` as B integers; raise ValueError unless they are integers from 0 to T."""
     if seq_lens is None:
         return np.full(B, T)
     given = to_numpy(seq_lens.detach()) if isinstance(seq_lens, Tensor) else np.asarray(seq_lens)
@@ -41,12 +41,12 @@ def read_lengths(seq_lens: Sequence[int] | Array, B: int, T: int) -> np.ndarray:
 
 
 def check_probs(array: Array, lengths: np.ndarray, log_probs_input: bool) -> None:
-    """Raise ValueError for what is no probability in the real frames, and warn where they do not sum to 1.
+    """Check the real frames: raise ValueError for invalid probabilities, warn if they do not sum to 1.
 
     Args:
         array: (B, T, V) probabilities or log-probabilities.
-        lengths: (B,) of the real frames.
-        log_probs_input: which of both.
+        lengths: (B,) number of real frames.
+        log_probs_input: whether they are log-probabilities.
     """
     real = arange(array, array.shape[1])[None] < from_numpy(array, lengths)[:, None]  # (B, T)
     wrong = ~(array < np.inf)

@@ -1,4 +1,4 @@
-"""The language model of the ctcdecode interface: how the labels write its tokens, and how it scores."""
+"""The n-gram model of the ctcdecode interface, which scores hypotheses over the labels of a decoder."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,26 +12,26 @@ from common.language.loading import load_ngrams
 from common.language.ngram import EMPTY_CONTEXT, END_ID, SPECIAL
 
 UNKNOWN_LOG_PROB = -1000.0
-"""of what a model does not know"""
+"""log-probability of tokens that a model does not know"""
 
 
 class _SingleWordScorer(WordScorer):
-    """A `WordScorer` where no label is the space."""
+    """A `WordScorer` for labels without a space; the space is added as the last symbol."""
 
     def rows(self, states: np.ndarray) -> np.ndarray:
-        """Return what each label gains in `states`: (N, C); the space is not one of them."""
+        """Return the gain of each label in `states`: (N, C), without that of the space."""
         return super().rows(states)[:, :-1]
 
 
 class LabelLanguageModel:
-    """An n-gram model, and what of it the labels write.
+    """An n-gram model, with the tokens that the labels write.
 
     Args:
-        path: of the model.
+        path: the file of the model.
         symbols: what each of the C labels writes; "" for the blank.
 
     Raises:
-        ValueError: a file that is no model, or a model of words none of which the labels can spell.
+        ValueError: the file is not a model, or the labels can spell none of its words.
     """
 
     def __init__(self, path: str | Path, symbols: Sequence[str]) -> None:
@@ -50,7 +50,7 @@ class LabelLanguageModel:
         self._token = self.model.ids(self.symbols)  # (C,)
 
     def scorer(self, alpha: float, beta: float) -> CharacterScorer | WordScorer:
-        """Return what scores hypotheses during the search."""
+        """Return the scorer for the search, with the weights of the model and of each token."""
         if self.lexicon is None:
             return CharacterScorer(self.model, self.symbols, alpha, beta, False, UNKNOWN_LOG_PROB)
         kind, symbols = WordScorer, self.symbols
@@ -59,16 +59,16 @@ class LabelLanguageModel:
         return kind(self.lexicon, symbols, self.model, alpha, beta, lookahead=False, ends=False)
 
     def surplus(self, labels: np.ndarray, lengths: np.ndarray, alpha: float, beta: float) -> np.ndarray:
-        """Return the part of the approximate log-probability that the model has, (B, N).
+        """Return the part (B, N) of the model in the approximate log-probability of hypotheses.
 
-        In the fused score less beta x number of labels less alpha x log-probability of the sentence, the
-        tokens of the sentence cancel out; beta x (tokens - labels) - alpha x log p(</s>) is left.
+        That is the fused score - beta x number of labels - alpha x log-probability of the sentence. The
+        tokens of the sentence cancel out, and beta x (tokens - labels) - alpha x log p(</s>) remains.
 
         Args:
             labels: (B, N, L).
-            lengths: (B, N) how many of them there are.
-            alpha: the model's weight.
-            beta: for each token.
+            lengths: (B, N) number of labels.
+            alpha: weight of the model.
+            beta: added for each token.
         """
         B, N, L = labels.shape
         counts = lengths.reshape(-1)
@@ -78,14 +78,14 @@ class LabelLanguageModel:
         return (beta * (tokens - counts) - alpha * self._ends(texts)).reshape(B, N)
 
     def _tokens(self, labels: np.ndarray) -> np.ndarray:
-        """Return the tokens that `labels` write."""
+        """Return the ids of the tokens that `labels` write."""
         if self.character_based:
             return self._token[labels]
         text = "".join([self.symbols[label] for label in labels])
         return self.model.ids(word for word in text.split(" ") if word)
 
     def _ends(self, texts: Sequence[np.ndarray]) -> np.ndarray:
-        """Return the log-probability of `</s>` behind each text; only its last few tokens count."""
+        """Return the log-probability of `</s>` after each text, from its last order - 1 tokens."""
         memory = self.model.order - 1
         states = np.array(
             [EMPTY_CONTEXT if len(text) >= memory else self.model.start for text in texts], np.int64

@@ -1,4 +1,4 @@
-"""The truth is brute force over all paths, listed by hand, or torchaudio's forced alignment."""
+"""Results are compared with all paths by brute force, lists by hand, or torchaudio's forced alignment."""
 
 import itertools
 import tracemalloc
@@ -28,7 +28,7 @@ def path_of(hits: list[Hit], steps: int) -> np.ndarray:
 
 
 def log_eye(path: list[int], C: int) -> np.ndarray:
-    """Return log-probabilities (S, C) of which `path` has 0.9 in each step."""
+    """Return log-probabilities (S, C) in which the class of `path` has 0.9 at each step."""
     return np.log(np.where(np.eye(C)[path] > 0, 0.9, 0.1 / (C - 1)))
 
 
@@ -49,7 +49,7 @@ def test_hits_have_the_steps_and_the_highest_probability_of_their_labels():
 @settings(deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 6), st.integers(2, 4), st.integers(0, 4), st.booleans())
 def test_no_path_that_spells_the_text_is_likelier(seed, S, C, L, impossible):
-    """Against all C^S paths; some classes are impossible in some steps."""
+    """All C^S paths are compared; some classes are impossible at some steps."""
     rng = np.random.default_rng(seed)
     log_probs, labels = random_log_probs(rng, S, C), rng.integers(1, C, L).tolist()
     if impossible:
@@ -200,11 +200,11 @@ def hits_at(*places: tuple[int, int]) -> list[Hit]:
 
 def test_neighbours_share_the_blanks_between_them():
     edges = widen(hits_at((2, 3), (5, 6), (6, 8)), [False] * 3, 20)
-    assert edges.tolist() == [[1, 4], [4, 6], [6, 9]]  # outside as far as half the gap of 2
+    assert edges.tolist() == [[1, 4], [4, 6], [6, 9]]  # outside by half of the gap of 2
 
 
 def test_a_pause_stays_a_pause_and_the_ends_stay_within_the_signal():
-    """ "ab c": the widest gap in a word is 4 steps, so none takes more than 2 of a pause."""
+    """The widest gap in a word of "ab c" is 4 steps, so no character takes more than 2 of a pause."""
     edges = widen(hits_at((1, 2), (6, 7), (20, 21), (40, 41)), [False, False, True, False], 42)
     assert edges.tolist() == [[0, 4], [4, 9], [18, 23], [38, 42]]
 

@@ -1,4 +1,4 @@
-"""The truth here is the list of all texts, and of all paths of CTC that spell each."""
+"""Results are compared with a list of all texts and of all CTC paths that spell each of them."""
 
 from itertools import groupby, product
 
@@ -13,17 +13,17 @@ from common.network.attention_decoder import AttentionDecoder, attention_losses
 S, E, C = 5, 4, 3
 LENGTHS = torch.tensor([5, 1, 3])
 TEXTS = [text for count in range(4) for text in product((1, 2), repeat=count)]
-"""All of at most three labels: 15."""
+"""all texts of at most three labels: 15"""
 
 
 def decoder_of(arrangement: str = "location", seed: int = 0, classes: int = C, scale: float = 1.0):
     torch.manual_seed(seed)
     decoder = AttentionDecoder(E, classes, 8, 4, arrangement, "gru", attention_size=6).double().eval()
-    for parameter in decoder.parameters():  # far from even choices
+    for parameter in decoder.parameters():  # far from uniform probabilities
         parameter.data.mul_(3.0)
     decoder.output.weight.data.mul_(scale)
     if decoder.attention:
-        decoder.attention.query.weight.data.mul_(5.0)  # hypotheses look elsewhere
+        decoder.attention.query.weight.data.mul_(5.0)  # different hypotheses attend to different steps
     return decoder
 
 
@@ -38,12 +38,12 @@ def ctc_of(batch: int = 3, steps: int = S, classes: int = C, seed: int = 2) -> T
 
 
 def spelled(path: tuple[int, ...]) -> tuple[int, ...]:
-    """Return what a path of CTC spells: runs become one, then blanks go."""
+    """Return the text of a CTC path: runs are merged, then blanks are removed."""
     return tuple(label for label, _ in groupby(path) if label != 0)
 
 
 def ctc_probabilities(log_probs: Tensor) -> dict[tuple[int, ...], float]:
-    """Return the probability of every text that paths through `log_probs` (S, C) spell."""
+    """Return the probability of every text that a path through `log_probs` (S, C) spells."""
     probabilities: dict[tuple[int, ...], float] = {}
     probs = log_probs.exp().numpy()
     for path in product(range(probs.shape[1]), repeat=len(probs)):
@@ -53,7 +53,7 @@ def ctc_probabilities(log_probs: Tensor) -> dict[tuple[int, ...], float]:
 
 
 def attention_score(decoder: AttentionDecoder, encoded: Tensor, text: tuple[int, ...]) -> float:
-    """Return the log-probability of `text` and the end given `encoded` (S, E)."""
+    """Return the log-probability of `text` and its end given `encoded` (S, E)."""
     targets, count = torch.tensor([text], dtype=torch.int64), torch.tensor([len(text)])
     with torch.no_grad():
         log_probs = decoder(encoded[None], torch.tensor([len(encoded)]), targets, count)
@@ -61,7 +61,7 @@ def attention_score(decoder: AttentionDecoder, encoded: Tensor, text: tuple[int,
 
 
 def ranked(decoder: AttentionDecoder, encoded: Tensor, penalty: float, ctc: Tensor | None, weight: float):
-    """Return all texts of at most three labels that can be, with their scores, best first."""
+    """Return all possible texts of at most three labels with their scores, best first."""
     spoken = {} if ctc is None else ctc_probabilities(ctc)
     scores = {}
     for text in TEXTS:
@@ -123,7 +123,7 @@ def test_width_1_is_greedy(arrangement):
 @pytest.mark.parametrize("weight", [0.0, 0.4])
 @pytest.mark.parametrize("width", [2, 5])
 def test_what_a_narrow_beam_finds_is_what_it_says(width, weight):
-    """Labels, score, confidences and steps belong together, each text comes once, the best first."""
+    """Labels, score, confidences and steps belong together; each text occurs once, the best first."""
     classes = 5
     decoder, encoded, ctc = decoder_of(classes=classes, scale=0.5), encoded_of(), ctc_of(classes=classes)
     found = attention_search(decoder, encoded, LENGTHS, width, 0.5, ctc, weight, longest=6)
@@ -172,7 +172,7 @@ def test_batch_mates_and_padding_change_nothing(weight):
 
 
 class Script(AttentionDecoder):
-    """A decoder that says the probabilities it was given, whatever it sees; counts its steps."""
+    """A decoder that returns given probabilities for any input, and counts its steps."""
 
     def __init__(self, probabilities: list[list[float]]) -> None:
         super().__init__(E, len(probabilities[0]), arrangement="first")
@@ -266,7 +266,7 @@ def test_prefixes_of_a_beam_grow_from_where_they_are_told():
 
 
 def test_long_and_certain_sequences_keep_their_precision():
-    """400 steps, float32, classes of probability 1e-30: the score of the whole is the loss of CTC."""
+    """In 400 steps of float32 with classes of probability 1e-30, the score of the whole is the CTC loss."""
     labels = [1, 2, 2, 3, 1] * 20
     scores = torch.full((1, 400, 4), -70.0)
     path = [part for label in labels for part in (label, label, 0, 0)]

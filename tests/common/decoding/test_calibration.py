@@ -23,7 +23,7 @@ def judged(pairs: list[tuple[float, bool]]) -> CharacterConfidences:
     [
         ("cat", "cat", "111"),
         ("cat", "cut", "101"),
-        ("cat", "ct", "11"),  # what is lacking has no confidence
+        ("cat", "ct", "11"),  # a missing character has no confidence
         ("cat", "chat", "1011"),
         ("cat", "", ""),
         ("", "cat", "000"),

@@ -1,4 +1,4 @@
-"""The truth is a prefix search over dictionaries, the old library's own test cases, or worked out by hand."""
+"""Results are compared with a prefix search over dictionaries, ctcdecode's own tests, or values by hand."""
 
 import gzip
 import inspect
@@ -37,14 +37,14 @@ OLD_PROBS = np.array(
     ],
     dtype=np.float32,
 )
-"""of the tests of parlance/ctcdecode, which has them from PaddlePaddle's DeepSpeech"""
+"""from the tests of parlance/ctcdecode, which took them from PaddlePaddle's DeepSpeech"""
 LABELS = ["_", "a", "b", " ", "c"]
 CHARACTERS = ["a", "b", "|"]
 WORDS = ["a", "ab", "ba", "bb", "abba", "zoo"]
 
 
 def spelled(results, labels: list[str], row: int = 0) -> list[str]:
-    """Return the texts of an utterance, best first, without rows that no hypothesis has."""
+    """Return the texts of an utterance, best first, without rows that have no hypothesis."""
     return [
         "".join(labels[label] for label in result[:length])
         for result, length, score in zip(
@@ -66,7 +66,7 @@ def one_hot(text: str, labels: list[str]) -> np.ndarray:
 
 
 class Arpa:
-    """A random n-gram model, written as an ARPA file, and its backoff in four lines."""
+    """A random n-gram model that is written as an ARPA file, with backoff in four lines of Python."""
 
     def __init__(self, rng: np.random.Generator, tokens: list[str], order: int) -> None:
         self.order = order
@@ -79,7 +79,7 @@ class Arpa:
                         self.ngrams[(*context, token)] = (-rng.uniform(0.1, 2), -rng.uniform(0, 1))
 
     def log_prob(self, context: tuple[str, ...], token: str) -> float:
-        """Return the natural logarithm, -1000 for what is unknown."""
+        """Return the natural log-probability, -1000 for an unknown token."""
         if (token,) not in self.ngrams or token == "<unk>":
             return -1000.0
         known = [word if (word,) in self.ngrams else "<unk>" for word in context]
@@ -104,7 +104,7 @@ class Arpa:
 
 
 class Reference:
-    """Prefix search over a dictionary of prefixes, with a model that it asks anew for every prefix."""
+    """A prefix search over a dictionary of prefixes that scores every prefix with the model from scratch."""
 
     def __init__(self, labels, arpa=None, kind="", alpha=0.0, beta=0.0, top_n=40, cutoff=1.0, width=100):
         self.labels, self.arpa, self.kind, self.alpha, self.beta = labels, arpa, kind, alpha, beta
@@ -120,7 +120,7 @@ class Reference:
         return list(text.replace(" ", "|")) if self.kind == "character" else text.split()
 
     def gained(self, prefix: tuple[int, ...], whole: bool = False) -> float:
-        """Return what the model has given a prefix; `whole` counts the last word as ended."""
+        """Return the gain of a prefix from the model; with `whole`, its last word counts as ended."""
         if self.arpa is None:
             return 0.0
         tokens = self.tokens(prefix)
@@ -138,7 +138,7 @@ class Reference:
         return all(word in self.words for word in words) and any(word.startswith(last) for word in self.words)
 
     def score(self, prefix: tuple[int, ...], log_prob: float) -> float:
-        """Return the score as the old library defines it."""
+        """Return the score as ctcdecode defines it."""
         if self.arpa is None:
             return -log_prob
         tokens = [*self.tokens(prefix), "</s>"]
@@ -220,7 +220,7 @@ def test_without_a_model_it_is_prefix_search(seed, width, top_n, cutoff):
 def test_with_a_model_it_is_prefix_search_by_the_fused_score(
     tmp_path_factory, kind, seed, order, width, alpha, beta, cutoff
 ):
-    """Among the labels is one that the model over characters does not know."""
+    """One of the labels is not known to the model over characters."""
     rng = np.random.default_rng(seed)
     arpa = Arpa(rng, CHARACTERS if kind == "character" else WORDS, order)
     path = tmp_path_factory.mktemp("model") / "model.arpa"
@@ -237,7 +237,7 @@ def test_with_a_model_it_is_prefix_search_by_the_fused_score(
 @settings(deadline=None, derandomize=True, max_examples=40)
 @given(st.integers(0, 2**32 - 1), st.integers(0, 4))
 def test_hypotheses_of_equal_scores_are_all_there_in_order(seed, T):
-    """Probabilities are quarters, zero among them; no hypothesis falls out."""
+    """Probabilities are multiples of a quarter, including zero; no hypothesis is pruned."""
     rng = np.random.default_rng(seed)
     probs = np.array([rng.multinomial(4, np.full(4, 0.25)) for _ in range(T)]).reshape(1, T, 4) / 4
     labels, scores, _, lengths = (part[0].tolist() for part in CTCBeamDecoder(list("_abc")).decode(probs))
@@ -279,7 +279,7 @@ def test_their_matrices_give_their_texts_at_their_width(log_probs_input):
 
 
 def test_their_matrix_gives_their_text_with_a_model(tmp_path):
-    """Of the words of their model the labels can spell one; alpha is 0, as it is there."""
+    """The labels can spell one word of their model; alpha is 0, as in their test."""
     path = tmp_path / "model.arpa"
     path.write_text(Arpa(np.random.default_rng(0), ["a", "also", "beyond"], 3).text())
     decoder = CTCBeamDecoder(OLD_LABELS, model_path=str(path), beam_width=20, blank_id=6)
@@ -302,7 +302,7 @@ def test_their_small_matrices_give_their_texts():
 
 
 def test_the_width_is_honoured_where_a_wider_beam_finds_a_better_text():
-    """The first matrix holds a likelier text than the one that the old library finds at width 20."""
+    """The first matrix has a likelier text than the one that ctcdecode finds with a width of 20."""
     narrow, wide = (
         CTCBeamDecoder(OLD_LABELS, beam_width=width, blank_id=6).decode(OLD_PROBS[:1]) for width in (20, 2000)
     )
@@ -361,7 +361,7 @@ def test_halves_are_read(dtype):
     ],
 )
 def test_a_search_in_torch_gives_the_same_on_the_cpu(kind, device, tmp_path, monkeypatch):
-    """As tensors on a GPU are searched; here on the CPU, too, where they would become arrays of NumPy."""
+    """A tensor on a GPU is searched in torch; the test also does so on the CPU, in place of NumPy."""
     rng, path = np.random.default_rng(3), None
     if kind:
         path = tmp_path / "model.arpa"
@@ -396,7 +396,7 @@ def test_timesteps_are_where_the_labels_were_likeliest():
 
 
 def test_scores_are_minus_log_probabilities():
-    """All paths of two frames, by hand."""
+    """All paths of two frames are summed by hand."""
     results = CTCBeamDecoder(["_", "a"], beam_width=5).decode(np.array([[[0.6, 0.4], [0.7, 0.3]]]))
     assert spelled(results, ["_", "a"]) == ["a", ""]
     assert results[1][0, :2].exp().tolist() == pytest.approx([1 / 0.58, 1 / 0.42])
@@ -442,7 +442,7 @@ def test_a_model_over_characters_writes_spaces(tmp_path, space, label):
     probs = 0.85 * np.eye(4)[[1, 3, 2]] + 0.0375
     results = CTCBeamDecoder(labels, str(tmp_path / "model.arpa"), 0.5, 0.0).decode(probs[None])
     assert results[0][0, 0].tolist() == [1, 3, 2]
-    assert results[1][0, 0] < 10  # which would be 500 more with a space the model does not know
+    assert results[1][0, 0] < 10  # 500 more if the model did not know the space
 
 
 def test_models_are_read_plain_gzipped_or_as_npz(tmp_path):
@@ -470,7 +470,7 @@ def test_what_a_decoder_knows_of_its_model(tmp_path):
     assert (over_characters.max_order(), over_characters.dict_size()) == (3, 0)
     over_words = CTCBeamDecoder(LABELS, str(tmp_path / "words"))
     assert over_words.character_based() == 0
-    assert (over_words.max_order(), over_words.dict_size()) == (2, 5)  # all but zoo
+    assert (over_words.max_order(), over_words.dict_size()) == (2, 5)  # all except zoo
 
 
 @pytest.mark.parametrize("tokens", [CHARACTERS, WORDS])
@@ -525,7 +525,7 @@ def test_equal_labels_are_different_classes(tmp_path):
 @settings(deadline=None, derandomize=True, max_examples=30)
 @given(st.integers(0, 2**32 - 1), st.sampled_from(["", "character", "word"]), st.integers(1, 12))
 def test_streams_in_pieces_give_what_the_whole_gives(tmp_path_factory, seed, kind, width):
-    """Streams begin at different calls, and their pieces differ in length."""
+    """Streams start at different calls, and their pieces differ in length."""
     rng, path = np.random.default_rng(seed), None
     if kind:
         path = tmp_path_factory.mktemp("model") / "model.arpa"
@@ -685,7 +685,7 @@ def test_what_is_no_probability_is_named(value, log_probs_input, kind):
     decoder = CTCBeamDecoder(OLD_LABELS, blank_id=6, log_probs_input=log_probs_input)
     with pytest.raises(ValueError, match=f"utterance 1, frame 3: label 2 has the .*probability {value:g};"):
         decoder.decode(kind(probs))
-    decoder.decode(kind(probs), [6, 3])  # what is not real is not looked at
+    decoder.decode(kind(probs), [6, 3])  # padding is not checked
 
 
 @pytest.mark.parametrize("log_probs_input", [False, True])

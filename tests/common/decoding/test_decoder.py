@@ -1,4 +1,4 @@
-"""The truth is listed by hand, or the sum over all paths of all texts."""
+"""Results are compared with lists by hand, or with the sum over all paths of all texts."""
 
 import itertools
 import logging
@@ -27,8 +27,9 @@ def heard(*steps: str | dict[str, float], alphabet: Alphabet = ALPHABET) -> np.n
     """Return log-probabilities (1, S, C) of these steps.
 
     Args:
-        steps: the symbol that is almost sure, "-" for the blank; or probabilities, the others share the rest.
-        alphabet: of the symbols.
+        steps: a symbol that is almost certain, "-" for the blank; or probabilities, where other classes share
+            the rest.
+        alphabet: the alphabet of the symbols.
     """
     rows = []
     for step in steps:
@@ -50,7 +51,7 @@ def text_of(hypothesis: Hypothesis, alphabet: Alphabet = ALPHABET) -> str:
 
 
 def best_text(log_probs: np.ndarray, config: DecodingConfig = BEAM, **given) -> str:
-    """Return the one best text, which `decode` and `texts` agree on."""
+    """Return the best text, after a check that `decode` and `texts` agree on it."""
     decoder = Decoder(ALPHABET, config, **given)
     lengths = np.array([log_probs.shape[1]])
     (text,) = decoder.texts(log_probs, lengths)
@@ -60,7 +61,7 @@ def best_text(log_probs: np.ndarray, config: DecodingConfig = BEAM, **given) -> 
 
 
 def by_all_paths(log_probs: np.ndarray) -> dict[tuple[int, ...], float]:
-    """Return the log-probability of each sequence of labels, the sum over all paths through (S, C)."""
+    """Return the log-probability of each sequence of labels, summed over all paths through (S, C)."""
     S, C = log_probs.shape
     sums: dict[tuple[int, ...], float] = {}
     for path in itertools.product(range(C), repeat=S):
@@ -214,7 +215,7 @@ def test_confidences_are_from_0_to_1_and_texts_the_same_where_much_is_impossible
 
 
 def test_confidence_in_the_beam_is_the_mean_of_the_peak_and_of_what_agrees():
-    """One step, where "a" has 0.5, "b" 0.3, nothing 0.2; a hot word changes nothing but the agreement."""
+    """In one step, "a" has 0.5, "b" 0.3, the blank 0.2; a hot word changes only the agreement."""
     lengths = np.array([1])
     log_probs = np.log([[[0.2, 1e-30, 0.5, 0.3]]])
     ((a, b, nothing),) = Decoder(TINY, BEAM).decode(log_probs, lengths, count=3)
@@ -234,9 +235,10 @@ def test_confidence_in_the_beam_is_the_mean_of_the_peak_and_of_what_agrees():
 
 @pytest.mark.parametrize(("apart", "agreeing"), [(1, 0.8), (2, 0.8), (3, 0.6), (4, 0.6)])
 def test_a_label_agrees_with_the_same_one_up_to_two_steps_away(apart, agreeing):
-    """First "a" (0.6) or "b", some steps later "a" (0.5) or nothing: the "a" of "ba" agrees if it is near.
+    """The first label is "a" (0.6) or "b"; some steps later there is an "a" (0.5) or nothing.
 
-    "a" has 0.3, "aa" 0.3, "b" 0.2 and "ba" 0.2; where the steps are neighbours, "aa" is "a", too.
+    The "a" of "ba" agrees if it is near. The probabilities are 0.3 for "a", 0.3 for "aa", 0.2 for "b" and 0.2
+    for "ba"; if the steps are neighbours, "aa" is "a", too.
     """
     rows = np.full((1, 6, 4), -np.inf)
     rows[0, :, 0] = 0.0
@@ -248,7 +250,7 @@ def test_a_label_agrees_with_the_same_one_up_to_two_steps_away(apart, agreeing):
 
 
 def test_confidences_of_a_long_text_take_little_memory():
-    """An hour has tens of thousands of labels: not each can be compared with each."""
+    """An hour has tens of thousands of labels, too many to compare all pairs."""
     steps, rest = 2000, 1e-9
     log_probs = np.log([[[rest, rest, 1 - 3 * rest, rest], [rest, rest, rest, 1 - 3 * rest]]])
     log_probs = log_probs.repeat(steps // 2, 0)
@@ -327,7 +329,7 @@ def log_mass(tokens: list[str], model) -> float:
 @settings(deadline=None, max_examples=25)
 @given(st.integers(0, 2**32 - 1), st.sampled_from([0.0, 0.6, 1.5]), st.sampled_from([0.0, 0.8]))
 def test_with_a_model_over_characters_no_text_has_more(seed, weight, bonus):
-    """Against all texts: the network's logarithm, weight x the model's, of the end too, bonus x letters."""
+    """A score is the network's log-probability + weight x the model's, with the end + bonus x letters."""
     log_probs = random_log_probs(np.random.default_rng(seed), 1, 4, 4)
     model = estimate(["ab ba", "aab", "b a"], 3)
     config = DecodingConfig("beam", 1000, lm_weight=weight, label_bonus=bonus)
@@ -343,7 +345,7 @@ def test_with_a_model_over_characters_no_text_has_more(seed, weight, bonus):
 @settings(deadline=None, max_examples=25)
 @given(st.integers(0, 2**32 - 1), st.booleans(), st.sampled_from([None, 1.5]))
 def test_with_models_over_words_and_characters_no_text_has_more(seed, both, penalty):
-    """Against all texts whose words are in the lexicon, or not at a price, with one space between words."""
+    """All texts with single spaces are scored; words outside the lexicon are impossible or have a penalty."""
     log_probs = random_log_probs(np.random.default_rng(seed), 1, 5, 4)
     words, letters = estimate(["ab b", "a ab ab", "b"], 2, "word"), estimate(["ab ba", "b"], 2)
     known = {"a", "ab", "ba"}  # a lexicon that is not the model's
@@ -472,7 +474,7 @@ def test_a_number_that_is_none_is_refused_with_its_place(value):
     for call in (search for decoder in searches for search in (decoder.decode, decoder.texts)):
         with pytest.raises(ValueError, match="utterance 1, step 3: a log-probability is NaN or"):
             call(log_probs, np.array([5, 5]))
-        call(log_probs, np.array([5, 3]))  # behind the end it does not matter
+        call(log_probs, np.array([5, 3]))  # after the end it is ignored
 
 
 def test_symbols_that_a_model_lacks_are_named(caplog):

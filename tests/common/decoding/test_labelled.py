@@ -21,7 +21,7 @@ def log_softmax(scores: np.ndarray) -> np.ndarray:
 
 
 def of_labels(labels: list[int], sure: list[float] | None = None) -> np.ndarray:
-    """Return log-probabilities (S, 3) in which each step has its label, as sure as said."""
+    """Return log-probabilities (S, 3) in which the label of each step has the given probability."""
     probabilities = np.full((len(labels), 3), 0.0)
     for row, label, probability in zip(probabilities, labels, sure or [0.9] * len(labels), strict=True):
         row[:] = (1 - probability) / 2

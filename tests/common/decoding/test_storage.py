@@ -36,7 +36,7 @@ def assert_same_model(one: NGram, other: NGram) -> None:
 
 @pytest.fixture(scope="module", autouse=True)
 def one_thread() -> Iterator[None]:
-    """On cores that others use too, small networks are faster with one."""
+    """Small networks are faster with one thread if other processes use the cores, too."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -45,7 +45,7 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def recognizer() -> Recognizer:
-    """An untrained one that is sure of something else in each step."""
+    """An untrained recognizer that is certain of a different class at each step."""
     torch.manual_seed(0)
     front_end = FrontEndConfig(channels=(4, 4, 4, 4))
     config = ModelConfig(SignalConfig(height_px=16), front_end, EncoderConfig(hidden_size=8, layers=1))
@@ -84,7 +84,7 @@ def file(recognizer, tmp_path) -> Path:
 
 
 def altered(path: Path, change) -> Path:
-    """Write the model at `path` again, its header and tensors as `change(header, tensors)` leaves them."""
+    """Write the model at `path` again after `change(header, tensors)` has changed them in place."""
     kept = read_model(path)
     header, tensors = dict(kept.header), dict(kept.tensors)
     change(header, tensors)
@@ -130,7 +130,7 @@ def test_a_decoder_survives_its_file_and_transcribes_the_same(recognizer, decode
 
 
 def test_each_part_of_the_decoder_matters_to_what_is_transcribed(recognizer):
-    """Without this the test above would say nothing."""
+    """Otherwise the test above would prove nothing."""
     texts = set()
     for decoder in (
         Decoder(ALPHABET),

@@ -1,4 +1,4 @@
-"""The truth is the same decoder given all steps at once."""
+"""Results are compared with those of the same decoder for all steps at once."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ DECODERS = {
 
 
 def random_log_probs(rng: np.random.Generator, steps: int, sharpness: float) -> np.ndarray:
-    """Return log-probabilities (S, C), float32, in which many classes go on for several steps."""
+    """Return log-probabilities (S, C), float32, in which many classes last for several steps."""
     scores = sharpness * rng.standard_normal((steps, ALPHABET.classes)).repeat(2, axis=0)[:steps]
     return (scores - np.log(np.exp(scores).sum(-1, keepdims=True))).astype(np.float32)
 
@@ -58,7 +58,7 @@ def test_pieces_give_what_all_steps_give_and_nothing_settled_is_taken_back(name)
 
 
 def test_what_is_settled_and_what_is_not():
-    """After "a", "b" and "c" are about as likely: all begins with "a", nothing else is certain."""
+    """After "a", "b" and "c" are about equally likely: only the "a" is settled."""
     stream = decoding_stream(Decoder(ALPHABET, DecodingConfig("beam", beam_width=2)))
     sure, unsure = np.full((2, ALPHABET.classes), 1e-12)
     sure[2], unsure[3], unsure[4] = 1, 0.6, 0.4

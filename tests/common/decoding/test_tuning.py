@@ -19,7 +19,7 @@ MODEL = estimate(["cat bat tab", "a cat", "a bat", "bad cat"], 3)
 
 
 def spoken(texts: list[str], rng: np.random.Generator, certainty: float, noise: float) -> ReferenceBatch:
-    """Return log-probabilities of `texts`, two steps a letter, the second a blank, with noise."""
+    """Return noisy log-probabilities of `texts`, with two steps per letter; the second one is a blank."""
     steps = 2 * max(map(len, texts))
     path = np.zeros((len(texts), steps), np.int64)
     for row, text in zip(path, texts, strict=True):
@@ -82,7 +82,7 @@ def test_the_settings_as_they_are_come_first_and_the_best_is_never_worse(batches
 
 
 def test_settings_that_help_are_found(batches):
-    start = replace(BEAM, lm_weight=1.5, label_bonus=0.0)  # which shortens the texts
+    start = replace(BEAM, lm_weight=1.5, label_bonus=0.0)  # these settings shorten the texts
     tried = list(tune(with_model, start, NAMES, batches, 15))
     assert min(trial.cer for trial in tried) < tried[0].cer
 
@@ -117,7 +117,7 @@ def test_draws_are_within_the_ranges_and_touch_no_other_setting(batches):
 
 
 def test_later_draws_are_near_the_best(batches):
-    """Most of the draws; where only the start is good, it is near that."""
+    """Most draws are near the start if the start is the only good setting."""
     start = replace(BEAM, lm_weight=0.75)
 
     class Fixed:
@@ -151,9 +151,9 @@ def test_fewer_than_one_trial_is_refused(batches, trials):
 
 
 def claimed(certainty: float, truth: float, count: int = 100) -> ReferenceBatch:
-    """Return single letters, of which a share of `truth` is what the network takes for the likeliest.
+    """Return signals of one letter each, of which the network recognises a share of `truth`.
 
-    The network says so with the probability `certainty` each time.
+    It gives the probability `certainty` to its likeliest letter each time.
     """
     row = np.full((count, 1, 7), 1e-12)
     row[:, 0, 2], row[:, 0, 3] = certainty, 1 - certainty

@@ -101,7 +101,7 @@ def ngrams_of(model: NGram) -> dict[tuple[str, ...], tuple[float, float]]:
 
 
 def corpus(seed: int, lines: int, words: int) -> list[str]:
-    """Text in which some words are much more frequent than others, and follow themselves."""
+    """Return text in which some words are much more frequent than others, and repeat themselves."""
     draw = random.Random(seed)
     texts = []
     for _ in range(lines):
@@ -136,9 +136,10 @@ def test_the_corpora_above_have_discounts_of_their_own_and_the_fallback():
 
 
 def test_a_bigram_model_worked_out_by_hand():
-    """<s> a comes twice, a b, a </s> and b </s> once; before a is 1 token, before b 1, before </s> 2.
+    """The bigram <s> a occurs twice; a b, a </s> and b </s> occur once.
 
-    All discounts fall back. Of the unigrams' 4 counts, 0.5 + 0.5 + 1 go to <unk>, </s>, a and b alike.
+    One token precedes a, one b, and two </s>. All discounts are the fallback. Of the 4 adjusted counts of the
+    unigrams, 0.5 + 0.5 + 1 are shared by <unk>, </s>, a and b.
     """
     model = ngrams_of(estimate(["a b", "a"], 2, "word"))
     a = b = 0.5 / 4 + 0.5 / 4

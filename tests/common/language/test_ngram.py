@@ -21,7 +21,7 @@ Listed = dict[tuple[str, ...], tuple[float, float]]
 
 
 def ngrams_of(model: NGram) -> Listed:
-    """Every n-gram of the model with its probability and backoff, read off node by node."""
+    """Return every n-gram of the model with its probability and backoff, node by node."""
     parents = model.parents().tolist()
     listed = {}
     for node in range(1, len(model)):
@@ -36,7 +36,7 @@ def ngrams_of(model: NGram) -> Listed:
 def by_hand(
     listed: dict[tuple[str, ...], tuple[float, float]], context: tuple[str, ...], token: str
 ) -> float:
-    """The definition of an ARPA file, word for word."""
+    """Return the log-probability by the definition of the ARPA format."""
     if (*context, token) in listed:
         return listed[(*context, token)][0]
     if not context:

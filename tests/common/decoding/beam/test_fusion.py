@@ -1,4 +1,4 @@
-"""The truth is a dictionary of keys, and automata whose every state is a short sum."""
+"""Results are compared with a dictionary of keys, and with automata whose states are short sums."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ CLASSES = 5
 
 
 class Automaton:
-    """States are numbers below `size`, reached by arithmetic; gains are sines of them; some are forbidden."""
+    """An automaton with states below `size`; next states are arithmetic, gains are sines or forbidden."""
 
     def __init__(self, size: int, start: int = 0, forbids: bool = False) -> None:
         self.size, self.start, self.forbids = size, start, forbids
@@ -46,7 +46,7 @@ def random_log_probs(rng: np.random.Generator, B: int, S: int) -> np.ndarray:
 
 
 def grow(table: Table, rng: np.random.Generator, steps: int, texts: int = 50) -> np.ndarray:
-    """Walk `texts` random texts through the table and return their states (texts,)."""
+    """Advance `texts` random texts through the table and return their states (texts,)."""
     states = np.zeros(texts, np.int64)
     for _ in range(steps):
         states = table.advance(states, rng.integers(0, CLASSES, texts))
@@ -85,12 +85,12 @@ def test_numbers_are_stable_and_given_in_the_order_of_arrival():
 
 @pytest.mark.parametrize("size", [2048, 2049, 4096, 8192, 16_400, 36_000, 70_000])
 def test_many_keys_may_come_at_once(size):
-    """36,000 once filled all places that a table of 9 * 16,384 could reach, and the search never ended."""
+    """36,000 keys once filled all reachable places of a table of 9 * 16,384, and the search never ended."""
     index = Index()
     keys = np.random.default_rng(size).permutation(size) * 3
     for _ in range(2):
         numbers, _ = index.add(keys)
-        assert np.array_equal(numbers, keys // 3)  # at once: sorted
+        assert np.array_equal(numbers, keys // 3)  # numbered in sorted order within a batch
     assert index.add(np.array([1, 2, 1]))[0].tolist() == [size, size + 1, size]
 
 
@@ -161,7 +161,15 @@ def test_what_ends_keep_the_shape_of_their_states():
 @pytest.mark.parametrize("device", DEVICES)
 def test_tensors_get_what_arrays_get_also_after_the_table_has_grown(device):
     table, rng = Table((Automaton(10**6), Automaton(13, forbids=True)), CLASSES), np.random.default_rng(3)
-    for steps in [0, 1, 2, 30, 1, 60, 2]:  # few new states are added to the copy there, many need a new one
+    for steps in [
+        0,
+        1,
+        2,
+        30,
+        1,
+        60,
+        2,
+    ]:  # few new states extend the copy on the device, many require a new copy
         states = rng.permutation(np.append(grow(table, rng, steps), np.arange(table.count)))
         there = torch.from_numpy(states).to(device)
         labels = np.arange(CLASSES)

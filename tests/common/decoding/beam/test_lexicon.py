@@ -1,4 +1,4 @@
-"""The truth is a set of words, or a tree drawn by hand."""
+"""Results are compared with a set of words, or with a tree drawn by hand."""
 
 import re
 
@@ -14,7 +14,7 @@ SPELLABLE = st.lists(st.text("abc", min_size=1, max_size=5), min_size=1, max_siz
 
 
 def node_of(lexicon: Lexicon, text: str, symbols: list[str]) -> int:
-    """Return where `text` leads, -1 if nowhere, letter by letter."""
+    """Return the node after `text`, letter by letter; -1 if there is none."""
     node = TRIE_ROOT
     for letter in text:
         if node >= 0:
@@ -26,7 +26,7 @@ def node_of(lexicon: Lexicon, text: str, symbols: list[str]) -> int:
 
 
 def test_the_tree_is_the_one_drawn_by_hand():
-    """Words "ab" (0), "b" (1), "a" (2), "acb" (3).
+    """The words are "ab" (0), "b" (1), "a" (2) and "acb" (3).
 
     0 ─┬─ 1 a ─┬─ 3 ab
        │       └─ 4 ac ─── 5 acb
@@ -56,7 +56,7 @@ def test_exactly_the_words_are_found_under_the_place_where_they_stand_first(word
 
 @given(st.lists(st.text("ab😀ﬁ\ud800é", max_size=3), min_size=1, max_size=20))
 def test_words_with_letters_that_no_label_writes_are_not_in_the_tree(words):
-    symbols = ["", "a", "😀", "ab", "é"]  # no letter is two characters
+    symbols = ["", "a", "😀", "ab", "é"]  # symbols of two characters spell nothing
     spelled = [word for word in words if word and set(word) <= {"a", "😀", "é"}]
     if not spelled:
         with pytest.raises(ValueError, match="the alphabet can spell none of its"):
@@ -107,7 +107,7 @@ def test_words_with_letters_the_labels_lack_are_named_and_not_in_the_tree():
     lexicon = Lexicon(["ab", "äb", "abx", "b"], SYMBOLS)
     assert lexicon.unspelled == [1, 2]
     assert sorted(lexicon.word[lexicon.word != NO_WORD].tolist()) == [0, 3]
-    assert len(lexicon) == 4  # the root, a, ab, b: nothing is left of abx
+    assert len(lexicon) == 4  # the root, a, ab, b: abx has no nodes
 
 
 def test_the_empty_word_cannot_be_spelled():

@@ -1,4 +1,4 @@
-"""The truth is every path of a short signal, and a network whose weights spell a known distribution."""
+"""Results are compared with all paths of a short signal, and a network with a known distribution."""
 
 from itertools import product
 
@@ -23,12 +23,12 @@ C = 4
 
 
 def tables(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Return what the last label and the one before it add to each next one, (C, C) each."""
+    """Return the logits that the last label and the one before it add to each next label, (C, C) each."""
     return tuple(2 * np.random.default_rng(seed).standard_normal((2, C, C)))
 
 
 def known(seed: int = 0, order: tuple[str, ...] = LETTERS.symbols) -> RecurrentModel:
-    """Return a network that remembers the last two labels one-hot, and foretells by `tables`."""
+    """Return a network that stores the last two labels one-hot, and predicts the next by `tables`."""
     last, before = tables(seed)
     places = np.array([0, *(1 + LETTERS.symbols.index(symbol) for symbol in order)])
     eye, none = np.eye(C), np.zeros((C, C))
@@ -47,7 +47,7 @@ def known(seed: int = 0, order: tuple[str, ...] = LETTERS.symbols) -> RecurrentM
 
 
 def log_prob(labels: tuple[int, ...], seed: int = 0, ends: bool = True) -> float:
-    """Return the log-probability of a text by the tables alone."""
+    """Return the log-probability of a text, computed from the tables alone."""
     last, before = tables(seed)
     total, one, other = 0.0, 0, None
     for label in (*labels, 0) if ends else labels:
@@ -63,7 +63,7 @@ def random_log_probs(B: int, S: int, seed: int = 1) -> np.ndarray:
 
 
 def every_text(log_probs: np.ndarray) -> dict[tuple[int, ...], float]:
-    """Return the log-probability of every text that (S, C) can be read as, over all its paths."""
+    """Return the log-probability of every text of (S, C), summed over all paths."""
     found: dict[tuple[int, ...], float] = {}
     for path in product(range(C), repeat=len(log_probs)):
         text = tuple(label for n, label in enumerate(path) if label and (n == 0 or label != path[n - 1]))
@@ -110,7 +110,7 @@ def test_each_text_is_computed_once_with_all_that_are_new():
     search = BeamSearch(6, fusion=Fusion([RecurrentScorer(model, SYMBOLS, 1.0)], C))
     log_probs, lengths = random_log_probs(4, 12), np.full(4, 12)
     first = search.search(log_probs, lengths, 6)
-    assert len(asked) <= 1 + 12  # the start, and one call a frame for all utterances
+    assert len(asked) <= 1 + 12  # the start, and one call per frame for all utterances
     assert sum(asked) == search.fusion.table().count
     assert max(asked) <= 4 * 6
     asked.clear()

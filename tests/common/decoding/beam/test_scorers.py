@@ -1,4 +1,4 @@
-"""The truth is the language model asked for whole texts, and plain loops over the words of a text."""
+"""Results are compared with the language model's score of whole texts, and loops over their words."""
 
 import itertools
 from functools import cache
@@ -15,9 +15,9 @@ from common.language.kneser_ney import estimate
 from common.language.ngram import NGram
 
 SYMBOLS = ("", "a", "b", " ", "c", "ä")
-"""no text that the models learn from has an ä, some models also lack the c"""
+"""no training text of the models has an ä, and some models also lack the c"""
 WORDS = ("a", "ab", "abb", "ba", "cab", "bcä", "äa", "b c", "xa")
-"""of a lexicon; no model knows the sixth and the seventh, and the last cannot be spelled"""
+"""words of a lexicon; no model knows the sixth and the seventh, and the last one cannot be spelled"""
 TEXTS = st.text("abcä  ", max_size=14)
 
 
@@ -32,7 +32,7 @@ MODELS = [("character", 1), ("character", 2), ("character", 4), ("character", 3,
 
 
 def total(scorer: Scorer, text: str, symbols: tuple[str, ...] = SYMBOLS) -> tuple[float, float]:
-    """Return what the labels of `text` gain, and what its end gains."""
+    """Return the gain of the labels of `text`, and that of its end."""
     state, gained = np.array([scorer.start]), 0.0
     for symbol in text:
         label = symbols.index(symbol)
@@ -46,7 +46,7 @@ def total(scorer: Scorer, text: str, symbols: tuple[str, ...] = SYMBOLS) -> tupl
 
 @pytest.mark.parametrize("model", MODELS)
 def test_rows_are_the_scores_of_the_model_one_by_one(model):
-    """Also of symbols that it does not know, be they two, or seen in place of those left out of it."""
+    """The symbols include unknown ones: two of them, or tokens that the model's vocabulary left out."""
     model = model_of(*model)
     scorer = CharacterScorer(model, SYMBOLS, weight=0.7, bonus=0.2)
     rng = np.random.default_rng(0)
@@ -106,10 +106,10 @@ def word_truth(
     ends: bool,
     unfinished: float,
 ) -> float:
-    """Return what `text` gains with the words WORDS."""
+    """Return the gain of `text` with the lexicon WORDS."""
     *complete, last = text.split(" ")
     if "" in complete:
-        return -np.inf  # a space at the start or behind another
+        return -np.inf  # a space at the start or after another space
     words = [*complete, last] if last else complete
     known = [word in WORDS for word in words]
     result = bonus * len(words) - (known.count(False) * penalty if False in known else 0.0)
@@ -145,7 +145,7 @@ PENALTIES = st.sampled_from([np.inf, 0.0, 1.5])
 @example(text="abb c", weight=1.0, bonus=0.5, penalty=np.inf, ends=True)
 @example(text="abab äb a", weight=1.0, bonus=0.5, penalty=1.0, ends=True)
 def test_a_text_gains_what_its_words_are_worth(model, lookahead, text, weight, bonus, penalty, ends):
-    """With lookahead or without: what beginnings gain before their end is what their end gains less."""
+    """Look-ahead does not change the sum: what a word gains before its end, its end gains less."""
     model = model_of(*model) if model else None
     lexicon = Lexicon([word for word in WORDS if " " not in word], SYMBOLS)
     scorer = WordScorer(lexicon, SYMBOLS, model, weight, bonus, penalty, lookahead, ends, unfinished=7.0)
@@ -206,7 +206,7 @@ def test_a_model_over_characters_cannot_score_words():
 
 
 def hot_truth(text: str, phrases: list[str], boost: float) -> float:
-    """Return boost times the letters of all phrases that stand among the words of `text`."""
+    """Return boost times the letters of all phrases that occur among the words of `text`."""
     words = text.split(" ")
     letters = 0
     for start in range(len(words)):
@@ -222,9 +222,9 @@ PHRASES = st.lists(st.lists(SHORT, min_size=1, max_size=3).map(" ".join), min_si
 
 @settings(deadline=None, max_examples=300)
 @given(PHRASES, st.lists(SHORT, max_size=8).map(" ".join) | st.text("abc  ", max_size=12))
-@example(["a b", "b"], "a b")  # one at the end of the other
-@example(["a", "a b"], "a b a b")  # one at the beginning
-@example(["b", "a b c"], "a b c a b a")  # one within
+@example(["a b", "b"], "a b")  # one phrase at the end of the other
+@example(["a", "a b"], "a b a b")  # one phrase at the beginning of the other
+@example(["b", "a b c"], "a b c a b a")  # one phrase within the other
 @example(["a b a"], "a b a b a b a")  # overlapping itself
 @example(["a b c", "b c a", "b"], "a b c a b ca")
 @example(["ab", "ab"], "ab abab ab")

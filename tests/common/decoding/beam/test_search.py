@@ -1,4 +1,4 @@
-"""The truth is a sum over all alignments, a textbook search over a dictionary, or listed by hand."""
+"""Results are compared with a sum over all alignments, a textbook search over a dictionary, or a list."""
 
 import itertools
 from collections.abc import Sequence
@@ -27,10 +27,10 @@ PLACES = [
     "cpu",
     pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")),
 ]
-"""where an array may live: in NumPy, or in torch on a device"""
+"""kinds of arrays: NumPy, or torch on a device"""
 SYMBOLS = ("a", " ", "", "b")
 BLANK = SYMBOLS.index("")
-"""of what is fused; without, each class is the blank at times"""
+"""symbols for tests with fusion; in tests without it, any class may be the blank"""
 WORDS = ["a", "ab", "ba", "aab"]
 PHRASES = ["ab", "b a", "a b a"]
 Labels = tuple[int, ...]
@@ -48,7 +48,7 @@ def normalized(scores: np.ndarray) -> np.ndarray:
 def random_log_probs(
     rng: np.random.Generator, B: int, S: int, C: int, impossible: bool = False
 ) -> np.ndarray:
-    """Return them flat or peaky; where some are impossible, the probabilities sum to less than 1."""
+    """Return random log-probabilities, flat or peaked; if some are impossible, they sum to less than 1."""
     log_probs = normalized(rng.choice([0.5, 1.0, 3.0]) * rng.standard_normal((B, S, C)))
     if impossible:
         log_probs[rng.random(log_probs.shape) < 0.2] = -np.inf
@@ -56,20 +56,20 @@ def random_log_probs(
 
 
 def peaky(path: Sequence[int], C: int, sure: float | Sequence[float] = 0.9) -> np.ndarray:
-    """Return log-probabilities (S, C), in which `path` has the probability `sure`, the others the rest."""
+    """Return log-probabilities (S, C) in which each class of `path` has `sure`, and others share the rest."""
     sure = np.broadcast_to(np.array(sure)[..., None], (len(path), 1))
     return np.log(np.where(np.eye(C)[list(path)] > 0, sure, (1 - sure) / (C - 1)))
 
 
 def prefixes(hypotheses: Hypotheses, row: int = 0) -> list[tuple[Labels, float, float, float]]:
-    """Return labels, score, fused and final score of those of one utterance; check that no other is there."""
+    """Return labels, score, fused and final score of the prefixes; check that the other rows are empty."""
     found = []
     for rank, length in enumerate(hypotheses.lengths[row].tolist()):
         labels = hypotheses.labels[row, rank].tolist()
         scores = [float(part[row, rank]) for part in hypotheses[2:5]]
         assert not any(labels[length:])
         if scores[0] > -np.inf:
-            assert len(found) == rank  # the dead come last
+            assert len(found) == rank  # free slots come last
             found.append((tuple(labels[:length]), *scores))
         else:
             assert length == 0
@@ -88,7 +88,7 @@ def assert_same(got: Hypotheses, wanted: Hypotheses) -> None:
 
 
 def assert_same_rows(whole: Hypotheses, row: int, alone: Hypotheses) -> None:
-    """Check that a row of a batch is that utterance alone, whose labels may be fewer."""
+    """Check that a row of a batch equals the result for the utterance alone, apart from padding."""
     L = alone.labels.shape[2]
     assert (whole.lengths[row] <= L).all()
     parts = [part[row : row + 1, :, :L] if part.ndim == 3 else part[row : row + 1] for part in whole]
@@ -99,7 +99,7 @@ def assert_same_rows(whole: Hypotheses, row: int, alone: Hypotheses) -> None:
 
 
 def all_texts(log_probs: np.ndarray, blank: int) -> dict[Labels, float]:
-    """Return the log-probability of all that (S, C) can spell: the sum over the C ** S paths."""
+    """Return the log-probability of each text of (S, C), summed over the C ** S paths."""
     S, C = log_probs.shape
     texts = dict[Labels, float]()
     for path in itertools.product(range(C), repeat=S):
@@ -110,7 +110,7 @@ def all_texts(log_probs: np.ndarray, blank: int) -> dict[Labels, float]:
 
 
 def considered(row: np.ndarray, top_n: int | None, prob: float) -> list[int]:
-    """Return the likeliest classes until they have the probability `prob`, at most `top_n`."""
+    """Return the fewest likeliest classes that have the probability `prob`, at most `top_n`."""
     kept, mass = list[int](), 0.0
     for label in sorted(range(len(row)), key=lambda label: -row[label]):  # stable
         if len(kept) == top_n or (prob < 1 and mass >= prob):
@@ -121,7 +121,7 @@ def considered(row: np.ndarray, top_n: int | None, prob: float) -> list[int]:
 
 
 def gained(scorers: Sequence[Scorer], labels: Labels) -> tuple[float, float]:
-    """Return what `labels` gain, and what their end gains, label by label."""
+    """Return the gain of `labels`, summed label by label, and that of their end."""
     gain, end = 0.0, 0.0
     for scorer in scorers:
         state = np.array([scorer.start])
@@ -140,7 +140,7 @@ def textbook(
     top_n: int | None = None,
     prob: float = 1.0,
 ) -> list[tuple[Labels, float, float, float]]:
-    """Return the prefixes of one utterance (S, C) as `prefixes` does: Hannun et al. 2014, algorithm 1."""
+    """Return the same as `prefixes` for an utterance (S, C), by algorithm 1 of Hannun et al. 2014."""
     gain = cache(lambda labels: gained(scorers, labels))
     ends_blank, ends_label = {(): 0.0}, {(): -np.inf}
     for row in log_probs:
@@ -204,7 +204,7 @@ def characters(text: str) -> float:
 
 
 def words(text: str, penalty: float) -> float:
-    """Return what the scorers of words below give to a whole text."""
+    """Return the gain of a whole text from the word scorers below."""
     *complete, last = text.split(" ")
     if "" in complete:
         return -np.inf
@@ -239,7 +239,7 @@ FUSED = {
     "late": lambda text: words(text, 2.0),
     "hot": hot,
 }
-"""of what is below, what a whole text gains, by the text alone"""
+"""for each scorer below, the gain of a whole text, computed from the text alone"""
 COMBINATIONS = [
     *([name] for name in FUSED),
     ["character", "hard"],
@@ -402,7 +402,7 @@ def test_fewer_hypotheses_are_the_first_of_all():
     st.integers(0, 11),
 )
 def test_a_cut_off_leaves_the_smallest_set_of_classes_with_enough_probability(scores, prob, top_n, blank):
-    """After one step there is one prefix for each class that was considered."""
+    """After one step, there is one prefix for each class that was considered."""
     row, C = normalized(scores), len(scores)
     blank = blank % C
     search = BeamSearch(C + 1, cutoff_top_n=top_n, cutoff_prob=prob, blank=blank)
@@ -413,7 +413,7 @@ def test_a_cut_off_leaves_the_smallest_set_of_classes_with_enough_probability(sc
     assert len(kept) <= (top_n or C)
     assert max(np.exp(row)) == masses[0]
     assert min(masses) >= max(np.exp(np.delete(row, kept)), default=0)
-    assert sum(masses[:-1]) < prob + 1e-9  # one fewer would not do
+    assert sum(masses[:-1]) < prob + 1e-9  # one class fewer would have too little
     assert sum(masses) >= prob - 1e-9 or len(kept) == min(top_n or C, C)
 
 
@@ -453,7 +453,7 @@ def test_of_equal_prefixes_the_one_with_the_smaller_last_label_lives_and_comes_f
 
 @pytest.mark.parametrize("place", PLACES)
 def test_ties_are_broken_at_each_step_anew(place):
-    """After the sure label 2 and the sure blank each of (2,), (2, 1), (2, 2), (2, 3) has a quarter."""
+    """After a certain label 2 and a certain blank, each of (2,), (2, 1), (2, 2), (2, 3) has a quarter."""
     with np.errstate(divide="ignore"):
         log_probs = put(np.log([[[0.0, 0, 1, 0], [1, 0, 0, 0], [0.25] * 4]]), place)
     for width in [1, 2, 3, 4]:
@@ -467,7 +467,7 @@ def test_ties_are_broken_at_each_step_anew(place):
 
 @pytest.mark.parametrize("place", PLACES)
 def test_ties_in_one_utterance_of_a_batch_do_not_touch_the_others(place):
-    """The tied ones at either end of the batch and in its middle, and the better ones always live."""
+    """Tied utterances are at both ends and in the middle of the batch; the better prefixes always stay."""
     tied, plain = [0.1, 0.2, 0.2, 0.2, 0.3], [0.1, 0.15, 0.24, 0.2, 0.31]
     for rows in itertools.product([tied, plain], repeat=3):
         hypotheses = BeamSearch(3).search(put(np.log(rows)[:, None], place), put([1, 1, 1], place), 3)
@@ -485,7 +485,7 @@ SEARCHES = [[], ["character"], ["character", "hard", "hot"]]
 @pytest.mark.parametrize("names", SEARCHES, ids="+".join)
 @pytest.mark.parametrize("place", PLACES)
 def test_pieces_give_what_the_whole_gives(names, place):
-    """Each utterance is cut elsewhere, some pieces are empty, and the best so far is asked for between."""
+    """Utterances are cut at different steps, some pieces are empty, and `best` is called in between."""
     rng = np.random.default_rng(5)
     search = BeamSearch(7, blank=BLANK, fusion=fusion_of(names))
     for _ in range(6):
@@ -536,7 +536,7 @@ def test_tensors_give_what_arrays_give(names, cutoffs, place):
         search = BeamSearch(width, blank=BLANK, fusion=fusion_of(names), **cutoffs)
         wanted = search.search(log_probs, lengths, width)
         got = search.search(put(log_probs, place), put(lengths, place), width)
-        for row in range(B):  # the order of the dead is chance
+        for row in range(B):  # the order of free slots is arbitrary
             assert_prefixes(got, row, prefixes(wanted, row))
         for name, ours, theirs in zip(wanted._fields, got, wanted, strict=True):
             assert (type(ours), ours.dtype, ours.shape) == (np.ndarray, theirs.dtype, theirs.shape), name
@@ -567,13 +567,13 @@ def positions(hypotheses: Hypotheses, rank: int = 0) -> list[tuple[int, int, int
 def test_labels_have_their_steps_their_peaks_and_the_probability_there(place):
     probabilities = [
         [0.90, 0.06, 0.04],
-        [0.10, 0.80, 0.10],  # 1, over three steps, the likeliest in the middle
+        [0.10, 0.80, 0.10],  # 1 in three steps, likeliest in the middle one
         [0.03, 0.95, 0.02],
         [0.20, 0.70, 0.10],
-        [0.05, 0.05, 0.90],  # 2, at once behind it
+        [0.05, 0.05, 0.90],  # 2 immediately after it
         [0.96, 0.02, 0.02],
         [0.95, 0.03, 0.02],
-        [0.15, 0.05, 0.80],  # 2 again, behind blanks
+        [0.15, 0.05, 0.80],  # 2 again, after blanks
         [0.04, 0.05, 0.91],
         [0.98, 0.01, 0.01],
     ]
@@ -583,7 +583,7 @@ def test_labels_have_their_steps_their_peaks_and_the_probability_there(place):
 
 
 def test_a_label_starts_where_its_likeliest_way_comes_in():
-    """There are prefixes (1,) from the first step on, by a trace of probability; the real one comes later."""
+    """A prefix (1,) of tiny probability exists from the first step on; the likely way to it comes later."""
     probabilities = [
         [0.97, 0.03],
         [0.98, 0.02],
@@ -596,7 +596,7 @@ def test_a_label_starts_where_its_likeliest_way_comes_in():
 
 
 def test_every_hypothesis_has_its_own_positions():
-    """Of 1 2, 1 3, and the same with 1 read twice."""
+    """The hypotheses are 1 2, 1 3, and the same with 1 twice."""
     probabilities = [
         [0.02, 0.96, 0.01, 0.01],
         [0.60, 0.38, 0.01, 0.01],
@@ -775,7 +775,7 @@ def test_what_is_no_log_probability_is_refused_and_the_beam_stays_as_it_was(valu
     with pytest.raises(ValueError, match=r"utterance 1, step 3: a log-probability is NaN or \+inf"):
         search.feed(beam, put(bad, place), put([5, 4], place))
     assert_same(search.best(beam, 4), before)
-    search.feed(beam, put(bad, place), put([5, 3], place))  # behind the end it is nothing
+    search.feed(beam, put(bad, place), put([5, 3], place))  # after the end it is ignored
 
 
 @pytest.mark.parametrize("count", [0, -1, 4])
