@@ -92,7 +92,7 @@ def test_blocks_of_any_length_give_the_same(block):
         assert align(log_probs, labels, block) == align(log_probs, labels, 150)
 
 
-def test_the_text_that_is_read_is_where_it_is_read():
+def test_the_greedy_text_is_aligned_to_its_greedy_steps():
     rng = np.random.default_rng(3)
     log_probs = random_log_probs(rng, 200, 12, sharpness=4)
     hits = greedy(log_probs)
@@ -118,7 +118,7 @@ def test_no_text_is_all_blanks():
     assert align(np.zeros((0, 4)), []) == ([], 0.0)
 
 
-def test_of_equally_likely_paths_the_one_that_stays_where_it_is_seen_from_the_end():
+def test_of_equally_likely_paths_the_one_that_stays_longest_seen_from_the_end_is_taken():
     assert [hit[1:3] for hit in align(np.full((5, 3), -1.0), [1, 2]).hits] == [(0, 1), (1, 5)]
 
 
@@ -150,7 +150,7 @@ def test_memory_is_far_from_a_byte_for_each_state_and_step():
 
 
 @given(st.lists(st.integers(1, 3), min_size=1, max_size=12))
-def test_a_text_needs_as_many_steps_as_training_says(labels):
+def test_a_text_needs_as_many_steps_as_in_training(labels):
     needed = required_steps(labels)
     log_probs = np.full((needed, 4), np.log(0.25))
     assert [hit.label for hit in align(log_probs, labels).hits] == labels
@@ -186,7 +186,7 @@ def test_a_text_that_no_path_can_spell_is_refused():
         align(log_probs, [1, 1])
 
 
-def test_what_is_no_table_is_refused():
+def test_arrays_of_a_wrong_shape_are_refused():
     with pytest.raises(ValueError, match=r"shape \(4,\)"):
         align(np.zeros(4), [1])
 

@@ -122,7 +122,7 @@ def test_width_1_is_greedy(arrangement):
 
 @pytest.mark.parametrize("weight", [0.0, 0.4])
 @pytest.mark.parametrize("width", [2, 5])
-def test_what_a_narrow_beam_finds_is_what_it_says(width, weight):
+def test_the_parts_of_a_hypothesis_of_a_narrow_beam_fit_together(width, weight):
     """Labels, score, confidences and steps belong together; each text occurs once, the best first."""
     classes = 5
     decoder, encoded, ctc = decoder_of(classes=classes, scale=0.5), encoded_of(), ctc_of(classes=classes)
@@ -146,7 +146,7 @@ def test_what_a_narrow_beam_finds_is_what_it_says(width, weight):
                 previous = label
 
 
-def test_without_attention_no_steps_are_made_up():
+def test_without_attention_there_are_no_steps():
     for arrangement in ("first", "every"):
         found = attention_search(decoder_of(arrangement), encoded_of(), LENGTHS, longest=3)
         assert all(one.steps is None for row in found for one in row)
@@ -209,7 +209,7 @@ def test_the_length_penalty_lets_the_search_go_on_to_longer_texts():
         assert found[0][0].labels == labels
 
 
-def test_after_the_longest_only_the_end_follows():
+def test_after_the_largest_number_of_labels_only_the_end_follows():
     never = Script([[1e-6, 1 - 2e-6, 1e-6]])
     found = attention_search(never, encoded_of(2, 40).float(), torch.tensor([40, 2]), width=1)
     assert [len(one[0].labels) for one in found] == [40, 32]  # one for each step, at least 32
@@ -218,7 +218,7 @@ def test_after_the_longest_only_the_end_follows():
     assert never.at == 1
 
 
-def test_one_step_will_do():
+def test_one_step_is_enough():
     decoder, ctc = decoder_of(), ctc_of(1, 1)
     found = attention_search(decoder, encoded_of(1, 1), torch.tensor([1]), 20, 0.0, ctc, 0.5)
     check_same(found[0], ranked(decoder, encoded_of(1, 1)[0], 0.0, ctc[0], 0.5))
@@ -248,7 +248,7 @@ def test_prefix_scores_are_sums_over_all_alignments(classes):
             np.testing.assert_allclose(scores[row].exp().numpy(), expected, rtol=1e-9, atol=1e-300)
 
 
-def test_prefixes_of_a_beam_grow_from_where_they_are_told():
+def test_prefixes_of_a_beam_are_extended_from_their_origins():
     log_probs = ctc_of()
     scorer = CTCPrefixScorer(log_probs, torch.full((3,), S))
     prefixes = scorer.begin(2)
@@ -288,7 +288,7 @@ def test_long_and_certain_sequences_keep_their_precision():
     assert scorer.score(prefixes)[0, 0, 0].item() == pytest.approx(-loss.item(), rel=1e-9)
 
 
-def test_a_class_of_no_probability_at_all_leaves_no_nan():
+def test_a_class_of_probability_zero_gives_no_nan():
     log_probs = torch.tensor([[[0.5, 0.5, 0.0], [0.0, 0.5, 0.5], [0.0, 0.0, 1.0]]], dtype=torch.float64).log()
     scorer = CTCPrefixScorer(log_probs, torch.tensor([3]))
     probabilities = ctc_probabilities(log_probs[0])
@@ -314,6 +314,6 @@ def test_a_class_of_no_probability_at_all_leaves_no_nan():
         ({"ctc_weight": 0.3, "ctc_log_probs": ctc_of(classes=4)}, "their shape is"),
     ],
 )
-def test_settings_that_make_no_sense_are_refused(settings, message):
+def test_settings_out_of_range_are_refused(settings, message):
     with pytest.raises(ValueError, match=message):
         attention_search(decoder_of(), encoded_of(), LENGTHS, **settings)

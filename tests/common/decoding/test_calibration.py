@@ -40,13 +40,13 @@ def test_characters_that_need_no_edit_are_right(reference, hypothesis, right):
     assert found.confidences.tolist() == sure
 
 
-def test_the_characters_of_several_texts_stand_behind_each_other():
+def test_the_characters_of_several_texts_are_concatenated():
     found = character_confidences([("ab", "ax", [0.9, 0.4]), ("c", "", []), ("c", "c", [0.7])])
     assert found.confidences.tolist() == [0.9, 0.4, 0.7]
     assert found.right.tolist() == [True, False, True]
 
 
-def test_of_no_texts_there_is_nothing_to_judge():
+def test_no_texts_give_no_characters():
     found = character_confidences([])
     assert (len(found.confidences), len(found.right)) == (0, 0)
     assert (found.log_loss, found.calibration_error, found.bins()) == (0.0, 0.0, [])
@@ -66,12 +66,12 @@ def test_bins_and_their_error_are_those_listed_by_hand():
     assert found.calibration_error == pytest.approx((0 + 2 * 0.03 + 4 * (3.79 / 4 - 0.75)) / 7)
 
 
-def test_the_log_loss_is_the_mean_surprise():
+def test_the_log_loss_is_the_mean_negative_log_probability_of_the_truth():
     surprises = [math.log(1 / 0.9), math.log(1 / (1 - 0.8)), math.log(1 / 0.5)]
     assert judged([(0.9, True), (0.8, False), (0.5, False)]).log_loss == pytest.approx(sum(surprises) / 3)
 
 
-def test_one_error_that_was_taken_for_certain_costs_much_but_not_all():
+def test_one_certain_error_costs_much_but_not_everything():
     assert 1 < judged([(1.0, False)] + [(1.0, True)] * 9).log_loss < 2
     assert judged([(0.0, True)]).log_loss < 20
     assert judged([(1.0, True), (0.0, False)]).log_loss == pytest.approx(0, abs=1e-5)
@@ -109,7 +109,7 @@ def test_the_log_loss_is_that_of_a_plain_loop(pairs):
     assert judged(pairs).log_loss == pytest.approx(loss)
 
 
-def test_confidences_that_are_true_have_a_small_error_and_others_have_not():
+def test_calibrated_confidences_have_a_small_error_and_others_a_large_one():
     rng = np.random.default_rng(0)
     sure = rng.random(100_000)
     right = rng.random(len(sure)) < sure

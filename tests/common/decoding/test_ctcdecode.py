@@ -251,7 +251,7 @@ def test_hypotheses_of_equal_scores_are_all_there_in_order(seed, T):
 # --- what users of the old library know
 
 
-def test_the_arguments_are_those_of_the_old_library():
+def test_the_arguments_are_those_of_ctcdecode():
     parameters = list(inspect.signature(CTCBeamDecoder).parameters.values())
     assert [(one.name, one.default) for one in parameters[1:]] == [
         ("model_path", None),
@@ -271,14 +271,14 @@ def test_the_arguments_are_those_of_the_old_library():
 
 
 @pytest.mark.parametrize("log_probs_input", [False, True])
-def test_their_matrices_give_their_texts_at_their_width(log_probs_input):
+def test_the_matrices_of_ctcdecode_give_the_same_texts_at_the_same_width(log_probs_input):
     probs = torch.from_numpy(OLD_PROBS)
     decoder = CTCBeamDecoder(OLD_LABELS, None, 0, 0, 40, 1.0, 20, 24, 6, log_probs_input)
     results = decoder.decode(probs.log() if log_probs_input else probs)
     assert [spelled(results, OLD_LABELS, row)[0] for row in (0, 1)] == ["acdc", "b'a"]
 
 
-def test_their_matrix_gives_their_text_with_a_model(tmp_path):
+def test_the_matrix_of_ctcdecode_gives_the_same_text_with_a_model(tmp_path):
     """The labels can spell one word of their model; alpha is 0, as in their test."""
     path = tmp_path / "model.arpa"
     path.write_text(Arpa(np.random.default_rng(0), ["a", "also", "beyond"], 3).text())
@@ -287,7 +287,7 @@ def test_their_matrix_gives_their_text_with_a_model(tmp_path):
     assert decoder.dict_size() == 1
 
 
-def test_their_small_matrices_give_their_texts():
+def test_the_small_matrices_of_ctcdecode_give_the_same_texts():
     labels = ["_", "a", "b", " "]
     columns = [[0.1, 0.2, 0.2, 0.1], [0.4, 0.4, 0.1, 0.3], [0.2, 0.3, 0.1, 0.4], [0.3, 0.1, 0.6, 0.2]]
     results = CTCBeamDecoder(labels, blank_id=0).decode(np.array([columns]).transpose(0, 2, 1))
@@ -315,7 +315,7 @@ def test_the_width_is_honoured_where_a_wider_beam_finds_a_better_text():
 # --- what comes back
 
 
-def test_results_are_tensors_on_the_cpu_with_the_types_of_the_old_library():
+def test_results_are_tensors_on_the_cpu_with_the_types_of_ctcdecode():
     results = CTCBeamDecoder(OLD_LABELS, beam_width=7, blank_id=6).decode(torch.from_numpy(OLD_PROBS))
     labels, scores, timesteps, lengths = results
     assert [part.dtype for part in results] == [torch.int32, torch.float32, torch.int32, torch.int32]
@@ -344,7 +344,7 @@ def test_all_kinds_of_arrays_give_the_same(probs):
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-def test_halves_are_read(dtype):
+def test_half_precision_is_read(dtype):
     probs = torch.from_numpy(OLD_PROBS).to(dtype)
     results = CTCBeamDecoder(OLD_LABELS, beam_width=20, blank_id=6).decode(probs)
     assert spelled(results, OLD_LABELS, 1)[0] == "b'a"
@@ -418,7 +418,7 @@ def test_a_probability_of_zero_is_zero():
     assert results[1][0, 0] == 0 and not results[1][0, 0].signbit()
 
 
-def test_cutoff_prob_keeps_that_mass():
+def test_cutoff_prob_keeps_at_least_that_mass():
     probs = np.array([[[0.5, 0.3, 0.15, 0.05]]])
     for cutoff, kept in ((0.5, 1), (0.51, 2), (0.8, 2), (0.81, 3), (0.96, 4), (1.0, 4)):
         decoder = CTCBeamDecoder(list("abc_"), cutoff_prob=cutoff, blank_id=3)
@@ -459,7 +459,7 @@ def test_models_are_read_plain_gzipped_or_as_npz(tmp_path):
             torch.testing.assert_close(result, wanted, rtol=1e-6, atol=1e-6)
 
 
-def test_what_a_decoder_knows_of_its_model(tmp_path):
+def test_a_decoder_reports_its_model(tmp_path):
     write_model(tmp_path / "characters", CHARACTERS, 3)
     write_model(tmp_path / "words", WORDS, 2)
     without = CTCBeamDecoder(LABELS)
@@ -474,7 +474,7 @@ def test_what_a_decoder_knows_of_its_model(tmp_path):
 
 
 @pytest.mark.parametrize("tokens", [CHARACTERS, WORDS])
-def test_reset_params_is_as_if_made_with_them(tmp_path, tokens):
+def test_reset_params_equals_a_new_decoder_with_them(tmp_path, tokens):
     write_model(tmp_path / "model.arpa", tokens)
     probs = random_probs(np.random.default_rng(5), 1, 6, len(LABELS))
     decoder = CTCBeamDecoder(LABELS, tmp_path / "model.arpa", 0.1, 0.2, beam_width=9, cutoff_prob=0.95)
@@ -568,7 +568,7 @@ def test_streams_return_hypotheses_where_they_end_only():
     assert [part.dtype for part in last] == [torch.int32, torch.float32, torch.int32, torch.int32]
 
 
-def test_many_pieces_grow_beyond_one_piece():
+def test_many_pieces_give_texts_longer_than_one_piece():
     decoder = OnlineCTCBeamDecoder(OLD_LABELS, beam_width=5, blank_id=6, log_probs_input=True)
     state = DecoderState(decoder)
     piece = torch.from_numpy(OLD_PROBS[:1]).log()
@@ -679,7 +679,7 @@ def test_bad_shapes_are_named(probs):
     ],
 )
 @pytest.mark.parametrize("kind", [torch.from_numpy, np.asarray])
-def test_what_is_no_probability_is_named(value, log_probs_input, kind):
+def test_values_that_are_no_probabilities_are_named(value, log_probs_input, kind):
     probs = np.log(OLD_PROBS) if log_probs_input else OLD_PROBS.copy()
     probs[1, 3, 2] = value
     decoder = CTCBeamDecoder(OLD_LABELS, blank_id=6, log_probs_input=log_probs_input)

@@ -195,7 +195,7 @@ def test_long_signals_searched_in_pieces_give_what_the_whole_gives(kind, monkeyp
 
 @settings(deadline=None, max_examples=40)
 @given(st.integers(0, 2**32 - 1), st.sampled_from(["greedy", "beam"]), st.floats(0.2, 5), st.booleans())
-def test_confidences_are_from_0_to_1_and_texts_the_same_where_much_is_impossible(
+def test_confidences_are_from_0_to_1_and_texts_the_same_if_much_is_impossible(
     seed, decoder, temperature, hard
 ):
     rng = np.random.default_rng(seed)
@@ -214,7 +214,7 @@ def test_confidences_are_from_0_to_1_and_texts_the_same_where_much_is_impossible
             assert 0 <= hit.start <= hit.peak < hit.end <= 9
 
 
-def test_confidence_in_the_beam_is_the_mean_of_the_peak_and_of_what_agrees():
+def test_confidence_in_the_beam_is_the_mean_of_peak_probability_and_agreement():
     """In one step, "a" has 0.5, "b" 0.3, the blank 0.2; a hot word changes only the agreement."""
     lengths = np.array([1])
     log_probs = np.log([[[0.2, 1e-30, 0.5, 0.3]]])
@@ -289,7 +289,7 @@ def test_the_words_of_a_model_are_the_lexicon_unless_one_is_given():
     assert best_text(CAT_OR_CAB, models=models, words=["cab", "sat"]) == "cab"
 
 
-def test_a_hard_lexicon_writes_its_words_only_and_a_soft_one_others_at_a_price():
+def test_a_hard_lexicon_allows_only_its_words_and_a_soft_one_others_with_a_penalty():
     log_probs = heard(*"zebr", {"a": 0.6, "o": 0.35})
     assert best_text(log_probs, words=["zebro", "cat"]) == "zebro"
     for penalty, text in ((0.1, "zebra"), (5.0, "zebro")):
@@ -328,7 +328,7 @@ def log_mass(tokens: list[str], model) -> float:
 
 @settings(deadline=None, max_examples=25)
 @given(st.integers(0, 2**32 - 1), st.sampled_from([0.0, 0.6, 1.5]), st.sampled_from([0.0, 0.8]))
-def test_with_a_model_over_characters_no_text_has_more(seed, weight, bonus):
+def test_with_a_model_over_characters_no_text_scores_higher(seed, weight, bonus):
     """A score is the network's log-probability + weight x the model's, with the end + bonus x letters."""
     log_probs = random_log_probs(np.random.default_rng(seed), 1, 4, 4)
     model = estimate(["ab ba", "aab", "b a"], 3)
@@ -344,7 +344,7 @@ def test_with_a_model_over_characters_no_text_has_more(seed, weight, bonus):
 
 @settings(deadline=None, max_examples=25)
 @given(st.integers(0, 2**32 - 1), st.booleans(), st.sampled_from([None, 1.5]))
-def test_with_models_over_words_and_characters_no_text_has_more(seed, both, penalty):
+def test_with_models_over_words_and_characters_no_text_scores_higher(seed, both, penalty):
     """All texts with single spaces are scored; words outside the lexicon are impossible or have a penalty."""
     log_probs = random_log_probs(np.random.default_rng(seed), 1, 5, 4)
     words, letters = estimate(["ab b", "a ab ab", "b"], 2, "word"), estimate(["ab ba", "b"], 2)
@@ -371,7 +371,7 @@ def test_with_models_over_words_and_characters_no_text_has_more(seed, both, pena
     assert found.score == pytest.approx(scores[tuple(hit.label for hit in found.hits)], abs=1e-4)
 
 
-def test_greedy_decoding_keeps_models_and_does_not_ask_them():
+def test_greedy_decoding_keeps_models_and_does_not_use_them():
     model = estimate(["cat"], 3)
     decoder = Decoder(ALPHABET, DecodingConfig(), [model], ["cat"], ["cat"])
     assert decoder.texts(CAT_OR_CAB, np.array([5])) == ["cab"]
@@ -412,7 +412,7 @@ def test_a_signal_without_steps_has_an_empty_text(decoder, kind):
 
 
 @EITHER
-def test_where_no_text_is_possible_it_is_empty(kind):
+def test_if_no_text_is_possible_the_result_is_empty(kind):
     nothing = np.full((1, 3, 4), -np.inf)
     only_b = nothing.copy()
     only_b[:, :, 3] = 0.0
@@ -439,7 +439,7 @@ def test_where_no_text_is_possible_it_is_empty(kind):
         ({"unknown_word_penalty": -math.inf}, "unknown_word_penalty is -inf; give"),
     ],
 )
-def test_settings_that_cannot_be_are_refused(settings, sentence):
+def test_settings_out_of_range_are_refused(settings, sentence):
     with pytest.raises(ValueError, match=sentence):
         DecodingConfig(**settings)
 
@@ -461,13 +461,13 @@ def test_settings_that_cannot_be_are_refused(settings, sentence):
         (Alphabet(("a", "b")), {"hot_words": ["ab"]}, "hot words need a space in the alphabet"),
     ],
 )
-def test_what_cannot_work_together_is_refused(alphabet, given, sentence):
+def test_arguments_that_do_not_fit_each_other_are_refused(alphabet, given, sentence):
     with pytest.raises(ValueError, match=sentence):
         Decoder(alphabet, BEAM, **given)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_a_number_that_is_none_is_refused_with_its_place(value):
+def test_nan_and_infinity_are_refused_with_their_place(value):
     log_probs = random_log_probs(np.random.default_rng(0), 2, 5, 4)
     log_probs[1, 3, 2] = value
     searches = Decoder(TINY, BEAM), Decoder(TINY)
@@ -494,7 +494,7 @@ def test_words_that_cannot_be_spelled_are_named(caplog):
     ]
 
 
-def test_where_all_is_well_nothing_is_said(caplog):
+def test_without_problems_nothing_is_logged(caplog):
     with caplog.at_level(logging.DEBUG):
         Decoder(TINY, BEAM, [estimate(["ab ba"], 2), estimate(["a"], 2, "word")], ["ab"], ["a"])
     assert not caplog.records

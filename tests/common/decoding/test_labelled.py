@@ -44,7 +44,7 @@ def test_the_likeliest_class_comes_first_with_its_probability():
     assert decoder.texts(log_probs, np.array([1, 1])) == ["no", "ice cream"]
 
 
-def test_there_are_no_more_readings_than_classes():
+def test_there_are_no_more_hypotheses_than_classes():
     (found,) = LabelDecoder(NAMES, whole=True).decode(np.log([[[0.2, 0.7, 0.1]]]), np.array([1]), count=9)
     assert [one.hits[0].label for one in found] == [2, 1, 3]
 
@@ -52,7 +52,7 @@ def test_there_are_no_more_readings_than_classes():
 # --- one label to a step
 
 
-def test_runs_of_equal_labels_are_one_name_and_label_0_is_none():
+def test_runs_of_equal_labels_are_one_name_and_label_0_is_no_name():
     decoder = LabelDecoder(WORDS, whole=False)
     ((found,),) = decoder.decode(of_labels([0, 1, 1, 0, 2, 1, 1, 0])[None], np.array([8]))
     assert [(hit.label, hit.start, hit.end) for hit in found.hits] == [(1, 1, 3), (2, 4, 5), (1, 5, 7)]
@@ -97,7 +97,7 @@ def test_tensors_are_read_as_arrays(whole):
     )
 
 
-def test_there_is_nothing_to_be_set():
+def test_it_has_no_settings():
     decoder = LabelDecoder(NAMES, whole=True)
     assert (decoder.config, decoder.models, decoder.words, decoder.hot_words) == (
         DecodingConfig(),

@@ -222,7 +222,7 @@ def test_an_unknown_setting_is_refused_by_name(file):
         ({"beam_width": "wide"}, "beam_width|'<' not supported"),
     ],
 )
-def test_a_setting_that_cannot_be_is_refused(file, settings, sentence):
+def test_a_setting_out_of_range_is_refused(file, settings, sentence):
     assert re.search(sentence, refusal(altered(file, lambda header, _: header["decoding"].update(settings))))
 
 

@@ -57,7 +57,7 @@ def test_pieces_give_what_all_steps_give_and_nothing_settled_is_taken_back(name)
     checked()
 
 
-def test_what_is_settled_and_what_is_not():
+def test_labels_that_all_prefixes_share_are_settled_and_others_are_tentative():
     """After "a", "b" and "c" are about equally likely: only the "a" is settled."""
     stream = decoding_stream(Decoder(ALPHABET, DecodingConfig("beam", beam_width=2)))
     sure, unsure = np.full((2, ALPHABET.classes), 1e-12)
@@ -68,7 +68,7 @@ def test_what_is_settled_and_what_is_not():
     assert stream.feed(np.log([blank])) == ([], [3])
 
 
-def test_the_beam_keeps_of_the_past_only_what_differs():
+def test_the_beam_keeps_only_past_steps_that_differ():
     stream, rng = BeamStream(DECODERS["beam"]), np.random.default_rng(0)
     for _ in range(5):
         stream.feed(random_log_probs(rng, 200, 6.0))

@@ -47,7 +47,7 @@ def settings_of(trials) -> list[tuple[float, ...]]:
 # --- measuring
 
 
-def test_what_is_measured_is_the_edits_of_all_texts_over_their_lengths(batches):
+def test_the_error_rate_is_the_edits_of_all_texts_over_their_lengths(batches):
     decoder = with_model(BEAM)
     pairs = []
     for batch in batches:
@@ -176,7 +176,7 @@ def test_confidences_that_are_too_high_are_lowered_and_too_low_ones_raised(decod
     assert 0.8 <= just <= 1.2
 
 
-def test_what_is_judged_is_each_character_of_each_text(batches):
+def test_each_character_of_each_text_is_judged(batches):
     decoder = with_model(replace(BEAM, temperature=1.5))
     temperature, judged, own = calibrate(decoder, batches)
     texts = list(itertools.chain.from_iterable(decoder.texts(one.log_probs, one.lengths) for one in batches))
@@ -191,13 +191,13 @@ def test_what_is_judged_is_each_character_of_each_text(batches):
 
 
 @pytest.mark.parametrize("own", [0.75, 1.0, 2.0])
-def test_where_nothing_was_written_the_temperature_stays(own):
+def test_if_nothing_was_recognised_the_temperature_stays(own):
     silent = ReferenceBatch(np.log([[[0.94, *[0.01] * 6]]]), np.array([1]), [Example("x", "a")])
     found, *_ = calibrate(Decoder(ALPHABET, DecodingConfig(temperature=own)), [silent])
     assert found == pytest.approx(own, rel=0.1)
 
 
-def test_tuning_says_nothing_by_itself(batches, caplog, capsys):
+def test_tuning_prints_nothing_by_itself(batches, caplog, capsys):
     with caplog.at_level(logging.INFO):
         list(tune(with_model, BEAM, NAMES, batches, 2))
     assert not caplog.records

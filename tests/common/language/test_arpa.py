@@ -74,7 +74,7 @@ def test_known_values(looking, text, log10):
     assert perplexity(looking, [text or "looking"]).perplexity > 1
 
 
-def test_what_is_read(looking):
+def test_the_content_of_a_file_is_read(looking):
     assert looking.tokens == ("<unk>", "<s>", "</s>", "looking", "on", "beyond")
     assert (looking.unit, looking.order, looking.counts) == ("word", 3, [6, 4, 2])
 
@@ -98,20 +98,20 @@ def test_what_is_read(looking):
         "no last break",
     ],
 )
-def test_habits_of_other_tools_change_nothing(looking, change, tmp_path):
+def test_variants_of_other_tools_change_nothing(looking, change, tmp_path):
     other = read_arpa(written(tmp_path, change(LOOKING), "other.arpa"))
     np.testing.assert_array_equal(other.log_prob, looking.log_prob)
     np.testing.assert_array_equal(other.backoff, looking.backoff)
     assert other.tokens == looking.tokens
 
 
-def test_gzipped_is_read_by_its_content(looking, tmp_path):
+def test_gzip_is_recognised_by_the_content(looking, tmp_path):
     path = tmp_path / "named.otherwise"
     path.write_bytes(gzip.compress(LOOKING.encode()))
     np.testing.assert_array_equal(read_arpa(path).log_prob, looking.log_prob)
 
 
-def test_without_an_unknown_token_the_floor_is_charged(tmp_path):
+def test_without_an_unknown_token_the_floor_is_used(tmp_path):
     model = read_arpa(written(tmp_path, LOOKING.replace("-1.5\t<unk>\n", "").replace("1=6", "1=5")))
     log_prob, state = model.score(np.array([EMPTY_CONTEXT, model.start]), np.array([0, 0]))
     assert log_prob == pytest.approx([FLOOR, FLOOR - 0.5 * math.log(10)])
@@ -120,7 +120,7 @@ def test_without_an_unknown_token_the_floor_is_charged(tmp_path):
     assert model.rows(np.array([model.start]))[0, 0] == log_prob[1]
 
 
-def test_without_marks_a_sentence_begins_at_the_root(tmp_path):
+def test_without_start_tokens_a_sentence_begins_at_the_root(tmp_path):
     text = (
         "\\data\\\nngram 1=2\nngram 2=1\n\n\\1-grams:\n-0.1 aa -0.2\n-0.3 bb\n\n"
         "\\2-grams:\n-0.5 aa bb\n\\end\\\n"
@@ -203,7 +203,7 @@ def test_a_token_may_be_a_white_space_that_is_not_ascii(tmp_path):
     st.sampled_from(["word", "character"]),
     st.booleans(),
 )
-def test_what_is_written_is_read_back_to_the_last_bit(tmp_path_factory, texts, order, unit, is_gzipped):
+def test_written_models_are_read_back_to_the_last_bit(tmp_path_factory, texts, order, unit, is_gzipped):
     model = estimate([*texts, "a bb"], order, unit)
     path = tmp_path_factory.mktemp("arpa") / ("lm.arpa.gz" if is_gzipped else "lm.arpa")
     write_arpa(model, path)
@@ -274,7 +274,7 @@ def cut(text: str, at: str) -> str:
         (cut(LOOKING, "\\1-grams"), "lm.arpa:7: the file ends here, before the 1-grams"),
     ],
 )
-def test_what_is_wrong_is_said_with_its_line(tmp_path, text, problem):
+def test_errors_are_reported_with_their_line(tmp_path, text, problem):
     with pytest.raises(ValueError, match=problem):
         read_arpa(written(tmp_path, text))
 

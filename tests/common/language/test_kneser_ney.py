@@ -174,7 +174,7 @@ def test_every_distribution_sums_to_one(texts, order, prune, unit):
 
 @settings(max_examples=30, deadline=None)
 @given(CORPORA, st.integers(1, 4))
-def test_pruning_keeps_of_longer_ngrams_those_that_come_more_often(texts, threshold):
+def test_pruning_keeps_the_longer_ngrams_that_are_more_frequent(texts, threshold):
     kept = ngrams_of(estimate(texts, 3, "word", (0, 0, threshold)))
     raw = raw_counts(texts, 3)
     assert kept.keys() - {("<unk>",)} == {
@@ -182,7 +182,7 @@ def test_pruning_keeps_of_longer_ngrams_those_that_come_more_often(texts, thresh
     }
 
 
-def test_text_with_structure_is_foretold_better_by_longer_ngrams():
+def test_longer_ngrams_predict_structured_text_better():
     texts = ["abcabcabc", "bcabca", "cabcabcabcab"] * 5
     found = [perplexity(estimate(texts, order), ["abcabcabcabc"]).perplexity for order in (1, 2, 3)]
     assert found[0] > found[1] >= found[2]
@@ -196,7 +196,7 @@ def test_characters_are_code_points_and_spaces_among_them():
     assert (model.unit, model.tokens) == ("character", ("<unk>", "<s>", "</s>", " ", "a", "b", "é", "日"))
 
 
-def test_words_are_what_white_space_separates():
+def test_words_are_separated_by_white_space():
     model = estimate(["b  a\tb ", "c\u00a0d"], 2, "word")
     assert (model.unit, model.tokens[3:]) == ("word", ("a", "b", "c", "d"))
 
@@ -247,7 +247,7 @@ def test_discounts_of_few_ngrams_fall_back():
         (["a </s> b"], {"unit": "word"}, "'</s>'"),
     ],
 )
-def test_what_cannot_be_is_refused(texts, arguments, problem):
+def test_arguments_out_of_range_are_refused(texts, arguments, problem):
     with pytest.raises(ValueError, match=problem):
         estimate(texts, **{"order": 3, **arguments})
 

@@ -76,7 +76,7 @@ def test_scores_are_those_of_the_definition(order, unit, prune):
 
 
 @pytest.mark.parametrize("order", ORDERS)
-def test_the_next_state_is_the_longest_end_that_is_in_the_model(order):
+def test_the_next_state_is_the_longest_suffix_that_is_in_the_model(order):
     model = model_of(order, prune=(0, 0, 1)[:order])
     listed = {ngram: node for node, ngram in enumerate(ngrams_of(model), 1)}
     for sentence in random_sentences(model, 10 + order):
@@ -122,7 +122,7 @@ def test_nodes_are_sorted_and_children_are_neighbours():
     assert model.counts == [len(range(*model.levels[n : n + 2])) for n in (1, 2, 3)]
 
 
-def test_a_suffix_is_the_longest_end_in_the_model_in_whatever_order_it_is_asked_for():
+def test_suffixes_are_the_longest_in_the_model_in_any_order_of_look_ups():
     model, again = model_of(4, prune=(0, 0, 1, 1)), model_of(4, prune=(0, 0, 1, 1))
     listed = list(ngrams_of(model))
     node_of = {ngram: node for node, ngram in enumerate(listed, 1)}
@@ -141,7 +141,7 @@ def test_ids_are_places_among_the_tokens():
     assert model.ids(["cat", "zebra", "</s>"]).tolist() == [model.id("cat"), UNKNOWN_ID, END_ID]
 
 
-def test_the_start_is_the_node_of_its_mark_or_the_root():
+def test_the_start_is_the_node_of_its_token_or_the_root():
     model = model_of(2)
     assert model.token[model.start] == START_ID
     assert model_of(1).start == EMPTY_CONTEXT
@@ -188,7 +188,7 @@ def test_arrays_give_the_model_back_to_the_last_bit(texts, order, unit):
 
 
 @pytest.mark.parametrize("name", ["lm.npz", "lm.arpa", "lm.arpa.gz", "named.otherwise"])
-def test_load_takes_what_the_content_is(name, tmp_path):
+def test_load_goes_by_the_content_of_a_file(name, tmp_path):
     model = model_of(3, "character", (0, 0, 1))
     if ".arpa" in name:
         write_arpa(model, tmp_path / name)
@@ -225,12 +225,12 @@ def broken(model: NGram, **changed: np.ndarray | None) -> dict[str, np.ndarray]:
         ({"children": np.zeros(0, np.uint8)}, "do not fit"),
     ],
 )
-def test_arrays_that_are_no_model_are_refused(changed, problem):
+def test_arrays_that_describe_no_model_are_refused(changed, problem):
     with pytest.raises(ValueError, match=problem):
         NGram.from_arrays(broken(model_of(3), **changed))
 
 
-def test_numbers_that_cannot_be_are_refused():
+def test_impossible_numbers_are_refused():
     model = model_of(3)
     arrays = model.to_arrays()
     not_a_number = arrays["log_prob"].copy()
@@ -241,7 +241,7 @@ def test_numbers_that_cannot_be_are_refused():
         NGram.from_arrays(broken(model, token=arrays["token"][::-1]))
 
 
-def test_files_that_are_no_model_are_refused(tmp_path):
+def test_files_that_contain_no_model_are_refused(tmp_path):
     path = tmp_path / "lm.npz"
     with pytest.raises(ValueError, match=r"lm.npz: cannot be read \(No such file"):
         load_ngrams(path)

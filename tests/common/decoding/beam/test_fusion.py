@@ -61,7 +61,7 @@ def assert_same(got: Hypotheses, wanted: Hypotheses) -> None:
 # --- numbers for keys
 
 
-def test_numbers_are_stable_and_given_in_the_order_of_arrival():
+def test_keys_are_numbered_in_the_order_of_arrival_and_keep_their_numbers():
     rng = np.random.default_rng(0)
     index, truth = Index(), {}
     for size in [1, 10, 1000, 3000, 5, 20_000, 0, 700]:
@@ -150,7 +150,7 @@ def test_states_that_agree_in_one_scorer_only_are_different():
     assert sorted(after.tolist()) == [1, 2, 3, 4, 5]
 
 
-def test_what_ends_keep_the_shape_of_their_states():
+def test_gains_of_ends_have_the_shape_of_their_states():
     table = Table((Automaton(10**6),), CLASSES)
     states = grow(table, np.random.default_rng(0), 5, 12)
     for shape in [(12,), (3, 4), (2, 3, 2)]:
@@ -159,7 +159,7 @@ def test_what_ends_keep_the_shape_of_their_states():
 
 
 @pytest.mark.parametrize("device", DEVICES)
-def test_tensors_get_what_arrays_get_also_after_the_table_has_grown(device):
+def test_tensors_give_the_same_as_arrays_also_after_the_table_has_grown(device):
     table, rng = Table((Automaton(10**6), Automaton(13, forbids=True)), CLASSES), np.random.default_rng(3)
     for steps in [
         0,
@@ -188,7 +188,7 @@ def test_tensors_get_what_arrays_get_also_after_the_table_has_grown(device):
 # --- tables that are kept, and that are not
 
 
-def test_a_warm_table_gives_what_a_fresh_one_gives():
+def test_a_used_table_gives_the_same_as_a_new_one():
     rng = np.random.default_rng(4)
     scorers = [Automaton(10**6), Automaton(997, forbids=True)]
     warm = BeamSearch(6, fusion=Fusion(scorers, CLASSES))
@@ -213,7 +213,7 @@ def test_a_table_is_kept_until_it_is_too_large(monkeypatch):
     assert (second.count, second.size) == (1, first.size // first.count)
 
 
-def test_beams_go_on_with_the_table_they_began_with(monkeypatch):
+def test_beams_keep_the_table_they_began_with(monkeypatch):
     rng = np.random.default_rng(5)
     log_probs, lengths = random_log_probs(rng, 3, 20), np.array([20, 15, 18])
     search = BeamSearch(5, fusion=Fusion([Automaton(10**6), Automaton(31, forbids=True)], CLASSES))

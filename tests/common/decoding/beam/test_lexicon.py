@@ -44,7 +44,7 @@ def test_the_tree_is_the_one_drawn_by_hand():
 
 
 @given(SPELLABLE, st.lists(st.text("abc", max_size=6), max_size=20))
-def test_exactly_the_words_are_found_under_the_place_where_they_stand_first(words, others):
+def test_exactly_the_words_are_found_with_their_first_index(words, others):
     lexicon = Lexicon(words, SYMBOLS)
     for text in [*words, *others]:
         node = node_of(lexicon, text, SYMBOLS)
@@ -83,7 +83,7 @@ def test_children_stand_next_to_each_other_in_the_order_of_their_labels(words):
 
 
 @given(SPELLABLE, st.integers(0, 2**32 - 1))
-def test_best_below_is_the_largest_value_of_the_words_that_begin_so(words, seed):
+def test_best_below_is_the_largest_value_of_the_words_with_that_beginning(words, seed):
     lexicon = Lexicon(words, SYMBOLS)
     values = np.random.default_rng(seed).standard_normal(len(words))
     best = lexicon.best_below(values)
@@ -127,7 +127,7 @@ def test_of_equal_words_the_first_counts():
 @pytest.mark.parametrize(
     ("words", "message"), [(["xy", ""], "none of its 2 words, such as 'xy'"), ([], "none of its 0 words")]
 )
-def test_a_lexicon_of_which_nothing_can_be_spelled_is_refused(words, message):
+def test_a_lexicon_without_words_that_can_be_spelled_is_refused(words, message):
     with pytest.raises(ValueError, match=message):
         Lexicon(words, SYMBOLS)
 

@@ -98,7 +98,7 @@ def test_fusion_finds_what_all_paths_of_all_texts_give(ends, order, pool_bytes):
             assert best.fused[row, rank] + best.final[row, rank] == pytest.approx(score, abs=1e-5)
 
 
-def test_each_text_is_computed_once_with_all_that_are_new():
+def test_each_text_is_computed_once_together_with_all_new_texts():
     model, asked = known(), []
     step = model.step
 
@@ -143,7 +143,7 @@ def test_texts_that_were_forgotten_are_computed_again():
             np.testing.assert_allclose(row[1:], wanted, atol=1e-4)
 
 
-def test_a_table_that_is_too_large_begins_anew_with_an_empty_scorer(monkeypatch):
+def test_a_table_that_is_too_large_is_replaced_with_an_empty_scorer(monkeypatch):
     scorer = RecurrentScorer(known(), SYMBOLS, 1.0)
     assert isinstance(scorer, CachingScorer)
     fusion = Fusion([scorer], C)
@@ -155,7 +155,7 @@ def test_a_table_that_is_too_large_begins_anew_with_an_empty_scorer(monkeypatch)
     assert len(table.scorers[0]._owner) <= 16
 
 
-def test_symbols_that_the_model_lacks_are_next_to_impossible_or_unknown():
+def test_symbols_that_the_model_lacks_are_unknown_or_nearly_impossible():
     without = RecurrentScorer(known(), ("", "a", "z"), 1.0)
     assert without.rows(np.array([0]))[0, 2] < -200
 

@@ -78,7 +78,7 @@ def test_a_text_gains_its_weighted_log_probability_and_a_bonus_for_each_label(
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_what_the_model_lacks_may_be_given_another_log_probability(model):
+def test_symbols_that_the_model_lacks_may_have_another_log_probability(model):
     model = model_of(*model)
     states = np.arange(model.levels[model.order])
     rows = CharacterScorer(model, SYMBOLS, 0.5, 0.1).rows(states)
@@ -144,7 +144,7 @@ PENALTIES = st.sampled_from([np.inf, 0.0, 1.5])
 @example(text="ab bcä ", weight=1.0, bonus=0.5, penalty=np.inf, ends=True)
 @example(text="abb c", weight=1.0, bonus=0.5, penalty=np.inf, ends=True)
 @example(text="abab äb a", weight=1.0, bonus=0.5, penalty=1.0, ends=True)
-def test_a_text_gains_what_its_words_are_worth(model, lookahead, text, weight, bonus, penalty, ends):
+def test_the_gain_of_a_text_is_the_sum_over_its_words(model, lookahead, text, weight, bonus, penalty, ends):
     """Look-ahead does not change the sum: what a word gains before its end, its end gains less."""
     model = model_of(*model) if model else None
     lexicon = Lexicon([word for word in WORDS if " " not in word], SYMBOLS)
@@ -169,7 +169,7 @@ def test_a_hard_lexicon_allows_exactly_its_words_and_their_beginnings(model, loo
                 assert (end < -900) == (last not in ["", *words])
 
 
-def test_a_beginning_has_gained_the_best_unigram_of_the_words_that_begin_so():
+def test_a_beginning_has_gained_the_best_unigram_of_the_words_with_that_beginning():
     model, words = model_of("word", 3), ["a", "ab", "abb", "ba", "bab"]
     scorer = WordScorer(Lexicon(words, SYMBOLS), SYMBOLS, model, weight=0.8, bonus=5.0, penalty=2.0)
     zero = np.zeros(1, np.int64)
@@ -253,7 +253,7 @@ def test_only_whole_words_gain(text, gained):
     assert sum(total(HotWordScorer(phrases, symbols, 1.0), text, symbols)) == gained
 
 
-def test_letters_gain_at_once_and_it_is_taken_back_where_the_text_goes_on_otherwise():
+def test_letters_gain_at_once_and_lose_it_again_if_the_text_goes_on_differently():
     symbols = ("", *"abc ")
     scorer = HotWordScorer(["abc", "ab a"], symbols, 2.0)
     gains = [total(scorer, text, symbols)[0] for text in ["a", "ab", "abc", "abc ", "abb", "ab ", "ab b"]]
@@ -273,7 +273,7 @@ def test_hot_words_that_cannot_be_spelled_are_named():
     assert sum(total(scorer, "ab a b")) == 5.0
 
 
-def test_hot_words_of_which_none_can_be_spelled_are_refused():
+def test_hot_words_are_refused_if_none_can_be_spelled():
     with pytest.raises(ValueError, match="can spell none of its 2 words, such as 'xy'"):
         HotWordScorer(["xy", "zz"], SYMBOLS, 1.0)
     with pytest.raises(ValueError, match="none of its 0 words"):

@@ -284,7 +284,7 @@ def test_a_wide_beam_gives_each_text_the_sum_over_all_its_alignments(seed):
 
 
 @pytest.mark.parametrize("names", COMBINATIONS, ids="+".join)
-def test_a_wide_beam_ranks_all_texts_by_what_network_and_fusion_give(names):
+def test_a_wide_beam_ranks_all_texts_by_the_sum_of_network_and_fusion(names):
     rng = np.random.default_rng(len(names))
     for S in [1, 2, 3, 4, 5, 5]:
         log_probs = random_log_probs(rng, 1, S, len(SYMBOLS))
@@ -309,7 +309,7 @@ def test_a_wide_beam_ranks_all_texts_by_what_network_and_fusion_give(names):
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_what_fusion_forbids_is_no_hypothesis_however_wide_the_beam(place):
+def test_texts_that_fusion_forbids_are_no_hypotheses_however_wide_the_beam(place):
     log_probs = put(np.log(np.full((1, 4, 4), 0.25)), place)
     for names in [["hard"], ["soft"]]:
         search = BeamSearch(300, blank=BLANK, fusion=fusion_of(names))
@@ -368,7 +368,7 @@ def test_a_fused_beam_of_any_width_is_the_textbook_prefix_search(names, cutoffs)
             assert_prefixes(hypotheses, row, wanted)
 
 
-def test_the_order_may_leave_out_what_fusion_gives_for_the_end():
+def test_the_order_may_leave_out_the_gain_of_the_end():
     rng = np.random.default_rng(3)
     search = BeamSearch(20, blank=BLANK, fusion=fusion_of(["character", "soft", "hot"]))
     log_probs = random_log_probs(rng, 1, 6, len(SYMBOLS))
@@ -380,7 +380,7 @@ def test_the_order_may_leave_out_what_fusion_gives_for_the_end():
     assert fused != final
 
 
-def test_fewer_hypotheses_are_the_first_of_all():
+def test_fewer_hypotheses_are_the_first_of_all_hypotheses():
     rng = np.random.default_rng(4)
     log_probs = random_log_probs(rng, 2, 7, 4)
     search = BeamSearch(6)
@@ -430,7 +430,7 @@ def test_of_equally_likely_classes_those_with_small_numbers_are_considered(place
     assert found == [*((label,) for label in range(40, 50)), (), *((label,) for label in range(1, 14))]
 
 
-def test_where_the_blank_is_cut_off_no_prefix_stays_but_by_its_label():
+def test_if_the_blank_is_cut_off_prefixes_stay_only_by_their_last_label():
     log_probs = np.log([[[0.1, 0.5, 0.4]] * 2])
     found = prefixes(BeamSearch(9, cutoff_top_n=2).search(log_probs, np.array([2]), 9))
     assert [labels for labels, *_ in found] == [(1,), (2, 1), (1, 2), (2,)] or [
@@ -443,7 +443,7 @@ def test_where_the_blank_is_cut_off_no_prefix_stays_but_by_its_label():
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_of_equal_prefixes_the_one_with_the_smaller_last_label_lives_and_comes_first(place):
+def test_of_equal_prefixes_the_one_with_the_smaller_last_label_is_kept_and_comes_first(place):
     flat = put(np.log(np.full((1, 1, 4), 0.25)), place)
     for blank, wanted in [(0, [(), (1,), (2,), (3,)]), (2, [(), (0,), (1,), (3,)])]:
         for width in [1, 2, 3, 4, 6]:
@@ -452,7 +452,7 @@ def test_of_equal_prefixes_the_one_with_the_smaller_last_label_lives_and_comes_f
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_ties_are_broken_at_each_step_anew(place):
+def test_ties_are_broken_again_at_each_step(place):
     """After a certain label 2 and a certain blank, each of (2,), (2, 1), (2, 2), (2, 3) has a quarter."""
     with np.errstate(divide="ignore"):
         log_probs = put(np.log([[[0.0, 0, 1, 0], [1, 0, 0, 0], [0.25] * 4]]), place)
@@ -510,7 +510,7 @@ def test_pieces_give_what_the_whole_gives(names, place):
 @pytest.mark.parametrize("names", SEARCHES, ids="+".join)
 @pytest.mark.parametrize("padding", [np.nan, np.inf, -np.inf, 0.0, 7.0])
 @pytest.mark.filterwarnings("ignore:invalid value encountered")
-def test_a_batch_gives_what_each_utterance_alone_gives_whatever_lies_behind_its_end(names, padding):
+def test_a_batch_gives_what_each_utterance_alone_gives_for_any_padding(names, padding):
     rng = np.random.default_rng(6)
     search = BeamSearch(6, cutoff_prob=0.97, blank=BLANK, fusion=fusion_of(names))
     for B in [1, 2, 5]:
@@ -582,7 +582,7 @@ def test_labels_have_their_steps_their_peaks_and_the_probability_there(place):
         assert positions(hypotheses) == [(1, 1, 4, 2, 0.95), (2, 4, 5, 4, 0.90), (2, 7, 9, 8, 0.91)]
 
 
-def test_a_label_starts_where_its_likeliest_way_comes_in():
+def test_a_label_starts_where_its_likeliest_path_enters_it():
     """A prefix (1,) of tiny probability exists from the first step on; the likely way to it comes later."""
     probabilities = [
         [0.97, 0.03],
@@ -614,7 +614,7 @@ def test_every_hypothesis_has_its_own_positions():
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_where_the_network_is_sure_the_positions_are_those_of_the_greedy_path(seed):
+def test_if_the_network_is_certain_the_positions_are_those_of_the_greedy_path(seed):
     rng = np.random.default_rng(seed)
     C, S = int(rng.integers(2, 6)), int(rng.integers(1, 40))
     path = np.repeat(rng.integers(0, C, S), rng.integers(1, 4, S))
@@ -658,7 +658,7 @@ def test_steps_are_counted_over_all_pieces():
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_what_is_very_unlikely_is_not_impossible(place):
+def test_very_unlikely_labels_are_not_impossible(place):
     log_probs = put([[[-1e9, 0.0, -2e4, -np.inf]], [[0.0, -1e5, -1e5 - 1, -9999.5]]], place)
     hypotheses = BeamSearch(6).search(log_probs, put([1, 1], place), 6)
     assert [prefix[:2] for prefix in prefixes(hypotheses, 0)] == [((1,), 0), ((2,), -2e4), ((), -1e9)]
@@ -666,7 +666,7 @@ def test_what_is_very_unlikely_is_not_impossible(place):
     assert [prefix[:2] for prefix in prefixes(hypotheses, 1)] == wanted
 
 
-def test_where_the_beam_is_wider_than_there_are_prefixes_the_rest_is_dead():
+def test_if_there_are_fewer_prefixes_than_the_beam_is_wide_the_other_slots_are_free():
     hypotheses = BeamSearch(5).search(np.log([[[0.5, 0.3, 0.2]]]), np.array([1]), 5)
     assert hypotheses.lengths.tolist() == [[0, 1, 1, 0, 0]]
     assert hypotheses.labels.tolist() == [[[0], [1], [2], [0], [0]]]
@@ -674,7 +674,7 @@ def test_where_the_beam_is_wider_than_there_are_prefixes_the_rest_is_dead():
     assert (hypotheses.fused[0, 3:] == -np.inf).all()
 
 
-def test_where_nothing_is_possible_every_prefix_is_dead():
+def test_if_nothing_is_possible_every_slot_is_free():
     log_probs = np.log(np.full((1, 4, 3), 1 / 3))
     log_probs[0, 2] = -np.inf
     for names in [[], ["late"]]:
@@ -710,7 +710,7 @@ def test_no_utterances_give_no_hypotheses(names, place):
 
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("cutoffs", [{}, {"cutoff_top_n": 1}, {"cutoff_prob": 0.5}], ids=str)
-def test_with_no_class_but_the_blank_nothing_is_read(cutoffs, place):
+def test_if_the_blank_is_the_only_class_nothing_is_read(cutoffs, place):
     log_probs = put([[[-0.5], [-0.25], [0.0]]], place)
     hypotheses = BeamSearch(3, **cutoffs).search(log_probs, put([2], place), 3)
     assert prefixes(hypotheses) == [((), -0.75, -0.75, 0.0)]
@@ -731,7 +731,7 @@ def test_with_no_class_but_the_blank_nothing_is_read(cutoffs, place):
         ({"cutoff_prob": float("nan")}, "cutoff_prob is nan"),
     ],
 )
-def test_settings_that_make_no_sense_are_refused(setting, message):
+def test_settings_out_of_range_are_refused(setting, message):
     with pytest.raises(ValueError, match=message):
         BeamSearch(**setting)
 
@@ -764,7 +764,7 @@ def test_a_blank_below_zero_is_refused():
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 @pytest.mark.parametrize("place", PLACES)
-def test_what_is_no_log_probability_is_refused_and_the_beam_stays_as_it_was(value, place):
+def test_invalid_log_probabilities_are_refused_and_the_beam_stays_as_it_was(value, place):
     good = random_log_probs(np.random.default_rng(0), 2, 5, 4)
     bad = good.copy()
     bad[1, 3, 2] = value
