@@ -23,7 +23,8 @@ class Symbols(Protocol):
                                                                                            |
                                                         decode = separator.join(pieces) <--+
 
-    Another kind of symbols (BPE pieces, bytes) is one more class, and one more line in `symbols_from_dict`.
+    Another kind of symbols (BPE pieces, bytes) is one more class, one more line in `symbols_from_dict`, and
+    one more where training makes the symbols from texts.
     """
 
     @property
@@ -78,7 +79,7 @@ class Symbols(Protocol):
         """Return the text of `labels`; ValueError for a label without a symbol, such as the blank."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all of it as JSON can keep it, for `symbols_from_dict`."""
+        """Return its fields for JSON and `symbols_from_dict`."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ class Alphabet:
     unicode_form: str = "NFC"
     """the Unicode normalisation of text: NFC, NFD, NFKC, NFKD, or none"""
     whitespace: str = "collapse"
-    """collapse: every run of white space is one space, none at the ends; keep: as it stands"""
+    """collapse: each run of white space becomes one space, and none is left at the ends; keep: unchanged"""
 
     separator = ""
     writes_text = True
@@ -143,7 +144,7 @@ class Alphabet:
         return cls(tuple(symbols), *(fields.get(key, getattr(cls, key)) for key in known[1:]))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all of it as JSON can keep it."""
+        """Return its fields for JSON and `from_dict`."""
         return {
             "symbols": list(self.symbols),
             "unicode_form": self.unicode_form,
@@ -265,7 +266,7 @@ class Names:
         return cls(tuple(fields["names"]), fields.get("separator"), fields.get("unicode_form", "NFC"))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all of it as JSON can keep it."""
+        """Return its fields for JSON and `from_dict`."""
         return {"names": list(self.symbols), "separator": self.separator, "unicode_form": self.unicode_form}
 
     @property
@@ -325,7 +326,7 @@ def symbols_from_dict(fields: Mapping[str, Any]) -> Symbols:
 def collapse_pieces(pieces: Iterable[str]) -> list[str]:
     """Return the texts of labels with one space between words and none at the ends.
 
-    As many come back as were given. A piece that loses all of its text is "".
+    As many are returned as were given; a piece of which nothing is left is "".
     """
     kept: list[str] = []
     at_edge = True  # at the start of the text, or after white space

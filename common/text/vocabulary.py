@@ -79,7 +79,7 @@ class Vocabulary:
         return cls(Alphabet.from_dict(header["alphabet"]), tuple(header.get("words", ())))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all of it as the header of a model file keeps it."""
+        """Return its fields for the header of a model file."""
         return {"alphabet": self.alphabet.to_dict(), "words": list(self.words)}
 
     @property

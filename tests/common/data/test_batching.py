@@ -86,7 +86,7 @@ def test_batches_hold_examples_of_like_length():
     assert len(batches) < 1.2 * lengths.sum() / 200
 
 
-def test_there_are_no_batches_of_nothing():
+def test_without_examples_there_are_no_batches():
     assert plan_batches(np.zeros(0), 10.0) == []
 
 
@@ -202,7 +202,7 @@ def test_reading_batches_draws_nothing_from_the_global_generators():
     assert np.random.get_state()[1].tolist() == numpy_before
 
 
-def test_lengths_that_are_not_known_are_our_own_mistake():
+def test_unknown_lengths_are_an_assertion_error():
     with pytest.raises(AssertionError, match="lengths must be known"):
         BatchLoader(Examples([Example("3", "a")], ALPHABET, read_named), 10.0)
 
@@ -222,7 +222,7 @@ def test_augmentation_depends_on_seed_epoch_and_index_alone():
 
 
 @pytest.mark.parametrize("cache_bytes", [0, 30, 10**6])
-def test_what_is_kept_in_memory_changes_nothing_but_how_often_is_read(cache_bytes):
+def test_the_cache_changes_only_how_often_files_are_read(cache_bytes):
     calls = []
 
     def read(source: str) -> Signal:
@@ -246,7 +246,7 @@ def test_a_signal_shorter_than_the_front_end_takes_is_padded_with_silence():
     assert columns[0, 0][1].tolist() == [[1] * 4, [1] * 4, [0] * 4]
 
 
-def test_without_an_alphabet_any_text_may_stand():
+def test_without_an_alphabet_any_text_is_accepted():
     assert Examples([Example("3", "ж", 3.0)], None, read_named)[0, 0][2] == []
 
 

@@ -43,7 +43,7 @@ def test_stride_offset_and_unit_place_the_middles(found, steps, stride, offset, 
     assert labels(example(*parts, text=""), steps, stride, offset, unit) == expected
 
 
-def test_of_words_that_overlap_the_later_counts():
+def test_where_words_overlap_the_later_one_counts():
     assert labels(example(("a", 0, 4), ("b", 2, 3)), 5) == [1, 1, 2, 1, 0]
 
 
@@ -51,7 +51,7 @@ def test_places_outside_of_the_signal_and_of_no_length_label_nothing():
     assert labels(example(("a", 7, 9), ("b", 1.5, 1.5)), 3) == [0, 0, 0]
 
 
-def test_a_signal_in_which_nothing_is_said_has_no_labels():
+def test_a_signal_without_text_has_no_labels():
     assert labels(Example("one.wav", ""), 3) == [0, 0, 0]
     assert labels(Example("one.wav", None), 3) == [0, 0, 0]
     assert labels(example(("a", 0, 9)), 0) == []

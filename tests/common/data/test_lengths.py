@@ -39,7 +39,7 @@ def test_lengths_are_measured_once_and_again_only_when_the_file_changes(tmp_path
     assert third.asked == ["b"]
 
 
-def test_a_broken_entry_of_the_cache_is_measured_anew(tmp_path):
+def test_an_example_with_a_broken_cache_entry_is_measured_again(tmp_path):
     examples = files(tmp_path, {"a": 10, "b": 20, "c": 30})
     cache = tmp_path / "lengths.jsonl"
     with_lengths(examples, Ruler(), cache)

@@ -84,7 +84,7 @@ def test_places_are_lists_or_objects_as_align_writes_them(tmp_path):
         *('[["a", 2, 1]]', '[["a", 0, NaN]]', '[["\\ud800", 0, 1]]', '[{"text": "a", "start": 0}]', "[null]"),
     ],
 )
-def test_places_that_are_none_are_an_error(tmp_path, key, written):
+def test_malformed_places_are_an_error(tmp_path, key, written):
     path = manifest(tmp_path, f'{{"source": "/a", "{key}": {written}}}')
     with pytest.raises(
         ValueError, match=rf'^{path}:1: "{key}" is .*; make it a list of \[text, start, end\]'

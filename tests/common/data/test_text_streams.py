@@ -21,13 +21,13 @@ def rows_of(data: Streams, epoch: int = 0) -> list[list[list[int]]]:
     return rows
 
 
-def test_documents_are_joined_with_the_end_symbol_behind_each():
+def test_documents_are_joined_with_the_end_label_after_each():
     assert join([[1, 2], [], [3]]).tolist() == [1, 2, 0, 0, 3, 0]
 
 
 @pytest.mark.parametrize("streams", [1, 2, 3, 7])
 @pytest.mark.parametrize("k1", [1, 4, 5, 100])
-def test_what_is_measured_comes_once_in_order_with_the_label_before(streams, k1):
+def test_for_measuring_each_label_is_predicted_once_and_in_order(streams, k1):
     data = Streams([TEXT], streams, k1)
     foretold = []
     for windows in rows_of(data):

@@ -1,6 +1,12 @@
+import bz2
+import gzip
+import io
+import lzma
+from types import SimpleNamespace
+
 import pytest
 
-from common.files.plain_text import read_line
+from common.files.plain_text import read_line, read_lines
 
 
 @pytest.mark.parametrize(
@@ -39,3 +45,30 @@ def test_a_text_file_of_another_kind_is_an_error(tmp_path, content, sentence):
 def test_a_text_file_that_is_missing_is_an_error(tmp_path):
     with pytest.raises(ValueError, match=r"a.gt.txt: cannot be read \(No such file or directory\)"):
         read_line(tmp_path / "a.gt.txt")
+
+
+@pytest.mark.parametrize("compress", [bytes, gzip.compress, lzma.compress, bz2.compress])
+def test_lines_are_read_compressed_or_not_with_the_line_ends_of_any_system(tmp_path, compress):
+    content = "\ufeffa\r\nb \n\nc\u2028d\re".encode()
+    (tmp_path / "lines").write_bytes(compress(content))
+    assert read_lines(tmp_path / "lines") == ["a", "b ", "", "c\u2028d", "e"]
+
+
+def test_a_hyphen_is_standard_input(monkeypatch):
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(b"a\nb")))
+    assert read_lines("-") == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"a\nb\xe9", ":2: byte 0xe9 is not UTF-8; convert the file to UTF-8"),
+        (gzip.compress(b"a line")[:-3], ": its compression is damaged .*; copy the file again"),
+        (None, r": cannot be read \(No such file or directory\); name a text file"),
+    ],
+)
+def test_lines_that_cannot_be_read_are_an_error(tmp_path, content, sentence):
+    if content is not None:
+        (tmp_path / "lines").write_bytes(content)
+    with pytest.raises(ValueError, match=f"^{tmp_path}/lines{sentence}"):
+        read_lines(tmp_path / "lines")

@@ -64,7 +64,7 @@ def test_chunks_around_the_samples_are_left_out():
     np.testing.assert_array_equal(read(content[:place] + extra + content[place:]), read(content))
 
 
-def test_the_header_is_told():
+def test_the_header_has_rate_channels_format_and_size():
     header = read_header(io.BytesIO(written(noise(10, 2), "PCM_24", rate_hz=44_100)), "talk")
     assert header == (44_100, 2, (1, 24), 60)
     assert header.frame_bytes == 6
@@ -117,7 +117,7 @@ def test_samples_that_cannot_be_understood_are_refused(fields, named):
     ("size", "left_out", "named"),
     [(None, 3, r"cut short: .* 400 bytes .* 397"), (0, 1, r"within a sample: 3 of its 4 bytes")],
 )
-def test_a_missing_end_is_named_behind_what_came(size, left_out, named):
+def test_a_missing_end_is_an_error_after_the_samples_that_came(size, left_out, named):
     content = written(noise(100, 2), "PCM_16")
     source = io.BytesIO((content if size is None else with_sizes(content, size))[:-left_out])
     blocks = read_blocks(source, read_header(source, "talk"), "talk")

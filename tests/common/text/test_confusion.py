@@ -54,7 +54,7 @@ def test_steps_that_depend_on_each_other_have_no_interval():
     assert confusion.to_dict()["accuracy_interval"] == [None, None]
 
 
-def test_of_no_labels_nothing_is_known():
+def test_without_labels_there_is_no_accuracy_and_no_interval():
     assert math.isnan(Confusion().accuracy)
     assert all(math.isnan(bound) for bound in Confusion().interval())
     assert json.loads(json.dumps(Confusion().to_dict(), allow_nan=False))["accuracy"] is None

@@ -166,7 +166,7 @@ def test_empty_references_give_infinite_rates_and_no_warning():
         assert (rate.cer, rate.interval()) == (math.inf, (0.0, math.inf))
 
 
-def test_nothing_has_no_interval():
+def test_without_pairs_there_is_no_interval():
     assert all(math.isnan(bound) for bound in ErrorRate().interval())
 
 

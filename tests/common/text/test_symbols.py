@@ -35,7 +35,7 @@ def test_decoding_an_encoded_text_gives_the_normalised_text(texts, form, whitesp
 
 
 @given(st.text(), FORMS, SPACES)
-def test_to_normalise_twice_changes_nothing(text, form, whitespace):
+def test_normalising_twice_changes_nothing_more(text, form, whitespace):
     alphabet = Alphabet((), form, whitespace)
     once = alphabet.normalise(text)
     assert alphabet.normalise(once) == once

@@ -16,7 +16,7 @@ def test_characters_have_labels_by_code_point_and_the_last_stands_for_others():
     assert vocabulary.decode([4, 2, 3]) == "cab"
 
 
-def test_words_have_labels_behind_that_of_unknown_ones():
+def test_words_have_labels_after_the_label_of_unknown_words():
     vocabulary = Vocabulary.from_texts(LINES, "word", limit=2)
     assert vocabulary.symbols == ("<unk>", "a", "cab")
     assert (vocabulary.unit, vocabulary.classes, vocabulary.unknown_label) == ("word", 4, 1)
@@ -34,12 +34,12 @@ def test_the_form_of_unicode_is_that_of_the_alphabet():
 
 
 @pytest.mark.parametrize("unit", ["character", "word"])
-def test_a_header_brings_it_back(unit):
+def test_a_dictionary_keeps_all_of_a_vocabulary(unit):
     vocabulary = Vocabulary.from_texts(LINES, unit)
     assert Vocabulary.from_dict(vocabulary.to_dict()) == vocabulary
 
 
-def test_without_a_label_for_others_they_are_refused_by_name():
+def test_unknown_characters_are_refused_by_name_if_no_label_stands_for_them():
     with pytest.raises(ValueError, match="'x'"):
         Vocabulary(Alphabet(("a",))).encode("ax")
 
@@ -48,7 +48,7 @@ def test_without_a_label_for_others_they_are_refused_by_name():
     ("words", "named"),
     [(("a",), "<unk>"), (("<unk>", "a", "a"), "twice"), (("<unk>", "a b"), "not one word")],
 )
-def test_words_that_cannot_be_are_refused(words, named):
+def test_impossible_words_are_refused(words, named):
     with pytest.raises(ValueError, match=named):
         Vocabulary(Alphabet(()), words)
 
