@@ -1,1 +1,1 @@
-"""The network in torch: convolutions, recurrent layers, heads, attention, CTC, language model."""
+"""The parts of a network, in torch: convolutions, recurrent layers, heads, attention, CTC, language model."""

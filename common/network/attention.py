@@ -1,7 +1,7 @@
-"""Attention: how much a decoder wants of each of the encoder's steps, and what it reads there.
+"""Attention: a weight for each encoded step, and the mean of the steps by these weights.
 
-One state s of a decoder has an energy e with each of the steps h; the weights are their softmax, and what is
-read is the mean of the steps by these weights:
+A decoder's state s has an energy e with each of the encoded steps h. The weights a are the softmax of the
+energies, and the context c is the mean of the steps by these weights:
 
     a = softmax of e over the steps (R, S)        c = sum over the steps of a h (R, E)
 """
@@ -16,40 +16,43 @@ from torch.autograd.function import once_differentiable
 Energy = Literal["additive", "dot", "location"]
 LOCATION_FILTERS = 10
 LOCATION_SPAN = 31
-"""steps a filter sees of the last weights, half of them on either side"""
+"""steps of the last weights that one filter covers, half of them on either side"""
 
 
 class LateGradient(torch.autograd.Function):
-    """Zeros (B, L, Y), to add to the L products of a `matrix` (B, X, Y), which was detached for them.
+    """An autograd function whose output, zeros (B, L, Y), collects the gradients of L products with a matrix.
 
-    Autograd would write and add up a gradient (B, X, Y) at each of the L steps of a decoder, which costs more
-    than all else it does. Here the products' gradients G come together as that of the zeros, and once for all
+    The caller multiplies rows (B, X) with the detached `matrix` (B, X, Y) at each of L steps and adds one of
+    the L zeros to each product. Otherwise autograd would write and add a gradient (B, X, Y) at every step of
+    a decoder, which costs more than everything else it does. Here the gradients G of the products arrive
+    together, as the gradient of the zeros, and one product gives
 
         gradient of the matrix (B, X, Y) = rows' (B, X, L) G (B, L, Y)
 
-    with the `rows`, each (B, X), that the caller appends to his list at every step.
+    from the `rows`, a list to which the caller appends the rows (B, X) of every step.
     """
 
     @staticmethod
     def forward(ctx: Any, matrix: Tensor, rows: list[Tensor], steps: int) -> Tensor:
-        """Return the zeros."""
+        """Return zeros (B, steps, Y)."""
         ctx.rows, ctx.dtype = rows, matrix.dtype
         return matrix.new_zeros(len(matrix), steps, matrix.shape[2])
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
-        """Return the matrix's gradient."""
+        """Return the gradient of the matrix, computed in one product."""
         rows = torch.stack(ctx.rows, dim=2).to(gradient.dtype)  # (B, X, L)
         return (rows @ gradient[:, : rows.shape[2]]).to(ctx.dtype), None, None
 
 
 class Product:
-    """The products of rows with a `matrix` (B, X, Y) that stays: of K rows for each of the B at a time.
+    """Multiplies rows with a constant `matrix` (B, X, Y), K rows for each of the B at a time.
 
     Args:
         matrix: (B, X, Y).
-        steps: how many times it will be called with K = 1, for `LateGradient`; 0 leaves all to autograd.
+        steps: the number of calls with K = 1 that will follow, for `LateGradient`; with 0 autograd computes
+            the gradient.
     """
 
     def __init__(self, matrix: Tensor, steps: int = 0) -> None:
@@ -70,11 +73,11 @@ class Product:
 
 
 class Sources(NamedTuple):
-    """What attention needs of B sequences at every step, computed once.
+    """What attention needs of B encoded sequences at every step, computed once.
 
-    encoded: (B, S, E), 0 behind the lengths.
-    keys: (B, S, A), the steps as they are compared; of dot their transpose (B, A, S).
-    absent: (B, S), True behind the lengths.
+    encoded: (B, S, E), the steps, 0 after the lengths.
+    keys: (B, S, A), the steps as they are compared with a state; for "dot" their transpose (B, A, S).
+    absent: (B, S), True after the lengths.
     """
 
     encoded: Product
@@ -83,18 +86,18 @@ class Sources(NamedTuple):
 
 
 class Attention(nn.Module):
-    """How much a state s wants of each step h: the softmax over steps of an energy e.
+    """Computes the weights of the encoded steps h for a state s: the softmax over the steps of an energy e.
 
         additive  e = v . tanh(W s + U h + b)                                  (Bahdanau et al. 2015)
         dot       e = (W s) . (U h) / sqrt(A)          (Luong et al. 2015; scaled: Vaswani et al. 2017)
         location  e = v . tanh(W s + U h + V f + b), f = F * (a, sum of all a) (Chorowski et al. 2015)
 
-    with a the weights of the decoder's last step and * the convolution along the steps.
+    Here a are the weights of the decoder's step before, and * is the convolution along the steps.
 
     Args:
-        input_size: E, of a step.
-        query_size: H, of a state.
-        size: A, in which both are compared.
+        input_size: E, values of an encoded step.
+        query_size: H, values of a state.
+        size: A, the size in which both are compared.
         energy: "additive", "dot" or "location".
     """
 
@@ -110,14 +113,24 @@ class Attention(nn.Module):
             self.place = nn.Linear(LOCATION_FILTERS, size, bias=False)
 
     def prepare(self, encoded: Tensor, absent: Tensor, steps: int = 0) -> Sources:
-        """Return the sources of `encoded` (B, S, E) but where `absent` (B, S); `steps` as of `Product`."""
+        """Return the sources for `encoded` (B, S, E), without the `absent` (B, S) steps.
+
+        `steps` is the number of decoder steps that follow, or 0, as for `Product`.
+        """
         encoded = encoded.masked_fill(absent.unsqueeze(2), 0.0)  # a weight of 0 does not keep NaN out
         keys = self.key(encoded)  # (B, S, A)
         compared = Product(keys.transpose(1, 2), steps) if self.kind == "dot" else Product(keys)
         return Sources(Product(encoded, steps), compared, absent)
 
     def forward(self, hidden: Tensor, sources: Sources, weights: Tensor, cumulated: Tensor) -> Tensor:
-        """Return the weights (R, S) of `hidden` (R, H), after `weights` (R, S) that sum up to `cumulated`."""
+        """Return the attention weights (R, S) for the states `hidden` (R, H).
+
+        Args:
+            hidden: (R, H) states of the decoders.
+            sources: of the B sequences, R = B x K.
+            weights: (R, S) of the step before, which "location" reads.
+            cumulated: (R, S), the sum of the weights of all steps before, which "location" reads.
+        """
         B, S = sources.absent.shape
         query = self.query(hidden)  # (R, A)
         if self.kind == "dot":

@@ -1,6 +1,7 @@
-"""The encoder-decoder: N steps in, M labels out, in any order, each predicted from the ones before it.
+"""The decoder of an encoder-decoder: it turns N steps into M labels in any order, one label after the other.
 
-Start and end are one class, 0, which is no symbol. One step, from the last label to the next:
+Each label is predicted from the labels before it. Class 0 is no symbol: it is both the start and the end. One
+step of the decoder, from one label to the next:
 
     encoded h (B, S, E) --- their summary is the first state ---+
          |                                                      v
@@ -28,13 +29,14 @@ Arrangement = Literal["first", "every", "additive", "dot", "location"]
 
 
 class DecoderState(NamedTuple):
-    """Where R = B x K decoders are: K hypotheses of each of the B sequences, those of one side by side.
+    """The state of R = B x K decoders: K hypotheses for each of B sequences, side by side for one sequence.
 
-    sources: of attention, what all steps share.
-    hidden: (R, H), and of the LSTM `memory` (R, H).
-    context: (R, E), what attention read last, or the summary; None in the arrangement "first".
-    weights: (R, S), the last attention: 0 behind the lengths and before the first step.
-    cumulated: (R, S), the sum of all weights so far.
+    sources: what attention needs at every step; None without attention.
+    hidden: (R, H), the hidden state of the cell.
+    memory: (R, H), the memory of an LSTM; None with a GRU.
+    context: (R, E), the mean that attention computed last, or the summary; None in the arrangement "first".
+    weights: (R, S), the attention of the last step: 0 after the lengths, and all 0 before the first step.
+    cumulated: (R, S), the sum of the weights of all steps so far.
     """
 
     sources: Sources | None
@@ -45,45 +47,47 @@ class DecoderState(NamedTuple):
     cumulated: Tensor | None = None
 
     def select(self, rows: Tensor) -> "DecoderState":
-        """Return the state of `rows` (R',), as many from each sequence, in the sequences' order."""
+        """Return the state of `rows` (R',), which are in the order of the sequences, equally many of each."""
         hidden, *others = (None if part is None else part.index_select(0, rows) for part in self[1:])
         assert hidden is not None, "every state has it"
         return DecoderState(self.sources, hidden, *others)
 
 
 class AttentionDecoder(nn.Module):
-    """A recurrent network that writes labels, each from the ones before it and from what was encoded.
+    """A recurrent network that predicts labels, each from the labels before it and from the encoded steps.
 
-    The arrangements differ in how it gets to know that:
+    The arrangements differ in how the encoded steps reach the decoder:
 
-        first     the summary of all steps is its first state                   (Sutskever et al. 2014)
+        first     their summary is the first state                              (Sutskever et al. 2014)
         every     the summary is also an input of every step and output         (Cho et al. 2014)
         additive, dot, location
-                  the context, a mean of all steps weighted anew for every label, is; see `Attention`
+                  attention computes a new weighted mean of all steps, the context, for every label; the
+                  three differ in how it computes the weights, see `Attention`
 
-    One step of any of them has the order of Chorowski et al. and Luong et al.: the last label is read, then
-    attention looks with the new state (that of Bahdanau et al. looks with the state before):
+    One step has the order of Chorowski et al. (2015) and Luong et al. (2015): the last label is read, then
+    attention is computed from the new state. (Bahdanau et al. 2015 compute it from the state before.)
 
         s' = cell((label's embedding, c), s);  a' = attention(s');  c' = sum of a' h
         probabilities of the next label = softmax(P tanh(Q (s', c')))
 
-    The summary is the encoder's last real step, of a bidirectional one each direction's last. The first
-    state is tanh of a linear map of it, of the LSTM two: hidden and memory; the first c of attention is 0.
+    The summary is the encoder's output at the last real step; for a bidirectional encoder it is the last
+    output of each direction. The first state is tanh of a linear map of the summary; an LSTM has two such
+    maps, for hidden state and memory. The first context of attention is 0.
 
     Args:
-        input_size: E, of the encoder's steps.
-        classes: C, the symbols and the class 0, which is the start and the end.
+        input_size: E, values of one encoded step.
+        classes: C, the symbols and class 0, which is the start and the end.
         hidden_size: H, units of the decoder.
-        embedding_size: of the labels fed.
+        embedding_size: M, values of the embedding of a label.
         arrangement: "first", "every", "additive", "dot" or "location".
         cell: "lstm" or "gru".
-        dropout: share of units silenced while training, of the embedding and before the classes.
-        bidirectional: whether the second half of E are the units of an encoder that reads from the end.
-        attention_size: A, in which states and steps are compared.
+        dropout: share of values set to 0 in training, in the embedding and before the output layer.
+        bidirectional: whether the second half of E comes from an encoder that reads from the end.
+        attention_size: A, the size in which attention compares states and steps.
 
     Raises:
         ValueError: an unknown arrangement or cell, a size below 1, fewer than 2 classes, dropout outside
-            [0, 1), or an odd E of a bidirectional encoder.
+            [0, 1), or an odd E with a bidirectional encoder.
     """
 
     def __init__(
@@ -135,22 +139,22 @@ class AttentionDecoder(nn.Module):
     def forward(
         self, encoded: Tensor, lengths: Tensor, targets: Tensor, target_lengths: Tensor, sampling: float = 0.0
     ) -> Tensor:
-        """Return the log-probabilities of each label after the ones before it, and of the end after them all.
+        """Return the log-probabilities of each label given the labels before it, and of the end after them.
 
         Args:
-            encoded: (B, S, E) steps; what stands behind a sequence's length is not read.
+            encoded: (B, S, E) encoded steps; the values after a sequence's length are not read.
             lengths: (B,) real steps, 1 or more.
             targets: (B, L) labels from 1 to C - 1, padded with anything.
             target_lengths: (B,) real labels.
-            sampling: the probability, of each step of each sequence for itself, to be fed the likeliest
-                class of the step before in place of the target (scheduled sampling, Bengio et al. 2015). The
-                draws come from torch's global generator, as dropout's do.
+            sampling: the probability, for each step of each sequence, of feeding the most probable class of
+                the step before instead of the target (scheduled sampling, Bengio et al. 2015). The draws come
+                from torch's global generator, like those of dropout.
 
         Returns:
-            (B, L + 1, C), float32 at least; without meaning behind a sequence's labels and its end.
+            (B, L + 1, C), in float32 or wider; values after a sequence's labels and its end are undefined.
 
         Raises:
-            ValueError: sampling outside [0, 1].
+            ValueError: sampling is outside [0, 1].
         """
         if not 0 <= sampling <= 1:
             raise ValueError(f"sampling is {sampling:g}; give a probability, from 0 to 1")
@@ -170,16 +174,16 @@ class AttentionDecoder(nn.Module):
         return self._classify(hidden, torch.stack(contexts, dim=1))
 
     def begin(self, encoded: Tensor, lengths: Tensor) -> DecoderState:
-        """Return the first state, K = 1, with what all steps need of `encoded` (B, S, E), `lengths` (B,)."""
+        """Return the first state, with K = 1, for `encoded` (B, S, E) with `lengths` (B,) real steps."""
         return self._begin(encoded, lengths)
 
     def step(self, state: DecoderState, labels: Tensor) -> tuple[Tensor, DecoderState]:
-        """Return the log-probabilities (R, C) of what follows `labels` (R,), and the state after them."""
+        """Return the log-probabilities (R, C) of the label after `labels` (R,), and the new state."""
         state = self._advance(state, self.dropout(self.embedding(labels)))
         return self._classify(state.hidden, state.context), state
 
     def _begin(self, encoded: Tensor, lengths: Tensor, steps: int = 0) -> DecoderState:
-        """Return the first state; `steps`, if known, are those that follow one by one (`Product`)."""
+        """Return the first state; `steps` is the number of steps that follow, if it is known (`Product`)."""
         lengths = lengths.to(encoded.device)
         whole = summary(encoded, lengths, self.bidirectional)  # (B, E)
         hidden, *memory = self.bridge(whole).tanh().chunk(2 if isinstance(self.cell, nn.LSTM) else 1, dim=1)
@@ -196,7 +200,7 @@ class AttentionDecoder(nn.Module):
         )
 
     def _advance(self, state: DecoderState, embedded: Tensor) -> DecoderState:
-        """Return the state after `embedded` labels (R, M)."""
+        """Return the state after one more step, which reads the `embedded` labels (R, M)."""
         read = embedded if state.context is None else torch.cat([embedded, state.context], dim=1)
         weights = self.cell.all_weights[0]
         if state.memory is None:
@@ -212,17 +216,20 @@ class AttentionDecoder(nn.Module):
         return state._replace(context=sources.encoded(now), weights=now, cumulated=cumulated + now)
 
     def _run(self, state: DecoderState, embedded: Tensor) -> Tensor:
-        """Return the log-probabilities (B, L, C) after each of `embedded` (B, L, M): all steps at once."""
+        """Return the log-probabilities (B, L, C) after each of `embedded` (B, L, M), without attention.
+
+        The cell runs over all steps in one call.
+        """
         hidden, context = state.hidden.unsqueeze(0), state.context
         if context is not None:
             context = context.unsqueeze(1).expand(-1, embedded.shape[1], -1)  # (B, L, E)
             embedded = torch.cat([embedded, context], dim=2)
         first = hidden if state.memory is None else (hidden, state.memory.unsqueeze(0))
-        said, _ = self.cell(embedded, first)  # (B, L, H)
-        return self._classify(said, context)
+        outputs, _ = self.cell(embedded, first)  # (B, L, H)
+        return self._classify(outputs, context)
 
     def _sample(self, state: DecoderState, fed: Tensor, sampling: float) -> Tensor:
-        """Return the log-probabilities (B, L, C) where a share of `fed` (B, L) gives way to the likeliest."""
+        """Return the log-probabilities (B, L, C) when predicted labels replace a share of `fed` (B, L)."""
         own = torch.rand(fed.shape, device=fed.device) < sampling  # (B, L)
         labels = fed[:, 0]
         predicted: list[Tensor] = []
@@ -241,7 +248,7 @@ class AttentionDecoder(nn.Module):
 
 
 def end_targets(targets: Tensor, target_lengths: Tensor) -> Tensor:
-    """Return `targets` (B, L) with the end, and nothing but ends behind: (B, L + 1)."""
+    """Return (B, L + 1): the labels of `targets` (B, L), and the end class at every place after them."""
     ended = functional.pad(targets.long(), (0, 1))  # (B, L + 1)
     steps = torch.arange(ended.shape[1], device=ended.device)
     return ended.masked_fill(steps >= target_lengths.to(ended.device).unsqueeze(1), BLANK)
@@ -250,17 +257,17 @@ def end_targets(targets: Tensor, target_lengths: Tensor) -> Tensor:
 def attention_losses(
     log_probs: Tensor, targets: Tensor, target_lengths: Tensor, smoothing: float = 0.0
 ) -> Tensor:
-    """Return each sequence's cross-entropy (B,), summed over its labels and its end.
+    """Return the cross-entropy (B,) of each sequence, in nats, summed over its labels and its end.
 
     Args:
-        log_probs: (B, L + 1, C) as the decoder returns them.
+        log_probs: (B, L + 1, C) as `AttentionDecoder` returns them.
         targets: (B, L) labels from 1 to C - 1, padded with anything.
         target_lengths: (B,) real labels.
-        smoothing: the share of the wanted probability that goes to all C classes alike (label smoothing,
-            Szegedy et al. 2016).
+        smoothing: the share of the target's probability that is spread evenly over all C classes (label
+            smoothing, Szegedy et al. 2016).
 
     Raises:
-        ValueError: smoothing outside [0, 1).
+        ValueError: smoothing is outside [0, 1).
     """
     if not 0 <= smoothing < 1:
         raise ValueError(f"smoothing is {smoothing:g}; give a share from 0 to below 1")
@@ -269,5 +276,5 @@ def attention_losses(
     if smoothing > 0:
         losses = (1 - smoothing) * losses - smoothing * log_probs.mean(2)
     steps = torch.arange(wanted.shape[1], device=wanted.device)
-    behind = steps > target_lengths.to(wanted.device).unsqueeze(1)
-    return losses.masked_fill(behind, 0.0).sum(1)  # (B,)
+    padding = steps > target_lengths.to(wanted.device).unsqueeze(1)
+    return losses.masked_fill(padding, 0.0).sum(1)  # (B,)

@@ -1,9 +1,9 @@
-"""Convolutions over padded signals, shared by the front ends: no step sees padding or a batch mate.
+"""Convolutions over padded signals, shared by the front ends: no step sees padding or other signals.
 
-Maps are (B, channels, height, S) with the direction of reading last; lengths count steps of S. Instead of
-batch normalisation the weights are standardised (Brock et al. 2021, "Characterizing signal propagation to
-close the performance gap in unnormalized ResNets"): activations keep unit variance by construction, training
-and evaluation compute the same function, ranks need not exchange statistics, and a training step is cheaper.
+Maps are (B, channels, height, S) with the direction of reading last; lengths count steps of S. Standardised
+weights take the place of batch normalisation (Brock et al. 2021, "Characterizing signal propagation to close
+the performance gap in unnormalized ResNets"). So activations keep unit variance by construction, training and
+evaluation compute the same function, ranks need not exchange statistics, and a training step is cheaper.
 """
 
 import math
@@ -13,18 +13,24 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 RELU_GAIN = math.sqrt(2 / (1 - 1 / math.pi))
-"""Times max(0, x) of a standard normal x has unit variance; it stands in the kernels, free of cost."""
+"""makes the variance of max(0, x) one for a standard normal x; the kernels contain it, so it costs nothing"""
 
 
 def zero_padding(maps: Tensor, lengths: Tensor) -> Tensor:
     """Return `maps` (B, channels, height, S) with zeros from step `lengths` (B,) on."""
     steps = torch.arange(maps.shape[3], device=maps.device)
-    behind = steps >= lengths.to(maps.device).unsqueeze(1)  # (B, S)
-    return maps.masked_fill(behind[:, None, None, :], 0.0)
+    padding = steps >= lengths.to(maps.device).unsqueeze(1)  # (B, S)
+    return maps.masked_fill(padding[:, None, None, :], 0.0)
 
 
 class StandardisedConv2d(nn.Conv2d):
-    """A convolution for a ReLU to follow: kernels of mean 0, variance RELU_GAIN^2 / fan-in, learnt gain."""
+    """A convolution before a ReLU; kernels have mean 0, variance RELU_GAIN^2 / fan-in and a learnt gain.
+
+    Args:
+        channels_in, channels_out: channels of the maps.
+        kernel: (height, steps), odd.
+        stride: (height, steps).
+    """
 
     def __init__(
         self, channels_in: int, channels_out: int, kernel: tuple[int, int], stride: tuple[int, int] = (1, 1)
@@ -35,7 +41,7 @@ class StandardisedConv2d(nn.Conv2d):
         self.gain = nn.Parameter(torch.ones(channels_out))
 
     def standardised(self) -> Tensor:
-        """Return the kernel (channels_out, channels_in, height, steps) that is convolved with."""
+        """Return the standardised kernel (channels_out, channels_in, height, steps)."""
         variance, mean = torch.var_mean(self.weight, dim=(1, 2, 3), keepdim=True, correction=0)
         scale = (
             RELU_GAIN * self.gain[:, None, None, None] * (variance * self.weight[0].numel() + 1e-8).rsqrt()
@@ -43,20 +49,20 @@ class StandardisedConv2d(nn.Conv2d):
         return (self.weight - mean) * scale
 
     def forward(self, maps: Tensor) -> Tensor:
-        """Return maps (B, channels_out, height', S') of `maps` (B, channels_in, height, S)."""
+        """Return maps (B, channels_out, height', S') from `maps` (B, channels_in, height, S)."""
         return self._conv_forward(maps, self.standardised(), self.bias)
 
 
 class ConvBlock(nn.Module):
-    """Convolution, ReLU, max-pooling; with `residual`, a second convolution around which a shortcut runs.
+    """Convolution, ReLU and max-pooling; with `residual` also a second convolution with a shortcut around it.
 
     Args:
-        channels_in, channels_out: of the maps.
+        channels_in, channels_out: channels of the maps.
         kernel: (height, steps), odd.
         stride: (height, steps) of the first convolution; S' = S / stride, rounded up.
-        pool: (height, steps) of the pooling behind it; S' = S / pool, rounded down: no window in part.
+        pool: (height, steps) of the pooling after it; S' = S / pool, rounded down, without partial windows.
         residual: whether a second convolution with a shortcut follows the first (He et al. 2016).
-        dropout: share of whole channels silenced while training.
+        dropout: share of whole channels set to 0 in training.
     """
 
     def __init__(
@@ -76,13 +82,13 @@ class ConvBlock(nn.Module):
         self.dropout = nn.Dropout2d(dropout)
 
     def output_lengths(self, lengths: Tensor) -> Tensor:
-        """Return how many steps are real behind this block."""
+        """Return the number of real steps (B,) after this block."""
         return (lengths + self.stride[1] - 1) // self.stride[1] // self.pool[1]
 
     def forward(self, maps: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Return maps (B, channels_out, height', S') of `maps` (B, channels_in, height, S), and lengths.
+        """Return maps (B, channels_out, height', S') from `maps` (B, channels_in, height, S), and lengths.
 
-        Padding must be zero on the way in and is zero on the way out.
+        The padding must be zero in the input and is zero in the output.
         """
         maps = functional.relu(self.convolution(maps))  # (B, channels, height, S)
         if self.second is not None:
@@ -95,12 +101,12 @@ class ConvBlock(nn.Module):
 
 
 class ConvBlocks(nn.ModuleList):
-    """Blocks one behind the other."""
+    """A sequence of `ConvBlock`s."""
 
     @property
     def context(self) -> tuple[int, int]:
-        """How many steps of the input a step of the output sees before its own, and behind them."""
-        first = last = own = 0  # steps of the input that step 0 sees, and the last that is its own
+        """The numbers of input steps that an output step sees before and after its own input steps."""
+        first = last = own = 0  # input steps that output step 0 sees, and the last of its own
         for block in reversed(self):
             assert isinstance(block, ConvBlock), "these are ConvBlocks"
             stride, pool, side = block.stride[1], block.pool[1], block.convolution.kernel_size[1] // 2
@@ -110,14 +116,14 @@ class ConvBlocks(nn.ModuleList):
         return -first, last - own
 
     def output_lengths(self, lengths: Tensor) -> Tensor:
-        """Return how many steps are real behind the last block."""
+        """Return the number of real steps (B,) after the last block."""
         for block in self:
             assert isinstance(block, ConvBlock), "these are ConvBlocks"
             lengths = block.output_lengths(lengths)
         return lengths
 
     def forward(self, maps: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Return maps (B, channels, height, S) of `maps` (B, 1, H, T), and their lengths (B,)."""
+        """Return maps (B, channels, height, S) from `maps` (B, 1, H, T), and their lengths (B,)."""
         maps = zero_padding(maps, lengths).contiguous(memory_format=torch.channels_last)
         for block in self:
             maps, lengths = block(maps, lengths)

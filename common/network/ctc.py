@@ -1,6 +1,7 @@
 """Connectionist temporal classification (Graves et al. 2006): the loss, and which targets fit.
 
-A path gives each step one label or the blank. It spells a text after repeats are merged and blanks removed:
+A path gives each step one label or the blank. It spells the text that is left after repeats are merged and
+blanks are removed:
 
     path  - c c - a - t t        text  c a t        probability of the text = sum over all its paths
 """
@@ -17,14 +18,18 @@ from common.text.symbols import BLANK
 
 
 class Loss(NamedTuple):
-    """The mean over the batch's utterances, and how many of them no path can spell; those count as zero."""
+    """The result of `ctc_loss`.
+
+    mean: the mean loss over the utterances of a batch, in nats, where impossible ones count as zero.
+    impossible: the number of utterances that no path can spell.
+    """
 
     mean: Tensor
     impossible: int
 
 
 def required_steps(labels: Sequence[int]) -> int:
-    """Return the fewest steps that can spell `labels`: one each, and a blank between equal neighbours."""
+    """Return the fewest steps that spell `labels`: one per label, and a blank between equal neighbours."""
     return len(labels) + sum(left == right for left, right in pairwise(labels))
 
 
@@ -34,7 +39,7 @@ def fits(labels: Sequence[int], steps: int) -> bool:
 
 
 def collapse(path: Iterable[int]) -> list[int]:
-    """Return the labels a path spells: equal neighbours merged, then blanks removed."""
+    """Return the labels that a path spells: equal neighbours are merged, then blanks are removed."""
     labels, previous = [], BLANK
     for label in path:
         if label not in (BLANK, previous):
@@ -44,10 +49,10 @@ def collapse(path: Iterable[int]) -> list[int]:
 
 
 def ctc_losses(log_probs: Tensor, lengths: Tensor, targets: Tensor, target_lengths: Tensor) -> Tensor:
-    """Return each utterance's negative log-likelihood (B,) in float32, zero where no path fits.
+    """Return the negative log-likelihood (B,) of each utterance, in nats and float32; 0 if no path fits.
 
     Args:
-        log_probs: (B, S, C) log-softmax over classes, the blank at 0.
+        log_probs: (B, S, C) log-softmax over the classes; class 0 is the blank.
         lengths: (B,) real steps.
         targets: (B, L) labels from 1 to C - 1, padded with anything.
         target_lengths: (B,) real labels.
@@ -64,16 +69,26 @@ def ctc_losses(log_probs: Tensor, lengths: Tensor, targets: Tensor, target_lengt
 
 
 def count_impossible(lengths: Tensor, targets: Tensor, target_lengths: Tensor) -> int:
-    """Return how many of `targets` (B, L) need more steps than their `lengths` (B,)."""
+    """Return the number of targets that need more steps than their utterance has.
+
+    Args:
+        lengths: (B,) real steps.
+        targets: (B, L) labels.
+        target_lengths: (B,) real labels.
+    """
     inside = torch.arange(1, max(1, targets.shape[1]), device=targets.device) < target_lengths.unsqueeze(1)
     repeats = ((targets[:, 1:] == targets[:, :-1]) & inside).sum(1)  # (B,)
     return int((target_lengths + repeats > lengths).sum())
 
 
 def ctc_loss(log_probs: Tensor, lengths: Tensor, targets: Tensor, target_lengths: Tensor) -> Loss:
-    """Return the mean of `ctc_losses` over utterances and the number that no path can spell.
+    """Return the mean of `ctc_losses` over the utterances, and the number of those that no path can spell.
 
-    Same arguments as `ctc_losses`.
+    Args:
+        log_probs: (B, S, C) log-softmax over the classes; class 0 is the blank.
+        lengths: (B,) real steps.
+        targets: (B, L) labels from 1 to C - 1, padded with anything.
+        target_lengths: (B,) real labels.
     """
     losses = ctc_losses(log_probs, lengths, targets, target_lengths)
     return Loss(losses.mean(), count_impossible(lengths, targets, target_lengths))

@@ -1,12 +1,12 @@
-"""What stands on the encoder: one label to a step, one to a sequence, or labels in order that CTC finds.
+"""Heads: the layers after the encoder, which turn encoded steps into log-probabilities of labels.
 
     encoded (B, S, E)  ->  CTCHead       (B, S, C)    N to M, in order: class 0 is the blank
-                           FrameHead     (B, S, C)    N to N: class 0 is a step with nothing to be labelled
+                           FrameHead     (B, S, C)    N to N: class 0 is a step without a label
                            SequenceHead  (B, C)       N to 1: class c is label c + 1
                            AttentionHead (B, L, C)    N to M, in any order, by a decoder of its own
 
-All give log-probabilities in float32, whatever the precision elsewhere, and `losses` a sum over the batch and
-the number of targets that cannot be reached.
+All heads return log-probabilities in float32, whatever the precision elsewhere. `losses` returns the sum of
+the losses over the batch, and the number of targets that no output can reach.
 """
 
 from typing import Literal
@@ -23,7 +23,13 @@ Pooling = Literal["last", "mean", "attention"]
 
 
 class CTCHead(nn.Module):
-    """A linear layer and a log-softmax, the latter in float32 whatever the precision elsewhere."""
+    """Log-probabilities of classes for each step, for CTC: a linear layer and a log-softmax in float32.
+
+    Args:
+        input_size: E, values of an encoded step.
+        classes: C, the labels and the blank, which is class 0.
+        dropout: share of values set to 0 in training.
+    """
 
     def __init__(self, input_size: int, classes: int, dropout: float = 0.0) -> None:
         super().__init__()
@@ -31,18 +37,18 @@ class CTCHead(nn.Module):
         self.linear = nn.Linear(input_size, classes)
 
     def forward(self, encoded: Tensor) -> Tensor:
-        """Return log-probabilities (B, S, C), float32, of `encoded` (B, S, E); class 0 is the blank."""
+        """Return log-probabilities (B, S, C), in float32, for `encoded` (B, S, E)."""
         return self.linear(self.dropout(encoded)).float().log_softmax(dim=-1)  # (B, S, C)
 
     def losses(
         self, encoded: Tensor, lengths: Tensor, targets: Tensor, target_lengths: Tensor
     ) -> tuple[Tensor, int]:
-        """Return the sum of CTC's losses, and how many targets no path can spell (they count zero).
+        """Return the sum of the CTC losses, and the number of targets that no path can spell (loss 0).
 
         Args:
             encoded: (B, S, E).
             lengths: (B,) real steps.
-            targets: (B, L) labels from 1 on.
+            targets: (B, L) labels, 1 to C - 1.
             target_lengths: (B,) real labels.
         """
         losses = ctc_losses(self(encoded), lengths, targets, target_lengths)  # (B,)
@@ -50,18 +56,18 @@ class CTCHead(nn.Module):
 
 
 class FrameHead(CTCHead):
-    """The same layers, but each step has a label of its own; class 0 is a step that has none."""
+    """Log-probabilities of one label for each step, with the layers of CTCHead; class 0 is no label."""
 
     def losses(
         self, encoded: Tensor, lengths: Tensor, targets: Tensor, target_lengths: Tensor
     ) -> tuple[Tensor, int]:
-        """Return the sum over sequences of the mean cross-entropy of their steps, and 0.
+        """Return the sum over the sequences of the mean cross-entropy of their steps, and 0.
 
         Args:
             encoded: (B, S, E).
             lengths: (B,) real steps.
-            targets: (B, S) labels from 0 on.
-            target_lengths: (B,), the same as `lengths`.
+            targets: (B, S) labels, 0 to C - 1.
+            target_lengths: (B,), equal to `lengths`.
         """
         assert targets.shape[1] == encoded.shape[1], "a label for each step"
         per_step = functional.nll_loss(self(encoded).transpose(1, 2), targets, reduction="none")  # (B, S)
@@ -70,16 +76,16 @@ class FrameHead(CTCHead):
 
 
 class SequenceHead(nn.Module):
-    """One label to a sequence: its steps pooled into one, a linear layer, a log-softmax.
+    """Log-probabilities of one label for a whole sequence: its steps are pooled into one, then classified.
 
     Args:
-        input_size: E of the encoder.
+        input_size: E, values of an encoded step.
         classes: C; class c is label c + 1.
-        pooling: "last", the state in which each direction has read all of it; "mean" over the real steps;
-            "attention", their mean weighted by a softmax over v . tanh(W e) (Bahdanau et al. 2015; as a
-            pooling, Yang et al. 2016).
-        bidirectional: whether the second half of E was read from the end, so that "last" is its first step.
-        dropout: share of values silenced while training.
+        pooling: "last": the encoder's output after it has read the whole sequence, in each direction; "mean":
+            the mean of the real steps; "attention": their mean weighted by the softmax over the steps of
+            v . tanh(W e) (Bahdanau et al. 2015; as pooling: Yang et al. 2016).
+        bidirectional: whether the second half of E was read from the end; "last" takes its first step then.
+        dropout: share of values set to 0 in training.
 
     Raises:
         ValueError: an unknown pooling.
@@ -105,11 +111,12 @@ class SequenceHead(nn.Module):
         )
 
     def forward(self, encoded: Tensor, lengths: Tensor) -> Tensor:
-        """Return log-probabilities (B, C), float32, of `encoded` (B, S, E), `lengths` (B,) steps long."""
+        """Return log-probabilities (B, C), in float32, for `encoded` (B, S, E), `lengths` (B,) steps long."""
         pooled = self._pooled(encoded, lengths)  # (B, E)
         return self.linear(self.dropout(pooled)).float().log_softmax(dim=-1)  # (B, C)
 
     def _pooled(self, encoded: Tensor, lengths: Tensor) -> Tensor:
+        """Return one step (B, E) for each sequence."""
         if self.pooling == "last":
             return summary(encoded, lengths, self.bidirectional)
         real = torch.arange(encoded.shape[1], device=encoded.device) < lengths.unsqueeze(1)  # (B, S)
@@ -128,24 +135,24 @@ class SequenceHead(nn.Module):
         Args:
             encoded: (B, S, E).
             lengths: (B,) real steps.
-            targets: (B, 1) labels from 1 on.
+            targets: (B, 1) labels, 1 to C.
             target_lengths: (B,), all 1.
         """
         return functional.nll_loss(self(encoded, lengths), targets[:, 0] - 1, reduction="sum"), 0
 
 
 class AttentionHead(nn.Module):
-    """Labels in any order, each predicted from the ones before it; beside that, if wanted, CTC.
+    """An attention decoder, which predicts labels in any order, and optionally a CTC head beside it.
 
-    With both, the loss is (1 - w) times the decoder's and w times CTC's (Kim et al. 2017): CTC soon teaches
-    the encoder where labels are.
+    With both, the loss is (1 - w) times the decoder's loss plus w times the CTC loss (Kim et al. 2017): CTC
+    soon teaches the encoder where the labels are.
 
     Args:
-        decoder: on the encoder.
-        ctc: the other head, or None.
-        ctc_weight: w, its share of the loss.
-        smoothing: of the decoder's targets, see `attention_losses`.
-        sampling: the probability that the decoder is fed its own label, see `AttentionDecoder.forward`.
+        decoder: reads the encoded steps.
+        ctc: the CTC head, or None.
+        ctc_weight: w, the share of the CTC loss.
+        smoothing: label smoothing of the decoder's targets, see `attention_losses`.
+        sampling: the probability that the decoder is fed its own prediction, see `AttentionDecoder.forward`.
     """
 
     def __init__(
@@ -163,12 +170,12 @@ class AttentionHead(nn.Module):
     def losses(
         self, encoded: Tensor, lengths: Tensor, targets: Tensor, target_lengths: Tensor
     ) -> tuple[Tensor, int]:
-        """Return the sum of the losses, and how many targets CTC cannot spell, if it takes part.
+        """Return the sum of the losses, and the number of targets that CTC cannot spell (0 without CTC).
 
         Args:
             encoded: (B, S, E).
             lengths: (B,) real steps.
-            targets: (B, L) labels from 1 on.
+            targets: (B, L) labels, 1 to C - 1.
             target_lengths: (B,) real labels.
         """
         log_probs = self.decoder(encoded, lengths, targets, target_lengths, self.sampling)  # (B, L + 1, C)
@@ -180,10 +187,15 @@ class AttentionHead(nn.Module):
 
 
 def head_outputs(head: nn.Module, encoded: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-    """Return log-probabilities (B, S', C) and their lengths (B,): of a SequenceHead, S' is 1.
+    """Return the log-probabilities (B, S', C) of a head and their lengths (B,); S' is 1 for a SequenceHead.
+
+    Args:
+        head: one of this module.
+        encoded: (B, S, E).
+        lengths: (B,) real steps.
 
     Raises:
-        ValueError: a head that has an attention decoder alone, and no probabilities of steps.
+        ValueError: the head is an attention decoder without CTC, which has no probabilities of steps.
     """
     if isinstance(head, AttentionHead):
         if head.ctc is None:

@@ -275,8 +275,8 @@ def label_losses(log_probs: Tensor, targets: Tensor, steps: Tensor) -> Tensor:
         steps: (B,) real targets.
     """
     losses = -log_probs.gather(2, targets.unsqueeze(2)).squeeze(2)
-    behind = torch.arange(targets.shape[1], device=targets.device) >= steps.unsqueeze(1)
-    return losses.masked_fill(behind, 0.0)
+    padding = torch.arange(targets.shape[1], device=targets.device) >= steps.unsqueeze(1)
+    return losses.masked_fill(padding, 0.0)
 
 
 def starts_streams(batch: Batch) -> bool:

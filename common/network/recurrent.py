@@ -1,4 +1,4 @@
-"""The recurrent encoder: plain, LSTM and GRU layers, one- or two-directional, any depth.
+"""The recurrent encoder: plain, LSTM and GRU layers, uni- or bidirectional, of any depth.
 
     features (B, S, D) -> layer -> layer -> ... -> encoded (B, S, E)
 
@@ -19,18 +19,22 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 Cell = Literal["lstm", "gru", "rnn_tanh", "rnn_relu"]
 Initialisation = Literal["uniform", "xavier", "orthogonal", "identity"]
 GATES = {"lstm": 4, "gru": 3, "rnn_tanh": 1, "rnn_relu": 1}
-"""Matrices that torch stacks in one: of the LSTM i, f, g, o, of the GRU r, z, n."""
+"""number of matrices that torch stacks in one: i, f, g, o for the LSTM; r, z, n for the GRU"""
 
 
 class State(NamedTuple):
-    """What a unidirectional encoder remembers: `hidden` and, of the LSTM, `memory`, each (layers, B, H)."""
+    """The state of a unidirectional encoder after a step of each sequence.
+
+    hidden: (layers, B, H).
+    memory: (layers, B, H) for an LSTM, else None.
+    """
 
     hidden: Tensor
     memory: Tensor | None = None
 
 
 def reverse_within_lengths(sequences: Tensor, lengths: Tensor) -> Tensor:
-    """Return `sequences` (B, S, D), each reversed within its length; padding stays."""
+    """Return `sequences` (B, S, D), each reversed within its length of `lengths` (B,); padding stays."""
     B, S, D = sequences.shape
     steps = torch.arange(S, device=sequences.device)  # (S,)
     last = lengths.to(sequences.device).unsqueeze(1) - 1  # (B, 1)
@@ -42,14 +46,19 @@ def reverse_within_lengths(sequences: Tensor, lengths: Tensor) -> Tensor:
 def mask_steps(sequences: Tensor, lengths: Tensor) -> Tensor:
     """Return `sequences` (B, S, D) with zeros from step `lengths` (B,) on."""
     steps = torch.arange(sequences.shape[1], device=sequences.device)
-    behind = steps >= lengths.to(sequences.device).unsqueeze(1)  # (B, S)
-    return sequences.masked_fill(behind.unsqueeze(2), 0.0)
+    padding = steps >= lengths.to(sequences.device).unsqueeze(1)  # (B, S)
+    return sequences.masked_fill(padding.unsqueeze(2), 0.0)
 
 
 def summary(encoded: Tensor, lengths: Tensor, bidirectional: bool) -> Tensor:
-    """Return the state (B, E) in which each direction of an encoder has read all of `encoded` (B, S, E).
+    """Return the output (B, E) of an encoder after each of its directions has read the whole sequence.
 
-    That is the last of the `lengths` (B,) steps, and of the half that reads from the end the first.
+    This is the last real step, and for the half of E that reads from the end the first step.
+
+    Args:
+        encoded: (B, S, E), the output of the encoder.
+        lengths: (B,) real steps.
+        bidirectional: whether the second half of E reads from the end.
     """
     place = (lengths.to(encoded.device) - 1).clamp(min=0)[:, None, None].expand(-1, 1, encoded.shape[2])
     last = encoded.gather(1, place).squeeze(1)  # (B, E); indexing would fix B in an export
@@ -74,23 +83,28 @@ class RecurrentEncoder(nn.Module):
     Args:
         input_size: D, features of a step.
         hidden_size: H, units of one direction of one layer.
-        layers: depth, 1 or more.
+        layers: number of layers, 1 or more.
         cell: "lstm", "gru", "rnn_tanh" or "rnn_relu".
-        bidirectional: whether a second, independent pass reads from the end; then E is 2 x H, else H.
-        dropout: share of units silenced between layers while training.
-        residual: each layer reads its input through layer normalisation and adds to it (pre-norm); the first
-            layer's input is projected to E where D differs.
-        initialisation: of each gate's matrices, U for the input and W for the recurrence:
-            "uniform": both and the biases within 1 / sqrt(H), as torch has it.
-            "xavier": both within sqrt(6 / (rows + columns)), biases 0 (Glorot and Bengio 2010).
-            "orthogonal": W a random orthogonal matrix, U and biases as for xavier (Saxe et al. 2014).
+        bidirectional: whether each layer has a second direction, which reads from the end; E is 2 x H then,
+            else H.
+        dropout: share of units set to 0 between layers in training.
+        residual: whether each layer reads its input through layer normalisation and its output is added to
+            the input (pre-norm). If D differs from E, the first layer's input is projected to E.
+        initialisation: the first values of each gate's matrices, U for the input and W for the recurrence:
+            "uniform": U, W and the biases within 1 / sqrt(H), the default of torch.
+            "xavier": U and W within sqrt(6 / (rows + columns)), biases 0 (Glorot and Bengio 2010).
+            "orthogonal": W is a random orthogonal matrix, U and biases as for xavier (Saxe et al. 2014).
             "identity": W = 1, U and biases as for xavier; for rnn_relu (Le, Jaitly and Hinton 2015).
-        forget_bias: what the biases of the LSTM's forget gate first sum up to: at 1 or more memory and
-            gradients last (Gers et al. 2000, Jozefowicz et al. 2015). None: as `initialisation` has them.
+        forget_bias: the first sum of the two biases of the LSTM's forget gate. With 1 or more, memory and
+            gradients last long (Gers et al. 2000, Jozefowicz et al. 2015). None leaves the biases as
+            `initialisation` sets them.
+
+    Attributes:
+        output_size: E, values of an encoded step.
 
     Raises:
         ValueError: an unknown cell or initialisation, no layers, a size below 1, dropout outside [0, 1),
-            identity for another cell than rnn_relu, or a forget_bias for another than the LSTM.
+            identity with another cell than rnn_relu, or a forget_bias with another cell than the LSTM.
     """
 
     def __init__(
@@ -136,17 +150,18 @@ class RecurrentEncoder(nn.Module):
         """Encode a batch.
 
         Args:
-            features: (B, S, D); what stands behind a sequence's length is never read.
+            features: (B, S, D); the values after a sequence's length do not change the result.
             lengths: (B,) integers from 1 to S.
-            state: where a unidirectional encoder left off, to go on with a later piece of the same sequences.
-            keep_state: whether the state after each sequence's last real step is wanted. Sequences of unequal
-                length are packed for it, which on a CPU is several times slower.
+            state: the state of a unidirectional encoder after an earlier piece of the same sequences.
+            keep_state: whether to return the state after each sequence's last real step. Sequences of
+                unequal length are packed then, which is several times slower on a CPU.
 
         Returns:
-            encoded (B, S, E), zero behind the lengths; the lengths; and the state if it was wanted or given.
+            The encoded steps (B, S, E), zero after the lengths; the lengths; and the state, or None if
+            neither `state` nor `keep_state` was given.
 
         Raises:
-            ValueError: a state with a bidirectional encoder, whose backward pass starts from the end.
+            ValueError: `state` or `keep_state` with a bidirectional encoder, which starts at both ends.
         """
         if self.bidirectional and (state is not None or keep_state):
             raise ValueError(
@@ -173,6 +188,7 @@ class RecurrentEncoder(nn.Module):
         return mask_steps(encoded, lengths), lengths, _stack(states) if keep_state else None
 
     def _both_ways(self, depth: int, features: Tensor, lengths: Tensor) -> Tensor:
+        """Return the output (B, S, E) of both directions of a layer."""
         assert self.backwards is not None, "only a bidirectional encoder reads both ways"
         ahead, _ = self.forwards[depth](features)  # (B, S, H)
         back, _ = self.backwards[depth](reverse_within_lengths(features, lengths))  # (B, S, H)
@@ -181,6 +197,7 @@ class RecurrentEncoder(nn.Module):
     def _with_state(
         self, depth: int, features: Tensor, lengths: Tensor, state: State | None
     ) -> tuple[Tensor, State]:
+        """Return the output (B, S, H) of a unidirectional layer, and the state after each last real step."""
         layer, S = self.forwards[depth], features.shape[1]
         first = None
         if state is not None:
@@ -219,7 +236,7 @@ def _check_cell(cell: Cell, initialisation: Initialisation, forget_bias: float |
 def _initialise(
     layer: nn.RNNBase, cell: Cell, initialisation: Initialisation, forget_bias: float | None
 ) -> None:
-    """Give one layer, as torch made it, its first weights; "uniform" draws nothing anew."""
+    """Set the first weights of one layer; "uniform" keeps the ones that torch drew."""
     U, W, b, d = layer.parameters()
     if initialisation != "uniform":
         for matrix in U.chunk(GATES[cell]):  # (H, D)

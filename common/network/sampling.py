@@ -1,4 +1,4 @@
-"""Text drawn from a recurrent language model."""
+"""Drawing texts from a recurrent language model."""
 
 import math
 from collections.abc import Sequence
@@ -14,17 +14,17 @@ from common.text.vocabulary import END_LABEL
 def restrict(
     log_probs: Tensor, temperature: float = 1.0, top_k: int | None = None, top_p: float = 1.0
 ) -> Tensor:
-    """Return the probabilities (B, C) to draw from.
+    """Return the probabilities (B, C), in float64, from which labels are drawn.
 
     Args:
-        log_probs: (B, C) natural, as the model gives them.
-        temperature: they are divided by it; below 1 what is likely becomes likelier.
-        top_k: only so many of the likeliest are drawn from; None for all.
-        top_p: and of these only the fewest that have together that probability or more: the nucleus of
-            Holtzman et al. (2020), "The Curious Case of Neural Text Degeneration".
+        log_probs: (B, C) natural log-probabilities of the model.
+        temperature: divides `log_probs`; below 1, probable labels become more probable.
+        top_k: the number of most probable labels that are kept; None keeps all.
+        top_p: the fewest most probable of these labels are kept that together have this probability or more:
+            the nucleus of Holtzman et al. (2020), "The Curious Case of Neural Text Degeneration".
 
     Raises:
-        ValueError: a number out of range.
+        ValueError: a number is out of range.
     """
     if not 0 < temperature < math.inf:
         raise ValueError(f"temperature is {temperature:g}; give a number above 0")
@@ -36,7 +36,7 @@ def restrict(
     if top_k is not None:
         ordered[:, top_k:] = -math.inf
     probabilities = ordered.softmax(-1)
-    before = probabilities.cumsum(-1) - probabilities  # of those that are likelier
+    before = probabilities.cumsum(-1) - probabilities  # of all more probable labels
     probabilities = probabilities.masked_fill(before >= top_p, 0.0)
     probabilities /= probabilities.sum(-1, keepdim=True)
     return torch.zeros_like(probabilities).scatter_(1, order, probabilities)
@@ -54,23 +54,23 @@ def sample(
     top_p: float = 1.0,
     generator: torch.Generator | None = None,
 ) -> list[str]:
-    """Return `count` texts, each from its start to its end or to `length` characters or words.
+    """Return `count` texts, each drawn until its end or until it has `length` characters or words.
 
-    What the model has for unknown characters or words is never drawn.
+    The label for unknown characters or words is never drawn.
 
     Args:
-        model: to draw from.
-        count: of texts, drawn side by side.
-        length: of a text, without the prompt.
-        prompt: how all of them begin.
-        condition: of each text; None for a model that takes none.
-        temperature: as of `restrict`.
-        top_k: as of `restrict`.
-        top_p: as of `restrict`.
-        generator: of the draws, on the CPU.
+        model: the language model.
+        count: number of texts, which are drawn side by side.
+        length: most characters or words of a text, without the prompt.
+        prompt: the start of every text.
+        condition: the condition of each text; None for a model that takes none.
+        temperature: as for `restrict`.
+        top_k: as for `restrict`.
+        top_p: as for `restrict`.
+        generator: a random generator on the CPU; None for torch's global one.
 
     Raises:
-        ValueError: a number out of range, or a condition that is missing or unknown.
+        ValueError: a number is out of range, or a condition is missing or unknown.
     """
     if count < 1 or length < 1:
         raise ValueError(f"{count} texts of length {length}; give 1 or more of each")

@@ -1,1 +1,1 @@
-"""The training loop, what it is made of, and the preparation of its data."""
+"""Training: the loop, its state and its log, the run folder, and the preparation of data."""
