@@ -72,7 +72,7 @@ def _decompressed(raw: bytes, path: str | Path) -> bytes:
 
 
 def _lines(raw: bytes) -> list[str]:
-    r"""Return what stands between the line ends of UTF-8, without a byte order mark.
+    r"""Return the lines of UTF-8 without their line ends and without a byte order mark.
 
     str.splitlines would also break lines at characters such as U+2028, which may stand within a text.
     """

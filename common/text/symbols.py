@@ -113,7 +113,7 @@ class Alphabet:
             if not isinstance(symbol, str) or len(symbol) != 1:
                 raise ValueError(f"alphabet: symbol {symbol!r} is not one code point; split or remove it")
             if symbol in seen:
-                raise ValueError(f"alphabet: symbol {_named(symbol)} stands there twice; remove one")
+                raise ValueError(f"alphabet: symbol {_named(symbol)} is there twice; remove one")
             seen.add(symbol)
 
     @classmethod
@@ -244,7 +244,7 @@ class Names:
             if not symbol or symbol != " ".join(symbol.split()):
                 raise ValueError(f"name {symbol!r} is empty or has white space around; write it without")
             if symbol in seen:
-                raise ValueError(f"name {symbol!r} stands there twice; remove one")
+                raise ValueError(f"name {symbol!r} is there twice; remove one")
             seen.add(symbol)
 
     @classmethod
@@ -319,7 +319,7 @@ class Names:
 
 
 def symbols_from_dict(fields: Mapping[str, Any]) -> Symbols:
-    """Return the symbols that a model file describes, of whatever kind they are."""
+    """Return the symbols that a model file describes, of any kind."""
     return Names.from_dict(fields) if "names" in fields else Alphabet.from_dict(fields)
 
 

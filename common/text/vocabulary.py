@@ -42,7 +42,7 @@ class Vocabulary:
             raise ValueError(f"vocabulary: the first word is {self.words[0]!r}; put {UNKNOWN_TOKEN!r} there")
         if len(set(self.words)) < len(self.words):
             twice = Counter(self.words).most_common(1)[0][0]
-            raise ValueError(f"vocabulary: the word {twice!r} stands there twice; remove one")
+            raise ValueError(f"vocabulary: the word {twice!r} is there twice; remove one")
         if broken := next((word for word in self.words if word.split() != [word]), None):
             raise ValueError(f"vocabulary: {broken!r} is not one word; split or remove it")
 

@@ -29,7 +29,7 @@ def test_documents_are_joined_with_the_end_label_after_each():
 @pytest.mark.parametrize("k1", [1, 4, 5, 100])
 def test_for_measuring_each_label_is_predicted_once_and_in_order(streams, k1):
     data = Streams([TEXT], streams, k1)
-    foretold = []
+    predicted = []
     for windows in rows_of(data):
         whole = windows[0][:1] + [label for window in windows for label in window[1:]]
         for window, after in pairwise(windows):
@@ -37,8 +37,8 @@ def test_for_measuring_each_label_is_predicted_once_and_in_order(streams, k1):
             assert len(window) == k1 + 1
         before = (whole[1] - 101) % 30 + 100  # the text's last stands before its first
         assert whole == [before, *range(whole[1], whole[1] + len(whole) - 1)]
-        foretold += whole[1:]
-    assert sorted(foretold) == TEXT.tolist()
+        predicted += whole[1:]
+    assert sorted(predicted) == TEXT.tolist()
 
 
 @pytest.mark.parametrize(("k1", "k2"), [(3, 3), (2, 6), (4, 8)])
@@ -49,7 +49,7 @@ def test_windows_step_by_k1_and_reach_back_k2_as_far_as_the_stream_goes(k1, k2):
         first = windows[0][1]
         for number, window in enumerate(windows):
             steps = min(k2, (number + 1) * k1)
-            end = first + (number + 1) * k1  # behind the window
+            end = first + (number + 1) * k1  # after the window
             assert window == [(label - 100) % 30 + 100 for label in range(end - steps - 1, end)]
 
 

@@ -89,7 +89,7 @@ def test_a_dictionary_keeps_all_of_it(symbols, form, whitespace):
 @pytest.mark.parametrize(
     ("described", "sentence"),
     [
-        ({"symbols": ["a", "a"]}, r"symbol 'a' \(U\+0061\) stands there twice; remove one"),
+        ({"symbols": ["a", "a"]}, r"symbol 'a' \(U\+0061\) is there twice; remove one"),
         ({"symbols": ["ab"]}, "symbol 'ab' is not one code point; split or remove it"),
         ({"symbols": [""]}, "symbol '' is not one code point"),
         ({"symbols": [7]}, "symbol 7 is not one code point"),
