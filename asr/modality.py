@@ -4,6 +4,7 @@ from pathlib import Path
 
 from asr.corpora import CorpusConfig, read_corpus
 from asr.rendering import render
+from asr.segmentation import segment
 from asr.signal import SignalConfig, expand, measure, read, steps_per_length, stream
 from common.recognition.modality import Modality, Training
 
@@ -34,6 +35,7 @@ ASR = Modality(
     corpora=read_corpus,
     render=render,
     training=_training,
+    segment=segment,
     bundled=_bundled,
     stream=stream,
 )

@@ -5,6 +5,7 @@ from pathlib import Path
 from common.recognition.modality import Modality, Training
 from ocr.corpora import CorpusConfig, read_corpus
 from ocr.rendering import render
+from ocr.segmentation import segment
 from ocr.signal import SignalConfig, expand, measure, read, steps_per_length
 
 
@@ -34,5 +35,6 @@ OCR = Modality(
     corpora=read_corpus,
     render=render,
     training=_training,
+    segment=segment,
     bundled=_bundled,
 )

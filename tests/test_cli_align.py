@@ -21,8 +21,9 @@ import ocr.signal
 from asr.modality import ASR
 from asr.synthesis import write_spoken_tones
 from common import cli
+from common.recognition.configuration import EncoderConfig, ModelConfig
 from common.recognition.modality import Modality
-from common.recognition.recognizer import EncoderConfig, ModelConfig, Recognizer
+from common.recognition.recognizer import Recognizer
 from common.text.symbols import Alphabet
 from ocr.modality import OCR
 from ocr.synthesis import write_drawn_lines

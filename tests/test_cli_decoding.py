@@ -26,8 +26,9 @@ from common.language.kneser_ney import estimate
 from common.language.loading import load_ngrams
 from common.language.recurrent_model import LanguageModelConfig, RecurrentModel
 from common.network.language_model import LanguageModel
+from common.recognition.configuration import EncoderConfig, ModelConfig
 from common.recognition.modality import Modality
-from common.recognition.recognizer import EncoderConfig, ModelConfig, Recognizer
+from common.recognition.recognizer import Recognizer
 from common.text.symbols import Alphabet
 from common.text.transcript import Transcript
 from common.text.vocabulary import Vocabulary
@@ -364,7 +365,7 @@ def test_reliability_counts_the_characters_of_the_other_half(case):
     characters = 0
     for file in case.files[1::2]:
         values = case.modality.read(str(file), recognizer.config.signal).values
-        (log_probs,) = recognizer.log_probs([values])
+        (log_probs,) = recognizer.log_probs([values]).each()
         characters += len(decoder.texts(log_probs[None], np.array([len(log_probs)]))[0])
     assert sum(int(row[2]) for row in rows) == characters > 0
     for low, high, _, confidence, share in rows:

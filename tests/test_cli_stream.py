@@ -19,7 +19,7 @@ from untrained import RATE_HZ, recognizer_of, signals_of
 
 from asr.modality import ASR
 from common.commands.streaming import _tail
-from common.recognition.recognizer import EncoderConfig
+from common.recognition.configuration import EncoderConfig
 from ocr.modality import OCR
 
 ROOT = Path(__file__).parents[1]

@@ -10,11 +10,12 @@ from tqdm import tqdm
 from tyro.conf import Positional
 
 from common.commands.flags import budget, check_budget, flat
-from common.commands.output import ItemsFailedError, check_output, name_failure, write_transcript
+from common.commands.output import ItemsFailedError, check_output, name_failure, write_document
 from common.files.plain_text import read_lines
 from common.recognition.loading import Device, load_recognizer
 from common.recognition.modality import Modality
-from common.text.transcript import FORMATS
+from common.text.document import Document
+from common.text.formats import FORMATS
 from common.training.preparation import load_examples, report_problems, with_text
 
 ALL_FORMATS = ("json", "tsv", "ctm")
@@ -71,7 +72,7 @@ def run(modality: Modality, arguments: Any) -> None:
     done = 0
     for transcript in tqdm(transcripts, total=len(pairs), unit=f" {modality.item}s", disable=hidden):
         try:
-            write_transcript(transcript, formats, arguments.output_dir, written)
+            write_document(Document.of(transcript), formats, arguments.output_dir, written)
             done += 1
         except ValueError as error:
             refuse(str(error))

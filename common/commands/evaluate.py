@@ -5,6 +5,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,9 +17,9 @@ from common.commands.flags import budget, check_budget, flat
 from common.commands.labels import Labelled, labelled
 from common.commands.output import ItemsFailedError, make_place, writing
 from common.data.manifest import Example
-from common.decoding.arrays import to_numpy
 from common.recognition.loading import Device, load_recognizer
 from common.recognition.modality import Modality
+from common.recognition.reading import Computed
 from common.recognition.transcriber import Transcriber
 from common.text.confusion import Confusion
 from common.text.metrics import ErrorRate
@@ -152,7 +153,7 @@ def _shown(
     batch_budget: float | None,
     refused: list[str],
 ) -> Iterator[Any]:
-    """Yield what a recognizer finds of examples, with progress; what cannot be read is `refused`."""
+    """Yield what `of` finds in examples, with a progress bar; what cannot be read is added to `refused`."""
 
     def refuse(sentence: str) -> None:
         refused.append(sentence)
@@ -160,9 +161,9 @@ def _shown(
 
     sources = [example.source for example in examples]
     with tqdm(total=len(examples), unit="example", disable=None) as bar:
-        for found in of(sources, batch_budget, refuse=refuse):
+        for found in of(sources, batch_budget=batch_budget, refuse=refuse):
             yield found
-            bar.update(len(found[0]) if isinstance(found[0], list) else 1)
+            bar.update(len(found.items) if isinstance(found, Computed) else 1)
 
 
 def _measure(
@@ -170,8 +171,10 @@ def _measure(
 ) -> ErrorRate:
     """Return the error rate of the texts, in the order of the examples."""
     texts: dict[int, str] = {}
-    for indices, found in _shown(recognizer.texts_of, examples, arguments.batch_budget, refused):
-        texts.update(zip(indices, found, strict=True))
+    of = partial(recognizer.batches, compute=recognizer.compute)
+    for batch in _shown(of, examples, arguments.batch_budget, refused):
+        for item, text in zip(batch.items, recognizer.texts(batch.output), strict=True):
+            texts[item.place] = text
     rate = ErrorRate(recognizer.alphabet.normalise)
     for index in sorted(texts):
         rate.add(examples[index].text or "", texts[index], examples[index].source)
@@ -183,10 +186,10 @@ def _tune(recognizer: Any, examples: Sequence[Example], arguments: Any, refused:
     from common.commands.tuning import save_tuned, tuned
 
     known = {}
-    computed = _shown(recognizer.log_probs_of, examples, arguments.batch_budget, refused)
-    for indices, log_probs, lengths in computed:
-        for index, one, length in zip(indices, to_numpy(log_probs), lengths, strict=True):
-            known[index] = (one[:length], examples[index])
+    of = partial(recognizer.batches, compute=recognizer.log_probs)
+    for batch in _shown(of, examples, arguments.batch_budget, refused):
+        for item, log_probs in zip(batch.items, batch.output.each(), strict=True):
+            known[item.place] = (log_probs, examples[item.place])
     decoder, rate = tuned(
         recognizer.decoder, [known[index] for index in sorted(known)], arguments.tune, arguments.tune_metric
     )
@@ -201,8 +204,8 @@ def _confusion(
 ) -> tuple[int, Confusion]:
     """Return how many examples were labelled, whole or step by step, and with what."""
 
-    def of(sources: list[str], budget: float | None, refuse: Callable[[str], None]) -> Iterator[Labelled]:
-        return labelled(recognizer, examples, budget, refuse)
+    def of(_: list[str], batch_budget: float | None, refuse: Callable[[str], None]) -> Iterator[Labelled]:
+        return labelled(recognizer, examples, batch_budget, refuse)
 
     confusion, done = Confusion(independent=recognizer.task == "classify"), 0
     for one in _shown(of, examples, batch_budget, refused):

@@ -196,9 +196,10 @@ def _texts(
     texts: dict[int, str] = {}
     sources = [example.source for example in examples]
     with tqdm(total=len(sources), desc=name, disable=None) as bar:
-        for indices, log_probs, lengths in transcriber.log_probs_of(sources, refuse=refused.append):
-            texts.update(zip(indices, transcriber.decoder.texts(log_probs, lengths), strict=True))
-            bar.update(len(indices))
+        for batch in transcriber.batches(sources, transcriber.log_probs, refuse=refused.append):
+            places = [item.place for item in batch.items]
+            texts.update(zip(places, transcriber.texts(batch.output), strict=True))
+            bar.update(len(places))
     return texts
 
 

@@ -1,6 +1,7 @@
 """What a model of labels gives, beside what is wanted: of whole signals, or of their steps."""
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 from common.data.frame_targets import FrameTargets
@@ -35,12 +36,15 @@ def labelled(
     targets = FrameTargets(alphabet, recognizer.frame_labels, recognizer.stride, recognizer.offset)
     names = alphabet.symbols if whole else ("", *alphabet.symbols)
     sources = [example.source for example in examples]
-    for index, labels, unit_per_step in recognizer.step_labels_of(sources, batch_budget, refuse=refuse):
-        found = [names[label] for label in labels.tolist()]
+    batches = recognizer.batches(sources, recognizer.log_probs, batch_budget, refuse=refuse)
+    pairs = chain.from_iterable(zip(items, output.each(), strict=True) for items, output in batches)
+    for item, log_probs in pairs:
+        found, example = [names[label] for label in log_probs.argmax(1).tolist()], examples[item.place]
         if whole:
-            yield Labelled(index, [alphabet.normalise(examples[index].text or "")], found)
+            yield Labelled(item.place, [alphabet.normalise(example.text or "")], found)
             continue
         try:
-            yield Labelled(index, targets.names_of(examples[index], unit_per_step, len(found)), found)
+            unit_per_step = item.present.signal.unit_per_step
+            yield Labelled(item.place, targets.names_of(example, unit_per_step, len(found)), found)
         except ValueError as error:
             refuse(str(error))

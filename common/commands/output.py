@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from common.files.source import stem
 from common.recognition.modality import Modality
-from common.text.transcript import Transcript, stem
+from common.text.document import Document
 
 
 class ItemsFailedError(Exception):
@@ -53,25 +54,24 @@ def check_output(format: str, output_dir: Path | None) -> None:
             output_dir.mkdir(parents=True, exist_ok=True)
 
 
-def write_transcript(
-    transcript: Transcript,
-    formats: Mapping[str, Callable[[Transcript], str]],
+def write_document(
+    document: Document,
+    formats: Mapping[str, Callable[[Document], str]],
     output_dir: Path | None,
     written: set[Path],
 ) -> None:
-    """Write a transcript to standard output, or to files that no other input of this call has `written`."""
+    """Write a document to standard output, or to files that no other input of this call has `written`."""
     for name, write in formats.items():
-        text = write(transcript)
+        text = write(document)
         if output_dir is None:
             with writing("standard output"):
                 sys.stdout.write(text)
                 sys.stdout.flush()
             continue
-        path = output_dir / f"{stem(transcript.source)}.{name}"
+        path = output_dir / f"{stem(document.source)}.{name}"
         if path in written:
             raise ValueError(
-                f"{transcript.source}: {path} already holds the text of another input;"
-                " use another --output-dir"
+                f"{document.source}: {path} already holds the text of another input; use another --output-dir"
             )
         written.add(path)
         with writing(path):

@@ -13,7 +13,7 @@ from common.recognition.modality import Modality
 
 def arguments(modality: Modality) -> type:
     """Return the dataclass whose fields are the flags."""
-    from common.recognition.recognizer import EncoderConfig, HeadConfig
+    from common.recognition.configuration import EncoderConfig, HeadConfig
     from common.training.optimisation import TrainingConfig
 
     parts = modality.training()

@@ -10,11 +10,12 @@ from typing import Annotated, Any, Literal
 
 from common.commands.decoding import DecodingFlags, build_decoder
 from common.commands.flags import Flag, budget, check_budget, flat
-from common.commands.output import ItemsFailedError, check_output, name_failure, write_transcript
+from common.commands.output import ItemsFailedError, check_output, name_failure, write_document
 from common.commands.streaming import STANDARD_INPUT, check_streams, streaming, transcribe_streams
 from common.recognition.loading import Device, load_recognizer
 from common.recognition.modality import Modality
-from common.text.transcript import FORMATS, to_label
+from common.text.document import Document
+from common.text.formats import FORMATS, to_label
 
 BUNDLED = Flag(aliases=("-m",), hint="(default: the one that is installed)")
 
@@ -71,20 +72,18 @@ def run(modality: Modality, arguments: Any) -> None:
     if arguments.format != "all":
         formats = {arguments.format: formats[arguments.format]}
     if arguments.stream:
-        transcripts = transcribe_streams(recognizer, arguments.files, arguments.alternatives, refuse)
+        streams = transcribe_streams(recognizer, arguments.files, arguments.alternatives, refuse)
+        documents: Iterator[Document] = map(Document.of, streams)
     else:
-        transcripts = recognizer.transcribe(
+        documents = recognizer.documents(
             _sources(modality, arguments.files, refuse),
             arguments.batch_budget,
             alternatives=arguments.alternatives,
             refuse=refuse,
         )
-    for transcript in transcripts:
-        source = "-" if transcript.source == STANDARD_INPUT else transcript.source
+    for document in documents:
         try:
-            write_transcript(
-                dataclasses.replace(transcript, source=source), formats, arguments.output_dir, written
-            )
+            write_document(_named(document), formats, arguments.output_dir, written)
             done += 1
         except ValueError as error:
             refuse(str(error))
@@ -102,6 +101,17 @@ def _check_transcribe(arguments: Any) -> None:
         raise ValueError(f"--alternatives: {arguments.format} has no place for them; say --format json")
     check_budget(arguments.batch_budget)
     check_output(arguments.format, arguments.output_dir)
+
+
+def _named(document: Document) -> Document:
+    """Return the document with "-" as its source, if it was read from standard input."""
+    if document.source != STANDARD_INPUT:
+        return document
+    passages = tuple(
+        dataclasses.replace(passage, transcript=dataclasses.replace(passage.transcript, source="-"))
+        for passage in document.passages
+    )
+    return dataclasses.replace(document, source="-", passages=passages)
 
 
 class _StandardInput(BytesIO):

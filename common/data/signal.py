@@ -1,20 +1,45 @@
-"""A signal as a network reads it, and where it may come from."""
+"""Signals as a network reads them, segments of a source, and what may be a source."""
 
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
+from common.text.document import Place
+
 Source = str | Path | BinaryIO
 
 
 class Signal(NamedTuple):
-    """A signal as a model of a given configuration wants it.
+    """A signal in the form that a model of a given configuration reads.
 
-    values: float32, first dimension in the direction of reading: samples (N,) in [-1, 1], or columns
+    values: float32; the first dimension is the direction of reading: samples (N,) in [-1, 1], or columns
         (W, H) in [0, 1] with ink 1.
-    unit_per_step: seconds, or pixels of the original image, that one step of `values` stands for.
+    unit_per_step: seconds, or pixels of the original image, for one step of `values`.
     """
 
     values: np.ndarray
     unit_per_step: float
+
+    @property
+    def length(self) -> float:
+        """The length of the signal in seconds or pixels of the original."""
+        return len(self.values) * self.unit_per_step
+
+
+class Segment(NamedTuple):
+    """A signal and its place in its source: an utterance of a recording, or a line of a page.
+
+    Step t of the signal starts `t * signal.unit_per_step` after the start of the segment; `place.part` turns
+    such positions into places of the source.
+
+    signal: the samples, or the columns of the line.
+    place: where the segment is in the source.
+    whole: whether the segment is the whole source.
+    region: the region or cue that the segment belongs to, "" for none.
+    """
+
+    signal: Signal
+    place: Place
+    whole: bool = False
+    region: str = ""

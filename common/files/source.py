@@ -2,6 +2,7 @@
 
 import os
 import re
+from pathlib import Path
 
 PART = re.compile(r"(\[[^\[\]]*\]|::.*)$", re.DOTALL)
 """the suffix that names a part of a file: a page "[2]", a segment "[1.5,2.25]", a member "::id" """
@@ -20,3 +21,12 @@ def source_file(source: str) -> str:
 def absolute(path: str) -> str:
     """Return `path` as an absolute path, not normalised: "link/.." need not be "."."""
     return os.path.join(os.getcwd(), path)
+
+
+def stem(source: str) -> str:
+    """Return the name for files made from a source: "scan-2" for "a/scan.tif[2]", "stdin" for "-"."""
+    if source == "-":
+        return "stdin"
+    file = source_file(source)
+    part = source[len(file) :].strip("[]:").replace("/", "_")
+    return f"{Path(file).stem}-{part}" if part else Path(file).stem

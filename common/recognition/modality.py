@@ -1,4 +1,4 @@
-"""What a folder such as `ocr` or `asr` hands over to be trained and run."""
+"""What a front end such as `ocr` or `asr` provides, so that the core can train and run its models."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -9,30 +9,36 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from common.data.manifest import Corpus
-from common.data.signal import Signal, Source
+from common.data.signal import Segment, Signal, Source
+from common.text.document import Interval
 from common.text.rendering import Rendering
 
 
 class Training(NamedTuple):
-    """The parts of a modality that need torch; imported when asked for, so that the rest does without.
+    """The parts of a modality that need torch. They are imported on request: the rest runs without it.
 
     augment_config, front_end_config: frozen dataclasses.
-    augment: `(augment_config, signal_config) -> augment one`, where `augment one` is
-        `(values, rng: np.random.Generator) -> values`.
-    front_end: `(front_end_config, signal_config) -> nn.Module` as DESIGN has it: called with signals (B, T)
-        or (B, T, H) and lengths (B,), it returns features (B, S, D) and lengths (B,); it has the
-        integers `stride` and `feature_size`, and `output_lengths(lengths)`. Step s stands for signal steps
-        from s x stride to (s + 1) x stride, plus `offset` if it has that. For streams it has `context`, how
-        many signal steps a step sees before and behind those of s x stride to (s + 1) x stride; a ValueError
-        if it needs all. For export it has the shape of one signal step, (H,), as `step_shape` unless that is
-        (), and, if not all of its own graph can be held by ONNX, `exportable()`, which returns an equal
-        module of which it can.
-    evenly: `(augment_config) -> augment_config`: without the changes that move anything along the signal
-        otherwise than by stretching all of it alike, for targets that have places.
+    augment: `(augment_config, signal_config) -> augment_one`, and
+        `augment_one(values, rng: np.random.Generator) -> values`.
+    front_end: `(front_end_config, signal_config) -> nn.Module`. The module is called with signals (B, T) or
+        (B, T, H) and lengths (B,), and returns features (B, S, D) and lengths (B,). Its attributes are:
+
+        stride        integer; step s covers the signal steps from s x stride to (s + 1) x stride
+        offset        optional; a shift of these limits, in signal steps
+        feature_size  integer, D
+        shortest      integer; shorter signals are padded with zeros to this length
+        output_lengths(lengths)  the lengths (B,) in steps
+        context       for streams: how many signal steps before and after its own a step depends on;
+                      a ValueError if it depends on the whole signal
+        step_shape    optional, for export: the shape of one signal step, (H,); () by default
+        exportable()  optional, for export: an equal module whose graph ONNX can hold
+
+    evenly: `(augment_config) -> augment_config`: the same without changes that move anything along the
+        signal, except by stretching the whole signal evenly. It serves targets that have positions.
     """
 
     augment_config: type
-    # quoted, as NumPy imports np.random when it is named
+    # quoted: NumPy imports np.random when the name is evaluated
     augment: Callable[[Any, Any], Callable[[np.ndarray, "np.random.Generator"], np.ndarray]]
     front_end_config: type
     front_end: Callable[[Any, Any], Any]
@@ -41,37 +47,57 @@ class Training(NamedTuple):
 
 @dataclass(frozen=True)
 class Modality:
-    """A kind of signal: how it is read, found in corpora, measured, shown and trained on."""
+    """A kind of signal: how it is read, cut, found in corpora, measured, shown and trained on."""
 
     name: str
-    """the command: "ocr" """
+    """name of the command: "ocr" """
     item: str
     """what one example is called: "line" """
     unit: str
-    """of positions in transcripts: "px" or "s" """
+    """unit of positions in transcripts: "px" or "s" """
     length_unit: str
-    """of `Example.length`: "line heights" (width over height) or "seconds" """
+    """unit of `Example.length`: "line heights" (width over height) or "seconds" """
     batch_budget: float
     """default for the padded length of one batch, in `length_unit` """
     signal_config: type
-    """frozen dataclass: the height of lines, the rate of samples"""
+    """frozen dataclass, such as the height of lines or the sample rate"""
     corpus_config: type
-    """frozen dataclass: how a corpus on disk is to be understood"""
+    """frozen dataclass: how to read a corpus on disk"""
     read: Callable[[Source, Any], Signal]
-    """`(source, signal_config)`; ValueError with one clear sentence for anything that cannot be read"""
+    """`(source, signal_config)`; ValueError with one clear sentence if the source cannot be read"""
     expand: Callable[[str], list[str]]
-    """the readable sources in one file: the pages of a multi-page TIFF, else the file itself"""
+    """the readable sources in one file: the pages of a multi-page TIFF, or else the file itself"""
     measure: Callable[[str], float]
-    """the length of a source in `length_unit`, from its header where that suffices"""
+    """length of a source in `length_unit`, from its header where that is enough"""
     steps_per_length: Callable[[Any], float]
     """signal steps for one `length_unit` under this signal configuration"""
     corpora: Callable[[str, Any], Corpus]
-    """`(path, corpus_config)`: the examples of a folder, manifest or tree, and what was wrong with others"""
+    """`(path, corpus_config)`: the examples of a folder, manifest or tree, and the problems of the others"""
     render: Callable[[np.ndarray, Any], Rendering]
-    """`(values, signal_config)`"""
+    """`(values, signal_config)`: a picture, and a sound if there is one"""
     training: Callable[[], Training]
+    """imports and returns the parts that need torch"""
+    segment: Callable[[Source, Any], Iterator[Segment]] | None = None
+    """`(source, signal_config)`: the lines of a page, or the utterances of a recording, in reading order;
+    the ValueErrors of `read`. None: each source is one segment."""
     bundled: Callable[[], Path] | None = None
-    """the file of the model that is used where none is named"""
+    """file of the model that is used by default"""
     stream: Callable[[BufferedIOBase, Any], Iterator[Signal]] | None = None
-    """`(source, signal_config)`: the pieces of a signal whose bytes are still coming; the ValueErrors of
-    `read`, which may come behind good pieces; None for a modality whose signals are there at once"""
+    """`(source, signal_config)`: the pieces of a signal whose bytes are still arriving; the ValueErrors of
+    `read`, possibly after good pieces. None: signals of this kind do not arrive over time."""
+
+    def segments(self, source: Source, signal_config: Any) -> Iterator[Segment]:
+        """Yield the segments of `source` in reading order, each with its place.
+
+        Raises:
+            ValueError: the source cannot be read.
+        """
+        if self.segment is not None:
+            yield from self.segment(source, signal_config)
+        else:
+            yield whole(self.read(source, signal_config))
+
+
+def whole(signal: Signal) -> Segment:
+    """Return the one segment of a source that is not cut."""
+    return Segment(signal, Interval(0.0, signal.length), whole=True)

@@ -1,9 +1,9 @@
 """A recognizer: front end, encoder, head and alphabet in one, that transcribes, and lives in one file."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ from common.data.batch_plan import padded
 from common.data.batching import Batch
 from common.data.frame_targets import FrameLabels
 from common.decoding.alignment import align
-from common.decoding.arrays import Array, to_numpy
+from common.decoding.arrays import to_numpy
 from common.decoding.attention_search import Attended, attention_search
 from common.decoding.decoder import Decoder, DecodingConfig
 from common.decoding.greedy import Hit
@@ -21,83 +21,18 @@ from common.decoding.hypothesis import Hypothesis
 from common.decoding.labelled import LabelDecoder
 from common.decoding.storage import decoder_from, decoder_tensors
 from common.files.model_file import read_model, write_model
-from common.network.attention_decoder import Arrangement, AttentionDecoder
+from common.network.attention_decoder import AttentionDecoder
 from common.network.ctc import required_steps
-from common.network.heads import AttentionHead, CTCHead, FrameHead, Pooling, SequenceHead, head_outputs
-from common.network.recurrent import Initialisation, RecurrentEncoder, reverse_within_lengths
+from common.network.heads import AttentionHead, CTCHead, FrameHead, SequenceHead, head_outputs
+from common.network.recurrent import RecurrentEncoder, reverse_within_lengths
+from common.recognition.configuration import ModelConfig, model_config
 from common.recognition.modality import Modality
-from common.recognition.transcriber import Transcriber
+from common.recognition.transcriber import LogProbs, Transcriber
 from common.text.symbols import Symbols, symbols_from_dict
 
 SHORTCUT_WEIGHT = 0.1
 ATTENTION_WIDTH = 8
 """of the beam search with an attention decoder, where nothing else is said; its beams can be narrow"""
-
-
-@dataclass(frozen=True)
-class EncoderConfig:
-    """The recurrent network between front end and head."""
-
-    cell: Literal["lstm", "gru", "rnn_tanh", "rnn_relu"] = "lstm"
-    """Kind of recurrent cell."""
-    hidden_size: int = 192
-    """Units of one direction of one layer."""
-    layers: int = 2
-    """Recurrent layers, one upon the other."""
-    bidirectional: bool = True
-    """Read from the end, too; without it a model can follow a stream."""
-    dropout: float = 0.2
-    """Share of units silenced between layers and before the head while training."""
-    residual: bool = False
-    """Add each layer's normalised input to its output; for four layers and more."""
-    initialisation: Initialisation = "uniform"
-    """First weights: uniform as torch has them, xavier (Glorot and Bengio 2010), orthogonal, identity."""
-    forget_bias: float | None = None
-    """First bias of the LSTM's forget gates; 1 lets memory last. None: as the initialisation has it."""
-    reverse_source: bool = False
-    """Read backwards (Sutskever et al. 2014): what comes first is fresh in mind when an attention decoder
-    begins; for one-directional encoders."""
-    shortcut: bool = False
-    """A second head on the front end (weight 0.1), in training only: helps deep or slow starters."""
-
-
-@dataclass(frozen=True)
-class HeadConfig:
-    """What is learnt, and what stands on the encoder for it."""
-
-    task: Literal["ctc", "attention", "frames", "classify"] = "ctc"
-    """ctc: texts; attention: texts, in any order, by a decoder; frames: a label for each step, of examples
-    that say where their words are; classify: one label for the whole, which is the text of an example."""
-    frame_labels: FrameLabels = "words"
-    """frames: what a step is labelled with; activity: whether there is any word."""
-    pooling: Pooling = "attention"
-    """classify: how steps become one."""
-    arrangement: Arrangement = "location"
-    """attention: what the decoder knows of the signal: first: its summary as the first state; every: that at
-    every step; additive, dot, location: all of it, by attention."""
-    decoder_size: int = 192
-    """attention: units of the decoder."""
-    ctc_weight: float = 0.0
-    """attention: share of the loss for a CTC head beside the decoder; 0: none."""
-    label_smoothing: float = 0.1
-    """attention: share of the wanted probability that goes to all labels alike (Szegedy et al. 2016)."""
-    scheduled_sampling: float = 0.0
-    """attention: how often the decoder is fed its own label in training (Bengio et al. 2015)."""
-
-    def __post_init__(self) -> None:
-        for name in ("ctc_weight", "label_smoothing", "scheduled_sampling"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; give a share, from 0 to 1")
-
-
-@dataclass(frozen=True)
-class ModelConfig:
-    """Everything a recognizer is built from, beside its alphabet."""
-
-    signal: Any
-    front_end: Any
-    encoder: EncoderConfig
-    head: HeadConfig = field(default_factory=HeadConfig)
 
 
 class Encoded(NamedTuple):
@@ -222,79 +157,80 @@ class Recognizer(nn.Module, Transcriber):
         return getattr(self.front_end, "offset", 0)  # not every front end looks around the middle
 
     @torch.inference_mode()
-    def batch_log_probs(self, signals: Sequence[np.ndarray]) -> tuple[Array, np.ndarray]:
-        """Return log-probabilities (B, S, C) of `signals` (T, ...) and their lengths (B,), as one batch.
+    def log_probs(self, signals: Sequence[np.ndarray]) -> LogProbs:
+        """Return the log-probabilities of `signals` (T, ...), computed as one batch.
 
-        They are a tensor where the model is on CUDA: the search then runs there. On the CPU it is faster
-        without torch, and mps has no float64.
+        They are a tensor where the model is on CUDA: the search then runs there. On the CPU the search is
+        faster without torch, and mps has no float64.
 
         Raises:
-            ValueError: an attention decoder alone, which has no such probabilities.
+            ValueError: the model has only an attention decoder, which gives no such probabilities.
         """
         self.eval()
-        return self._log_probs(*self._together(signals))
+        return self.step_log_probs(*self._together(signals))
 
     @torch.inference_mode()
-    def batch_outputs(self, signals: Sequence[np.ndarray]) -> Any:
-        """Return what `hypotheses` wants of `signals` (T, ...), computed as one batch."""
+    def compute(self, signals: Sequence[np.ndarray]) -> LogProbs | Encoded:
+        """Return the output that `hypotheses` and `texts` read, for `signals` (T, ...) as one batch."""
         self.eval()
-        return self.outputs(*self._together(signals))
+        return self.output(*self._together(signals))
 
-    def outputs(self, signals: Tensor, lengths: Tensor) -> Any:
-        """Return what `hypotheses` wants of padded signals (B, T, ...), `lengths` (B,) steps long."""
+    def output(self, signals: Tensor, lengths: Tensor) -> LogProbs | Encoded:
+        """Return the same as `compute` for padded signals (B, T, ...) with `lengths` (B,) real steps."""
         if not isinstance(self.head, AttentionHead):
-            return self._log_probs(signals, lengths)
+            return self.step_log_probs(signals, lengths)
         encoded, lengths, _ = self._encode(signals.to(self.device), lengths.to(self.device))
         ctc = None if self.head.ctc is None else self.head.ctc(encoded)
         return Encoded(encoded.float(), lengths, ctc)  # the search runs outside of autocast
 
-    def hypotheses(self, outputs: Any, count: int = 1) -> tuple[list[list[Hypothesis]], np.ndarray]:
-        """Return up to `count` hypotheses of each signal of `outputs`, best first, and lengths (B,)."""
-        if not isinstance(outputs, Encoded):
-            return super().hypotheses(outputs, count)
-        rows = zip(self._attended(outputs), range(len(outputs.steps)), strict=True)
-        found = [[self._hypothesis(one, outputs, row) for one in best[:count]] for best, row in rows]
-        return found, outputs.lengths.cpu().numpy()
+    def hypotheses(self, output: Any, count: int = 1) -> tuple[list[list[Hypothesis]], np.ndarray]:
+        """Return up to `count` hypotheses of each signal of a batch, best first, and the lengths (B,)."""
+        if not isinstance(output, Encoded):
+            return super().hypotheses(output, count)
+        rows = zip(self._attended(output), range(len(output.steps)), strict=True)
+        found = [[self._hypothesis(one, output, row) for one in best[:count]] for best, row in rows]
+        return found, output.lengths.cpu().numpy()
 
-    def texts(self, outputs: Any) -> list[str]:
-        """Return the best text of each signal of `outputs`, without places and confidences."""
-        if not isinstance(outputs, Encoded):
-            return super().texts(outputs)
-        return [self.alphabet.decode(best[0].labels) for best in self._attended(outputs)]
+    def texts(self, output: Any) -> list[str]:
+        """Return the best text of each signal of a batch, without positions and confidences."""
+        if not isinstance(output, Encoded):
+            return super().texts(output)
+        return [self.alphabet.decode(best[0].labels) for best in self._attended(output)]
 
     def _together(self, signals: Sequence[np.ndarray]) -> tuple[Tensor, Tensor]:
         together, lengths = padded(signals, self.front_end.shortest)
         return torch.from_numpy(together), torch.from_numpy(lengths)
 
-    def _log_probs(self, signals: Tensor, lengths: Tensor) -> tuple[Array, np.ndarray]:
+    def step_log_probs(self, signals: Tensor, lengths: Tensor) -> LogProbs:
+        """Return the same as `log_probs` for padded signals (B, T, ...) with `lengths` (B,) real steps."""
         log_probs, steps = self(signals.to(self.device), lengths.to(self.device))
         log_probs = log_probs.float()
         on_gpu = log_probs.device.type == "cuda"
-        return log_probs if on_gpu else log_probs.cpu().numpy(), steps.cpu().numpy()
+        return LogProbs(log_probs if on_gpu else log_probs.cpu().numpy(), steps.cpu().numpy())
 
-    def _attended(self, outputs: Encoded) -> list[list[Attended]]:
+    def _attended(self, output: Encoded) -> list[list[Attended]]:
         """Return the hypotheses of an attention decoder for each signal, best first; greedy, one of each."""
         assert isinstance(self.head, AttentionHead), "other heads have no decoder"
         config = self.decoder.config
         return attention_search(
             self.head.decoder,
-            outputs.steps,
-            outputs.lengths,
+            output.steps,
+            output.lengths,
             1 if config.decoder == "greedy" else config.beam_width,
             config.length_penalty,
-            outputs.ctc_log_probs,
-            0.0 if outputs.ctc_log_probs is None else config.ctc_weight,
+            output.ctc_log_probs,
+            0.0 if output.ctc_log_probs is None else config.ctc_weight,
         )
 
-    def _hypothesis(self, found: Attended, outputs: Encoded, row: int) -> Hypothesis:
+    def _hypothesis(self, found: Attended, output: Encoded, row: int) -> Hypothesis:
         """Return a hypothesis with places: CTC's where it can spell it, else where attention looked.
 
         Where neither tells, or attention does not go forward, each label has all of the signal.
         """
-        steps = int(outputs.lengths[row])
+        steps = int(output.lengths[row])
         places = [(0, steps, steps // 2)] * len(found.labels)
-        if outputs.ctc_log_probs is not None and required_steps(found.labels) <= steps:
-            aligned = align(to_numpy(outputs.ctc_log_probs[row, :steps]), found.labels).hits
+        if output.ctc_log_probs is not None and required_steps(found.labels) <= steps:
+            aligned = align(to_numpy(output.ctc_log_probs[row, :steps]), found.labels).hits
             places = [(hit.start, hit.end, hit.peak) for hit in aligned]
         elif found.steps is not None:
             reverse = self.config.encoder.reverse_source
@@ -340,7 +276,7 @@ class Recognizer(nn.Module, Transcriber):
                 f"{path}: a model for `{came}`, where one for `{modality.name}` was wanted; use `{came}`"
             )
         try:
-            config = _config(modality, file.header["config"])
+            config = model_config(modality, file.header["config"])
             alphabet = symbols_from_dict(file.header["alphabet"])
             recognizer = cls(modality, config, alphabet, file.header.get("card"))
             decoder, weights = decoder_from(
@@ -376,22 +312,3 @@ def _head(config: ModelConfig, E: int, alphabet: Symbols) -> CTCHead | SequenceH
         )
     kind = FrameHead if head.task == "frames" else CTCHead
     return kind(E, alphabet.classes, encoder.dropout)
-
-
-def _config(modality: Modality, stored: dict[str, Any]) -> ModelConfig:
-    kinds = {
-        "signal": modality.signal_config,
-        "front_end": modality.training().front_end_config,
-        "encoder": EncoderConfig,
-        "head": HeadConfig,
-    }
-    return ModelConfig(**{name: build_config(kinds[name], section) for name, section in stored.items()})
-
-
-def build_config(kind: type, stored: dict[str, Any]) -> Any:
-    """Return the frozen dataclass `kind` from JSON; an unknown key is an error, a missing one its default."""
-    known = {one.name for one in fields(kind)}
-    unknown = sorted(set(stored) - known)
-    if unknown:
-        raise TypeError(f"unknown setting {', '.join(unknown)} of {kind.__name__}")
-    return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in stored.items()})

@@ -25,7 +25,7 @@ from common.decoding.labelled import LabelDecoder
 from common.decoding.storage import decoder_from
 from common.files.onnx_file import read_onnx
 from common.recognition.modality import Modality
-from common.recognition.transcriber import Transcriber
+from common.recognition.transcriber import LogProbs, Transcriber
 from common.text.symbols import symbols_from_dict
 
 ERRORS_ONLY = 3
@@ -102,11 +102,11 @@ class OnnxRecognizer(Transcriber):
         """How many numbers training has adjusted."""
         return self.header.get("parameters")
 
-    def batch_log_probs(self, signals: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        """Return log-probabilities (B, S, C) of `signals` (T, ...) and their lengths (B,)."""
+    def log_probs(self, signals: Sequence[np.ndarray]) -> LogProbs:
+        """Return the log-probabilities of `signals` (T, ...), each computed alone."""
         if len(signals) == 1:
-            return padded([self._one(signals[0])])
-        return padded(list(self._pool.map(self._one, signals)))
+            return LogProbs(*padded([self._one(signals[0])]))
+        return LogProbs(*padded(list(self._pool.map(self._one, signals))))
 
     def _one(self, signal: np.ndarray) -> np.ndarray:
         """Return log-probabilities (S, C) of a signal (T, ...)."""

@@ -102,7 +102,7 @@ class Stream:
         # only the length of the signal is asked for
         signal = Signal(np.broadcast_to(np.float32(0), self.received), self._unit_per_step)
         hypotheses = self._decoding.hypotheses(alternatives + 1)
-        return self.recognizer.transcript(hypotheses, self.steps, signal, self.source)
+        return self.recognizer.placing.transcript(hypotheses, self.steps, signal, self.source)
 
     def _advance(self, last: bool = False) -> None:
         """Compute and decode all steps that can be."""

@@ -1,13 +1,9 @@
-"""What recognition returns: text, words and characters, with places and confidences; and its formats."""
+"""Transcripts: the text of one signal, its words and its characters, with positions and confidences."""
 
-import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
-from pathlib import Path
 from typing import Any, Self, TypeVar
-
-from common.files.source import source_file
 
 Part = TypeVar("Part")
 
@@ -18,7 +14,7 @@ class Character:
 
     text: str
     start: float
-    """where it begins, in seconds or pixels of the original"""
+    """where it begins along the direction of reading, in seconds or pixels of the original"""
     end: float
     confidence: float
     """from 0 to 1"""
@@ -32,7 +28,7 @@ class Word:
     start: float
     end: float
     confidence: float
-    """the product of its characters'"""
+    """the product of the confidences of its characters"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +37,7 @@ class Alternative:
 
     text: str
     score: float
-    """natural logarithm; more is better, comparable within one transcript"""
+    """natural logarithm; a higher score is better; scores are comparable within one transcript"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +46,10 @@ class Transcript:
 
     text: str
     confidence: float
-    """the product of its characters'; 1 for no text"""
+    """the product of the confidences of its characters; 1 for an empty text"""
     words: tuple[Word, ...]
     characters: tuple[Character, ...]
-    """spaces among them"""
+    """all characters, spaces included"""
     alternatives: tuple[Alternative, ...] = ()
     """best first"""
     source: str = ""
@@ -68,7 +64,7 @@ class Transcript:
         unit: str = "s",
         alternatives: Sequence[Alternative] = (),
     ) -> Self:
-        """Return the transcript that `characters` spell; white space among them separates its words."""
+        """Return the transcript that `characters` spell; white space separates its words."""
         words: list[Word] = []
         current: list[Character] = []
         for character in characters:
@@ -84,7 +80,7 @@ class Transcript:
         return cls(text, confidence, tuple(words), tuple(characters), tuple(alternatives), source, unit)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as JSON keeps it."""
+        """Return the transcript as JSON keeps it."""
         return {
             "source": self.source,
             "text": self.text,
@@ -99,10 +95,10 @@ class Transcript:
 
     @classmethod
     def from_dict(cls, described: Mapping[str, Any]) -> Self:
-        """Return the transcript that `to_dict` has described.
+        """Return the transcript that `to_dict` described.
 
         Raises:
-            ValueError: for a key that is unknown or missing.
+            ValueError: a key is unknown or missing.
         """
         parts = {"words": Word, "characters": Character, "alternatives": Alternative}
         known = {
@@ -122,7 +118,7 @@ def _word(characters: Sequence[Character]) -> Word:
 
 
 def _placed(part: Word | Character) -> dict[str, Any]:
-    # float: NumPy's are not JSON
+    # float: JSON does not know the numbers of NumPy
     return {
         "text": part.text,
         "start": float(part.start),
@@ -143,64 +139,3 @@ def _made(kind: type[Part], described: Mapping[str, Any]) -> Part:
         if default is MISSING and key not in described:
             raise ValueError(f"transcript: a {name} has no {key!r}; add it")
     return kind(**described)
-
-
-def to_txt(transcript: Transcript) -> str:
-    """Return the text and a line break."""
-    return f"{transcript.text}\n"
-
-
-def to_label(transcript: Transcript) -> str:
-    """Return the label of a whole signal and its probability, with a tab between."""
-    return f"{transcript.text}\t{transcript.confidence:.4f}\n"
-
-
-def to_json(transcript: Transcript) -> str:
-    """Return one line of JSON with all there is."""
-    return json.dumps(transcript.to_dict(), ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def to_tsv(transcript: Transcript) -> str:
-    r"""Return a table, columns separated by tabs: a header, then start, end, confidence, text of each word.
-
-    A tab, line break or backslash within a word is written \t, \n, \r or \\.
-    """
-    rows = ["start\tend\tconfidence\ttext\n"]
-    for word in transcript.words:
-        text = word.text.translate(ESCAPES)
-        rows.append(f"{word.start:.3f}\t{word.end:.3f}\t{word.confidence:.4f}\t{text}\n")
-    return "".join(rows)
-
-
-def to_ctm(transcript: Transcript) -> str:
-    """Return NIST's format: a row "source channel start duration word confidence" for each word.
-
-    The source is the name of the file without folder and ending, "_" for white space in it and in words; the
-    channel is always 1. Start and duration are in seconds, or, of an image, in pixels of the original.
-    """
-    name = "_".join(stem(transcript.source).split()) or "-"
-    rows = []
-    for word in transcript.words:
-        text, duration = "_".join(word.text.split()), word.end - word.start
-        rows.append(f"{name} 1 {word.start:.3f} {duration:.3f} {text} {word.confidence:.4f}\n")
-    return "".join(rows)
-
-
-def stem(source: str) -> str:
-    """Return the name for what is made of a source: "scan-2" for "folder/scan.tif[2]", "stdin" for "-"."""
-    if source == "-":
-        return "stdin"
-    file = source_file(source)
-    part = source[len(file) :].strip("[]:").replace("/", "_")
-    return f"{Path(file).stem}-{part}" if part else Path(file).stem
-
-
-ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
-
-FORMATS: dict[str, Callable[[Transcript], str]] = {
-    "txt": to_txt,
-    "json": to_json,
-    "tsv": to_tsv,
-    "ctm": to_ctm,
-}
-"""the formats that need nothing but the transcript, by the ending of their files"""

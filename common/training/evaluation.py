@@ -59,7 +59,7 @@ def _text_errors(
     rate = ErrorRate(recognizer.alphabet.normalise)
     for batch in _readable(recognizer, loader, refused):
         with torch.inference_mode(), fabric.autocast() if fabric is not None else nullcontext():
-            outputs = recognizer.outputs(batch.signals, batch.lengths)
+            outputs = recognizer.output(batch.signals, batch.lengths)
         for index, text in zip(batch.indices, recognizer.texts(outputs), strict=True):
             rate.add(examples[index].text or "", text, examples[index].source)
     return rate
@@ -72,7 +72,7 @@ def _step_errors(
     wrong = steps = 0
     for batch in _readable(recognizer, loader, refused):
         with torch.inference_mode(), fabric.autocast() if fabric is not None else nullcontext():
-            log_probs, lengths = recognizer.outputs(batch.signals, batch.lengths)
+            log_probs, lengths = recognizer.step_log_probs(batch.signals, batch.lengths)
         real = np.arange(log_probs.shape[1]) < lengths[:, None]  # (B, S)
         wrong += int(((log_probs.argmax(2) != batch.targets.numpy()) & real).sum())
         steps += int(lengths.sum())

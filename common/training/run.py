@@ -13,8 +13,9 @@ from typing import Any, Literal
 import torch
 
 from common.data.manifest import Example
+from common.recognition.configuration import EncoderConfig, HeadConfig, ModelConfig
 from common.recognition.modality import Modality
-from common.recognition.recognizer import EncoderConfig, HeadConfig, ModelConfig, Recognizer
+from common.recognition.recognizer import Recognizer
 from common.training.evaluation import example_writer, measure
 from common.training.folder import as_json, check_folder, provenance, write_config, write_refused
 from common.training.loaders import build_loaders, fit_front_end

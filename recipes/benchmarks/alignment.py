@@ -71,7 +71,7 @@ def align(
         fields = json.loads(line)
         (source,) = [fields[key] for key in SOURCE_KEYS if key in fields]
         signal = recognizer.modality.read(manifest.parent / source, recognizer.config.signal)
-        with patch("common.recognition.recognizer.widen", rule):
+        with patch("common.recognition.placing.widen", rule):
             (transcript,) = recognizer.align([signal], [fields["text"]])
         yield fields, transcript, recognizer.front_end.stride * signal.unit_per_step
 

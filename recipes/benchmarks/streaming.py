@@ -19,7 +19,8 @@ from asr.modality import ASR
 from asr.signal import SignalConfig
 from common.data.signal import Signal
 from common.decoding.decoder import Decoder
-from common.recognition.recognizer import EncoderConfig, ModelConfig, Recognizer
+from common.recognition.configuration import EncoderConfig, ModelConfig
+from common.recognition.recognizer import Recognizer
 from common.recognition.stream import Stream
 from common.text.symbols import Alphabet
 

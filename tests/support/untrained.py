@@ -12,8 +12,9 @@ import ocr.front_end
 import ocr.signal
 from asr.modality import ASR
 from common.data.signal import Signal
+from common.recognition.configuration import EncoderConfig, ModelConfig
 from common.recognition.modality import Modality
-from common.recognition.recognizer import EncoderConfig, ModelConfig, Recognizer
+from common.recognition.recognizer import Recognizer
 from common.text.symbols import Alphabet
 from ocr.modality import OCR
 

@@ -13,7 +13,8 @@ from common.decoding.storage import decoder_from, decoder_tensors
 from common.files.model_file import read_model, write_model
 from common.language.kneser_ney import estimate
 from common.language.ngram import NGram
-from common.recognition.recognizer import EncoderConfig, ModelConfig, Recognizer
+from common.recognition.configuration import EncoderConfig, ModelConfig
+from common.recognition.recognizer import Recognizer
 from common.text.symbols import Alphabet
 from ocr.front_end import FrontEndConfig
 from ocr.modality import OCR

@@ -15,8 +15,9 @@ from common.data.batch_plan import padded
 from common.decoding.decoder import Decoder, DecodingConfig
 from common.files.onnx_file import FORMAT_VERSION, read_onnx
 from common.language.kneser_ney import estimate
+from common.recognition.configuration import EncoderConfig, HeadConfig, ModelConfig
 from common.recognition.export import OPSET, export_onnx
-from common.recognition.recognizer import EncoderConfig, HeadConfig, ModelConfig, Recognizer
+from common.recognition.recognizer import Recognizer
 from common.recognition.runtime import OnnxRecognizer
 from common.text.symbols import Names
 
@@ -55,7 +56,7 @@ def check_equal(recognizer: Recognizer, path: Path) -> None:
     """Together, where all but the longest are padded, and alone, which is a batch of another size."""
     export_onnx(recognizer, path)
     values, shortest = values_of(recognizer.modality.name), recognizer.front_end.shortest
-    expected = recognizer.log_probs(values)
+    expected = recognizer.log_probs(values).each()
     for one, found in zip(expected, graph_log_probs(path, values, shortest), strict=True):
         assert one.shape == found.shape
         np.testing.assert_allclose(found, one, rtol=0, atol=1e-4)
@@ -160,7 +161,7 @@ def test_int8_is_close_and_small(name, calibrated, tmp_path):
     export_onnx(recognizer, tmp_path / "float32.onnx")
     other = exported(recognizer, tmp_path / "int8.onnx", int8=True, calibration=values if calibrated else ())
     assert (tmp_path / "int8.onnx").stat().st_size < 0.6 * (tmp_path / "float32.onnx").stat().st_size
-    expected, found = recognizer.log_probs(values), other.log_probs(values)
+    expected, found = recognizer.log_probs(values).each(), other.log_probs(values).each()
     assert [one.shape for one in found] == [one.shape for one in expected]
     differences = np.concatenate(
         [np.abs(np.exp(a) - np.exp(b)).ravel() for a, b in zip(expected, found, strict=True)]

@@ -14,8 +14,10 @@ from common.data.batching import Batch, pad
 from common.data.signal import Signal
 from common.decoding.decoder import Decoder, DecodingConfig
 from common.decoding.storage import decoder_from
-from common.decoding.tuning import Known, calibrate
-from common.recognition.recognizer import EncoderConfig, ModelConfig, Recognizer
+from common.decoding.tuning import ReferenceBatch, calibrate
+from common.recognition.configuration import EncoderConfig, ModelConfig
+from common.recognition.recognizer import Recognizer
+from common.recognition.transcriber import LogProbs
 from common.text.symbols import Alphabet, Symbols
 
 
@@ -85,10 +87,10 @@ def reading(recognizer: Recognizer, *labels: int, sure: float = 0.9) -> np.ndarr
     rest = (1 - sure) / (PIECES.classes - 1)
     path = np.log(np.where(np.eye(PIECES.classes)[list(labels)] > 0, sure, rest))
 
-    def fixed(signals: Any) -> tuple[np.ndarray, np.ndarray]:
-        return np.stack([path] * len(signals)), np.full(len(signals), len(path))
+    def fixed(signals: Any) -> LogProbs:
+        return LogProbs(np.stack([path] * len(signals)), np.full(len(signals), len(path)))
 
-    recognizer.batch_log_probs = recognizer.batch_outputs = fixed  # type: ignore[method-assign]
+    recognizer.log_probs = recognizer.compute = fixed  # type: ignore[method-assign]
     return path
 
 
@@ -156,6 +158,6 @@ def test_a_model_file_keeps_a_decoder_of_running_text(recognizer):
 def test_each_character_is_judged_by_the_confidence_of_its_piece(recognizer):
     log_probs = reading(recognizer, 1, 2, 3)
     examples = [type("Example", (), {"text": " the cat", "source": "x"})()]
-    _, _, own = calibrate(recognizer.decoder, [Known(log_probs[None], np.array([3]), examples)])
+    _, _, own = calibrate(recognizer.decoder, [ReferenceBatch(log_probs[None], np.array([3]), examples)])
     assert len(own.confidences) == len(own.right) == len(" the cat")
     np.testing.assert_allclose(own.confidences, 0.9 ** np.repeat([1 / 4, 1 / 2, 1 / 2], [4, 2, 2]))

@@ -22,7 +22,9 @@ from common.decoding.greedy import greedy
 from common.decoding.hypothesis import Hypothesis
 from common.files.model_file import read_model, write_model
 from common.language.kneser_ney import estimate
-from common.recognition.recognizer import EncoderConfig, Recognizer, build_config
+from common.recognition.configuration import EncoderConfig, build_config
+from common.recognition.recognizer import Recognizer
+from common.recognition.transcriber import LogProbs
 from common.text.transcript import Transcript
 
 ENCODER = EncoderConfig(hidden_size=8, layers=2)
@@ -46,9 +48,9 @@ def same_place_and_text(left: Transcript, right: Transcript) -> bool:
 
 
 def check_alone_equals_among_others(recognizer: Recognizer, signals: list[Signal]) -> None:
-    together = recognizer.log_probs([signal.values for signal in signals])
+    together = recognizer.log_probs([signal.values for signal in signals]).each()
     for signal, among in zip(signals, together, strict=True):
-        (alone,) = recognizer.log_probs([signal.values])
+        (alone,) = recognizer.log_probs([signal.values]).each()
         assert alone.shape == among.shape
         assert len(alone) == recognizer.front_end.output_lengths(torch.tensor(len(signal.values)))
         np.testing.assert_allclose(among, alone, rtol=0, atol=1e-4)
@@ -78,7 +80,7 @@ def test_so_has_it_with_every_kind_of_encoder(name, cell, bidirectional, residua
 def test_log_probabilities_are_float32_under_mixed_precision(name):
     recognizer = recognizer_of(name)
     with torch.autocast("cpu", torch.bfloat16):
-        mixed = recognizer.log_probs([signals_of(name)[2].values])[0]
+        mixed = recognizer.log_probs([signals_of(name)[2].values]).each()[0]
     assert mixed.dtype == np.float32
     np.testing.assert_allclose(np.exp(mixed).sum(axis=1), 1, atol=1e-5)
 
@@ -88,7 +90,7 @@ def test_a_signal_shorter_than_a_step_is_read_as_if_it_went_on_in_silence(name):
     recognizer = recognizer_of(name)
     values = signals_of(name)[1].values[: recognizer.front_end.shortest - 1]
     longer = np.concatenate([values, np.zeros_like(values[:1])])
-    short, full = recognizer.log_probs([values])[0], recognizer.log_probs([longer])[0]
+    short, full = recognizer.log_probs([values]).each()[0], recognizer.log_probs([longer]).each()[0]
     assert len(short) == 1
     assert np.array_equal(short, full)
 
@@ -128,7 +130,7 @@ def test_a_saved_recognizer_loads_as_the_same(name, settings, tmp_path):
     assert not loaded.training
     assert loaded.parameter_count == saved.parameter_count
     values = [signal.values for signal in signals_of(name)[1:]]
-    for one, other in zip(saved.log_probs(values), loaded.log_probs(values), strict=True):
+    for one, other in zip(saved.log_probs(values).each(), loaded.log_probs(values).each(), strict=True):
         assert np.array_equal(one, other)
     before, after = saved.state_dict(), loaded.state_dict()
     assert before.keys() == after.keys()
@@ -344,7 +346,7 @@ def path_of(*labels: int) -> np.ndarray:
 
 def read_from(recognizer: Recognizer, path: np.ndarray, signal: Signal, source: str = "") -> Transcript:
     """Return the transcript of the best path through `path` (S, C)."""
-    return recognizer.transcript([Hypothesis(greedy(path), 0.0)], len(path), signal, source)
+    return recognizer.placing.transcript([Hypothesis(greedy(path), 0.0)], len(path), signal, source)
 
 
 @pytest.mark.parametrize("stride", [4, 8])
@@ -404,7 +406,7 @@ def test_alternatives_are_other_texts_than_the_best_and_each_stands_once():
     def reading(score: float, *labels: int) -> Hypothesis:
         return Hypothesis(greedy(path_of(*labels)), score)
 
-    transcript = recognizer.transcript(
+    transcript = recognizer.placing.transcript(
         [
             reading(-1.0, 2, 1, 3),
             reading(-2.0, 2, 1, 3, 1),  # the best one again, with a space at its end
@@ -429,11 +431,11 @@ BEAM = DecodingConfig("beam", beam_width=12, lm_weight=0.4)
 def test_transcribing_with_a_beam_is_decoding_the_log_probabilities(name):
     recognizer, signals = recognizer_of(name), signals_of(name)[1:13]
     recognizer.decoder = Decoder(ALPHABET, BEAM, [estimate(["bad cafe fed", "a bed"], 3)])
-    lengths = [len(log_probs) for log_probs in recognizer.log_probs([one.values for one in signals])]
+    lengths = [len(log_probs) for log_probs in recognizer.log_probs([one.values for one in signals]).each()]
     transcripts = list(recognizer.transcribe(signals, alternatives=3))
     assert len({transcript.text for transcript in transcripts}) > 3
     for signal, length, transcript in zip(signals, lengths, transcripts, strict=True):
-        (log_probs,) = recognizer.log_probs([signal.values])
+        (log_probs,) = recognizer.log_probs([signal.values]).each()
         (found,) = recognizer.decoder.decode(log_probs[None], np.array([length]), count=4)
         texts = [" ".join(ALPHABET.decode(hit.label for hit in one.hits).split()) for one in found]
         assert transcript.text == texts[0]
@@ -480,7 +482,9 @@ def test_positions_of_a_file_lie_within_the_original(tmp_path):
 def texts_for(signals: list[Signal], recognizer: Recognizer) -> list[str]:
     """Return a text for each signal, of as many letters as fit into half of its steps."""
     rng = np.random.default_rng(1)
-    steps = [len(log_probs) for log_probs in (recognizer.log_probs([one.values])[0] for one in signals)]
+    steps = [
+        len(log_probs) for log_probs in (recognizer.log_probs([one.values]).each()[0] for one in signals)
+    ]
     return ["".join(rng.choice(list("abcdef"), count // 2)) for count in steps]
 
 
@@ -507,7 +511,8 @@ def test_aligning_what_was_read_has_the_confidences_of_reading(name):
     places = [place for one in aligned.characters for place in (one.start, one.end)]
     assert places == sorted(places)
     assert all(0 <= place <= end + 1e-9 for place in places)
-    if len(read.characters) == len(greedy(recognizer.log_probs([signal.values])[0])):  # no space merged
+    (log_probs,) = recognizer.log_probs([signal.values]).each()
+    if len(read.characters) == len(greedy(log_probs)):  # no space merged
         expected = [one.confidence for one in read.characters]
         assert [one.confidence for one in aligned.characters] == pytest.approx(expected, rel=1e-5)
 
@@ -515,7 +520,7 @@ def test_aligning_what_was_read_has_the_confidences_of_reading(name):
 def test_characters_that_are_aligned_share_what_is_between_them():
     recognizer = recognizer_of("ocr")
     path = path_of(0, 2, 0, 0, 3, 0, 1, 4, 0, 0, 0, 0)
-    recognizer.batch_log_probs = lambda _: (path[None], np.array([len(path)]))
+    recognizer.log_probs = lambda _: LogProbs(path[None], np.array([len(path)]))
     signal = Signal(np.zeros((48, HEIGHT_PX), np.float32), 2.0)
     (transcript,) = recognizer.align([signal], ["ab c"])
     places = [place for one in transcript.characters for place in (one.start, one.end)]

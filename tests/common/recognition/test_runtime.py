@@ -92,11 +92,11 @@ def test_batches_and_threads_change_nothing(name, int8, folder, tmp_path):
     export_onnx(Recognizer.load(modality, folder / f"{name}.safetensors"), path, int8)
     values = [signal.values for signal in signals_of(name)]
     one, three = (OnnxRecognizer.load(modality, path, threads) for threads in (1, 3))
-    together, lengths = three.batch_log_probs(values)
+    together, lengths = three.log_probs(values)
     assert together.dtype == np.float32
     assert together.shape[:2] == (len(values), lengths.max())
     for value, left, length in zip(values, together, lengths, strict=True):
-        (right,) = one.log_probs([value])
+        (right,) = one.log_probs([value]).each()
         np.testing.assert_array_equal(left[:length], right)
 
 
@@ -105,7 +105,7 @@ def test_threads_are_as_many_as_asked_for_or_as_there_are_cores(folder):
     for threads in (0, 3):
         recognizer = OnnxRecognizer.load(OCR, folder / "ocr.onnx", threads)
         before = threading.active_count()
-        recognizer.batch_log_probs([values] * 50)
+        recognizer.log_probs([values] * 50)
         assert 1 <= threading.active_count() - before <= (threads or os.cpu_count() or 1)
     with pytest.raises(ValueError, match=r"^threads is -1; give 1 or more, or 0 for one for each core$"):
         OnnxRecognizer.load(OCR, folder / "ocr.onnx", threads=-1)

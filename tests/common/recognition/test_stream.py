@@ -12,7 +12,8 @@ from untrained import KINDS, recognizer_of, signals_of
 from common.data.signal import Signal
 from common.decoding.decoder import Decoder, DecodingConfig
 from common.language.kneser_ney import estimate
-from common.recognition.recognizer import EncoderConfig, Recognizer
+from common.recognition.configuration import EncoderConfig
+from common.recognition.recognizer import Recognizer
 from common.recognition.stream import Stream
 from common.text.transcript import Transcript
 
@@ -67,7 +68,7 @@ def check(recognizer: Recognizer, signal: Signal, longest: int, rng: np.random.G
         settled = partial.settled
     others = 2 if recognizer.decoder.config.decoder == "beam" else 0
     transcript = stream.finish(others)
-    (log_probs,) = recognizer.log_probs([signal.values])
+    (log_probs,) = recognizer.log_probs([signal.values]).each()
     np.testing.assert_allclose(np.concatenate(stream.computed), log_probs, rtol=0, atol=1e-5)
     assert_same(transcript, next(recognizer.transcribe([signal], alternatives=others)))
     assert transcript.text.startswith(settled)
@@ -159,7 +160,7 @@ def test_less_than_a_step_is_padded_as_it_is_alone(size):
     stream = Watched(recognizer, Signal(values, 1.0))
     stream.feed(values)
     stream.finish()
-    (log_probs,) = recognizer.log_probs([values])
+    (log_probs,) = recognizer.log_probs([values]).each()
     np.testing.assert_allclose(np.concatenate(stream.computed), log_probs, atol=1e-5)
 
 

@@ -1,0 +1,168 @@
+"""Sources read ahead of the network, and their segments collected into batches of like length.
+
+sources -> segments, read by threads -> windows, sorted by length -> batches -> compute
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, Generic, NamedTuple, TypeVar
+
+import numpy as np
+
+from common.data.batch_plan import plan_batches
+from common.data.signal import Segment, Signal, Source
+
+READERS = 2
+"""threads that read sources while the network runs"""
+AHEAD_BUDGETS = 8
+"""segments are read ahead, and kept for sorting by length, up to this many batch budgets together"""
+Refuse = Callable[[str], None] | None
+"""takes a sentence for each source that cannot be used, which is then left out; None: the error is raised"""
+Output = TypeVar("Output")
+
+
+class Wanted(NamedTuple):
+    """A source to be read, and its text where that is known."""
+
+    source: Source | Signal
+    text: str | None = None
+
+
+class Content(NamedTuple):
+    """What reading a source gives: its segments in order, and the labels of its text where that is known."""
+
+    segments: list[Segment]
+    labels: list[int]
+
+
+class Item(NamedTuple):
+    """One segment of a source.
+
+    place, number: the number of the source among all, and of the segment in its source, both from 0.
+    name: the name of the source.
+    segment: None for a source without any segment.
+    labels: the labels of its text, where that is known.
+    last: whether it is the last segment of its source.
+    """
+
+    place: int
+    number: int
+    name: str
+    segment: Segment | None
+    labels: list[int]
+    last: bool
+
+    @property
+    def present(self) -> Segment:
+        """The segment, of an item that has one."""
+        assert self.segment is not None, "only items with a segment are put into batches"
+        return self.segment
+
+    @property
+    def steps(self) -> int:
+        """The length of the signal in steps."""
+        return 0 if self.segment is None else len(self.segment.signal.values)
+
+
+class Computed(NamedTuple, Generic[Output]):
+    """The output of the network for one batch, and the items of the batch."""
+
+    items: list[Item]
+    output: Output
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How sources are read and put into batches.
+
+    Args:
+        read: `(source, text)` returns the content of a source; ValueError or OSError if it cannot be used.
+        budget: padded length of one batch, in signal steps.
+        window: the largest number of segments that are sorted by length at a time; fewer, if they are long.
+        workers: how many batches are computed at a time, each in a thread.
+        refuse: takes a sentence for each source that cannot be read.
+    """
+
+    read: Callable[[Source | Signal, str | None], Content]
+    budget: float
+    window: int
+    workers: int
+    refuse: Refuse
+
+    def windows(self, wanted: Iterable[Wanted]) -> Iterator[list[Item]]:
+        """Yield the segments of sources in order, as many at a time as are sorted by length."""
+        most, window, steps = AHEAD_BUDGETS * self.budget, list[Item](), 0
+        for item in self._read_ahead(wanted, most):
+            window.append(item)
+            steps += item.steps
+            if len(window) >= self.window or steps > most:
+                yield window
+                window, steps = [], 0
+        if window:
+            yield window
+
+    def batches(
+        self, window: Sequence[Item], compute: Callable[[Sequence[np.ndarray]], Output]
+    ) -> Iterator[Computed[Output]]:
+        """Yield the segments of a window in batches of like length, with the output of `compute` for each."""
+        segments = [item for item in window if item.segment is not None]
+        steps = np.array([item.steps for item in segments], dtype=np.float64)
+        waiting = iter(plan_batches(steps, self.budget))
+        running = deque[Any]()
+        with ThreadPoolExecutor(self.workers) as pool:
+            while True:
+                # one batch more than there are workers: none of them waits while an output is decoded
+                for batch in islice(waiting, self.workers + 1 - len(running)):
+                    items = [segments[index] for index in batch]
+                    signals = [item.present.signal.values for item in items]
+                    running.append((items, pool.submit(compute, signals)))
+                if not running:
+                    return
+                items, future = running.popleft()
+                yield Computed(items, future.result())
+
+    def _read_ahead(self, wanted: Iterable[Wanted], most: float) -> Iterator[Item]:
+        """Yield what threads read ahead of its use: at most `most` signal steps, judged by the longest."""
+        coming, remaining, longest = deque[Any](), enumerate(wanted), most / READERS
+        with ThreadPoolExecutor(READERS) as pool:
+            while True:
+                while len(coming) < min(self.window, max(READERS, most / longest)):
+                    place, one = next(remaining, (0, None))
+                    if one is None:
+                        break
+                    coming.append((place, name_of(one.source), pool.submit(self.read, *one)))
+                if not coming:
+                    return
+                place, name, future = coming.popleft()
+                content = None
+                with refusing(self.refuse):
+                    content = future.result()
+                if content is None:
+                    continue
+                steps = sum(len(segment.signal.values) for segment in content.segments)
+                longest = max(0.95 * longest, steps, 1)
+                segments = content.segments or [None]
+                for number, segment in enumerate(segments):
+                    last = number + 1 == len(segments)
+                    yield Item(place, number, name, segment, content.labels, last)
+
+
+def name_of(source: Source | Signal) -> str:
+    """Return the path or the name of `source`, "" if it has none."""
+    return str(source if isinstance(source, str | Path) else getattr(source, "name", ""))
+
+
+@contextmanager
+def refusing(refuse: Refuse) -> Iterator[None]:
+    """Pass the error of a source to `refuse`, if there is one, instead of raising it."""
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        if refuse is None:
+            raise
+        refuse(str(error))
