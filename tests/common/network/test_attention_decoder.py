@@ -1,4 +1,4 @@
-"""The truth here is the equations of cells and attention in NumPy, one label of one sequence at a time."""
+"""The reference is the equations of cells and attention in NumPy, one label of one sequence at a time."""
 
 from typing import get_args
 
@@ -13,7 +13,7 @@ from common.network.recurrent import RecurrentEncoder
 
 ARRANGEMENTS = get_args(Arrangement)
 LOOKING = ("additive", "dot", "location")
-"""Those that weigh the steps."""
+"""the arrangements with attention"""
 B, S, E, C, H, M, A = 4, 9, 6, 5, 7, 3, 8
 LENGTHS = torch.tensor([6, 9, 1, 4])
 TARGETS = torch.tensor([[1, 1, 4], [3, 0, 0], [2, 4, 0], [4, 2, 3]])
@@ -72,7 +72,7 @@ def energy(p: dict, arrangement: str, s: np.ndarray, steps: np.ndarray, seen: np
 
 
 def reference(decoder: AttentionDecoder, cell: str, steps: np.ndarray, fed: list[int]) -> tuple:
-    """Return log-probabilities (L, C) after each label `fed`, and weights (L, S), of `steps` (S, E) alone."""
+    """Return log-probabilities (L, C) and weights (L, S) after each `fed` label, for one sequence (S, E)."""
     p = {name: value.detach().numpy() for name, value in decoder.named_parameters()}
     summary = steps[-1]
     if decoder.bidirectional:
@@ -95,7 +95,7 @@ def reference(decoder: AttentionDecoder, cell: str, steps: np.ndarray, fed: list
 
 
 def unrolled(decoder: AttentionDecoder, encoded: Tensor, lengths: Tensor, fed: Tensor) -> tuple:
-    """Return what a loop over `step` says after `fed` (B, L): log-probabilities (B, L, C), and its states."""
+    """Return log-probabilities (B, L, C) and states of a loop over `step` that reads `fed` (B, L)."""
     state, said, states = decoder.begin(encoded, lengths), [], []
     for labels in fed.unbind(1):
         log_probs, state = decoder.step(state, labels)
@@ -375,7 +375,7 @@ def test_shares_out_of_range_are_refused():
 
 @pytest.mark.parametrize("arrangement", ARRANGEMENTS)
 def test_it_learns_to_write_backwards(arrangement):
-    """What CTC cannot: the labels come in the other order."""
+    """The labels come in reverse order, which CTC cannot learn."""
     torch.manual_seed(1)
     symbols, longest = 4, 4
     look_up = torch.nn.Embedding(symbols, 8)

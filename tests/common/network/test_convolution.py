@@ -15,7 +15,7 @@ BLOCKS = list(product([1, 2, 3], [1, 2, 3], [False, True], [(3, 3), (5, 5), (1, 
 
 
 def unsettled(block: nn.Module, seed: int = 0) -> nn.Module:
-    """Return `block` with other biases and gains than it starts with: a bias would fill the padding."""
+    """Return `block` with biases and gains unlike its first ones, so that padding would show a bias."""
     torch.manual_seed(seed)
     with torch.no_grad():
         for parameter in block.parameters():
@@ -147,7 +147,7 @@ def test_gradients_of_standardised_kernels_equal_finite_differences():
     ("stride", "pool", "kernel"), [(1, 1, (3, 3)), (3, 1, (5, 5)), (2, 3, (3, 5)), (2, 2, (1, 1))]
 )
 def test_the_context_is_exactly_what_a_step_sees(stride, pool, kernel, residual):
-    """The truth: which inputs have a gradient."""
+    """The reference is the set of inputs that have a gradient."""
     blocks = ConvBlocks([block_of(stride, pool, residual, kernel), ConvBlock(4, 3, (3, 3)).double()])
     before, behind = blocks.context
     step, own = 12, stride * pool

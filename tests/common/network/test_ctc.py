@@ -1,4 +1,4 @@
-"""The truth here is the list of all paths, by hand where it is short and by enumeration elsewhere."""
+"""The reference is the list of all paths, written by hand where it is short and enumerated elsewhere."""
 
 import math
 from functools import cache
@@ -13,11 +13,11 @@ from torch import Tensor
 from common.network.ctc import collapse, count_impossible, ctc_loss, ctc_losses, fits, required_steps
 
 A, N = 1, 2
-"""Two labels; 0 is the blank."""
+"""two labels; 0 is the blank"""
 
 
 def spelled(path: tuple[int, ...]) -> tuple[int, ...]:
-    """Return what a path spells: runs become one, then blanks go."""
+    """Return the labels that a path spells: each run becomes one label, then blanks are removed."""
     return tuple(label for label, _ in groupby(path) if label != 0)
 
 
@@ -30,7 +30,7 @@ def paths_by_text(steps: int, classes: int) -> dict[tuple[int, ...], list[tuple[
 
 
 def summed(log_probs: Tensor, paths: list[tuple[int, ...]]) -> Tensor:
-    """Return minus the log of the sum over `paths` of the product of their probabilities in (S, C)."""
+    """Return minus the log of the total probability of `paths` under `log_probs` (S, C)."""
     steps = range(log_probs.shape[0])
     return -torch.log(sum(log_probs[steps, list(path)].sum().exp() for path in paths))
 
@@ -41,7 +41,7 @@ def random_log_probs(*shape: int, seed: int = 0) -> Tensor:
 
 
 def one_loss(log_probs: Tensor, labels: list[int]) -> Tensor:
-    """Return the loss of one utterance (S, C)."""
+    """Return the loss of one utterance with log-probabilities (S, C)."""
     return ctc_losses(
         log_probs[None],
         torch.tensor([log_probs.shape[0]]),
@@ -134,7 +134,7 @@ def test_the_gradient_is_that_of_the_sum_over_all_alignments():
 
 
 def batch_of_three() -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Return log-probabilities (3, 5, 3) of 5, 3 and 4 steps, and targets of 2, 1 and 3 labels."""
+    """Return a batch: log-probabilities (3, 5, 3) of 5, 3 and 4 steps, and targets of 2, 1 and 3 labels."""
     targets = torch.tensor([[A, A, 0], [N, 0, 0], [A, N, A]])
     return random_log_probs(3, 5, 3, seed=5), torch.tensor([5, 3, 4]), targets, torch.tensor([2, 1, 3])
 

@@ -1,5 +1,6 @@
-"""The truth here is NumPy in float64: each cell's equations step by step, each head's on top, one sequence
-after the other; and its gradient by differences of losses on both sides of the weights.
+"""The reference is NumPy in float64, one sequence at a time: the equations of each cell and each head.
+
+Gradients are compared with differences of the losses on both sides of each weight.
 """
 
 from itertools import groupby, product
@@ -84,7 +85,7 @@ def read(cell: str, weights: Weights, layer: str, sequence: np.ndarray) -> list[
 
 
 def encode(cell: str, bidirectional: bool, weights: Weights, sequence: np.ndarray):
-    """Return what the last layer says of each step, and the last state of each of its directions."""
+    """Return the output of the last layer for each step, and the last state of each of its directions."""
     for layer in range(2):
         ahead = read(cell, weights, f"encoder.forwards.{layer}", sequence)
         back = []
@@ -202,7 +203,7 @@ def test_the_summary_of_one_direction_is_its_last_real_step():
 
 @pytest.mark.parametrize("pooling", ["mean", "attention"])
 def test_weights_of_pooling_are_shares_of_the_real_steps(pooling):
-    """Pooled, a one for each step gives a one, and a marked step its weight."""
+    """Pooling ones gives one, and pooling a marked step gives its weight."""
     head, S = SequenceHead(5, 2, pooling), 5
     marked = torch.eye(S).expand(3, S, S)  # step s has its one at place s
     weights = head._pooled(marked, torch.tensor([1, 3, 5]))

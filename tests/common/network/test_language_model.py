@@ -1,4 +1,4 @@
-"""The truth is the equations of one step in float64 NumPy, and a network unrolled and detached by hand."""
+"""The reference is one step's equations in float64 NumPy, and a network unrolled and detached by hand."""
 
 import copy
 import math
@@ -60,7 +60,7 @@ def logistic(x: np.ndarray) -> np.ndarray:
 
 
 def one_step(model: LanguageModel, label: int, h: np.ndarray, c: np.ndarray, given: np.ndarray | None):
-    """Return log-probabilities (C,), h' and c' of a model of one layer, from the published equations."""
+    """Return log-probabilities (C,), h' and c' of a model with one layer, from the published equations."""
     w = {name: value.detach().numpy() for name, value in model.state_dict().items()}
     x = w["embedding.weight"][label] + (0 if given is None else given)
     U, W = w["encoder.forwards.0.weight_ih_l0"], w["encoder.forwards.0.weight_hh_l0"]
@@ -176,7 +176,7 @@ def gradients(loss: Tensor, model: LanguageModel) -> list[Tensor]:
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
 @pytest.mark.parametrize(("k1", "k2"), [(3, 3), (1, 4), (2, 4), (3, 9), (2, 100), (12, 12)])
 def test_gradients_are_those_of_a_network_detached_by_hand(k1, k2, cell, condition):
-    """k2 100 and 12 cover the sequence: then these are the gradients of full back-propagation."""
+    """With k2 of 100 and 12, which cover the sequence, these are the gradients of full back-propagation."""
     model = model_of(cell=cell, layers=2, condition=condition)
     values = [np.array([0.0], np.float32)] if condition != "none" else None
     data = Streams([text_of(24)], 2, k1, k2, values, seed=0)

@@ -1,4 +1,4 @@
-"""The truth here is each cell's equations, one step of one sequence after the other, in float64."""
+"""The reference is the equations of each cell in float64, one step of one sequence at a time."""
 
 from itertools import pairwise
 
@@ -15,7 +15,7 @@ from common.network.recurrent import RecurrentEncoder, State, mask_steps, revers
 
 CELLS = ("lstm", "gru", "rnn_tanh", "rnn_relu")
 GATES = {"lstm": "ifgo", "gru": "rzn", "rnn_tanh": "h", "rnn_relu": "h"}
-"""In the order in which torch stacks their matrices."""
+"""the gates in the order in which torch stacks their matrices"""
 B, S, D, H = 4, 7, 3, 5
 LENGTHS = torch.tensor([5, 7, 1, 3])
 
@@ -48,7 +48,7 @@ def next_state(cell: str, layer: nn.Module, x: Tensor, h: Tensor, c: Tensor) -> 
 
 
 def unrolled(cell: str, layer: nn.Module, sequence: Tensor) -> Tensor:
-    """Return h_1 ... h_S (S, H) of one `sequence` (S, D), from a state of zeros."""
+    """Return h_1 ... h_S (S, H) for one `sequence` (S, D), starting from a state of zeros."""
     h = c = sequence.new_zeros(layer.hidden_size)
     hidden = []
     for x in sequence:
@@ -58,7 +58,7 @@ def unrolled(cell: str, layer: nn.Module, sequence: Tensor) -> Tensor:
 
 
 def reference(encoder: RecurrentEncoder, features: Tensor, lengths: Tensor) -> Tensor:
-    """Return what `encoder` should: each sequence for itself, layer by layer, zeros behind its length."""
+    """Return the expected output of `encoder`: each sequence alone, layer by layer, 0 after its length."""
     encoded = []
     for sequence, length in zip(features, lengths.tolist(), strict=True):
         layer_input = sequence[:length]
@@ -320,7 +320,7 @@ def test_dropout_stands_between_layers_and_in_training_only():
 
 
 def gates_of(encoder: RecurrentEncoder, name: str) -> list[Tensor]:
-    """Return the parameter `name`, such as "weight_hh", of every layer and direction, gate by gate."""
+    """Return the parameter `name`, such as "weight_hh", of every layer and direction, split into gates."""
     layers, count = [*encoder.forwards, *(encoder.backwards or [])], len(GATES[encoder.cell])
     return [matrix for layer in layers for matrix in getattr(layer, f"{name}_l0").chunk(count)]
 
@@ -394,7 +394,7 @@ def test_both_biases_of_the_forget_gate_sum_up_to_the_forget_bias(forget_bias, i
 
 
 def test_a_large_forget_bias_keeps_the_memory():
-    """With f = 1, i = 0 and o = 1, h stays tanh(c) whatever is read."""
+    """With f = 1, i = 0 and o = 1, h stays tanh(c) for any input."""
     encoder = encoder_of("lstm", layers=1, bidirectional=False, forget_bias=50.0)
     with torch.no_grad():
         i, _, _, o = encoder.forwards[0].bias_ih_l0.chunk(4)

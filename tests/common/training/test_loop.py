@@ -1,4 +1,4 @@
-"""The training loop: resumes exactly, divides over processes exactly, survives what is not finite."""
+"""The training loop resumes exactly, gives the same on several processes, and skips what is not finite."""
 
 import csv
 import json
@@ -25,7 +25,7 @@ SCHEDULE = ("--batch-budget", "30", "--precision", "32-true", "--learning-rate",
 
 @pytest.fixture(scope="module")
 def lines(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of 40 small images of words of the letters a, b and c, and what they say."""
+    """A folder of 40 small images of words of the letters a, b and c, with their texts."""
     folder = tmp_path_factory.mktemp("lines")
     rng = np.random.default_rng(0)
     for number in range(40):
@@ -71,7 +71,7 @@ def losses(run: Path) -> list[tuple[float, float, float]]:
 def test_a_run_killed_within_an_epoch_and_resumed_has_the_loss_curve_of_one_that_was_not(
     lines: Path, tmp_path: Path
 ) -> None:
-    """Dropout and augmentation are on; a checkpoint is written after every update."""
+    """Dropout and augmentation are on, and a checkpoint is written after every update."""
     settings = ("--epochs", "4", "--checkpoint-minutes", "0", "--dropout", "0.2")
     whole = run_train(lines, tmp_path / "whole", *settings)
     killed = run_train(lines, tmp_path / "killed", *settings)
@@ -95,7 +95,7 @@ def test_a_run_killed_within_an_epoch_and_resumed_has_the_loss_curve_of_one_that
 
 
 def test_two_processes_have_the_loss_curve_of_one(lines: Path, tmp_path: Path) -> None:
-    """The same global batches, without dropout, whose draws differ from rank to rank."""
+    """Dropout is off, because its draws differ from rank to rank."""
     settings = ("--epochs", "3", "--dropout", "0", "--feature-dropout", "0", "--device", "cpu")
     one = run_train(lines, tmp_path / "one", *settings)
     finish(one)
