@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# The bundled model asr/models/english with its language models inside: read English, modest (see asr/models/README.md).
-# SPEECH is a folder with minilibri, ljspeech, digits and noise, as manifests; recipes/asr/librispeech.sh is the way to a
-# good one.
+# The bundled model asr/models/english with its language models: read English, with many errors (see asr/models/README.md).
+# SPEECH is a folder with minilibri, ljspeech, digits and noise, as manifests. recipes/asr/librispeech.sh trains a good
+# model.
 # Needs: 1 GPU, or four hours on one core.  Gives: see recipes/README.md and asr/models/README.md.
 set -euo pipefail
 speech=${1:?folder with minilibri, ljspeech, digits and noise} text=${2:?english.txt.xz}; shift 2

@@ -1,9 +1,9 @@
-"""Cut single words out of recordings that say where their words are, as a manifest of segments.
+"""Write a manifest of single words, as segments of recordings whose words have known positions.
 
     python recipes/asr/cut_words.py ALIGNED.jsonl OUT.jsonl --words ONE TWO THREE
 
-ALIGNED has lines as `asr align -f json` writes them, or a manifest with "words": [[text, start, end], ...]; a
-recording of one word need not say where that is.
+ALIGNED is the output of `asr align -f json`, or a manifest with "words": [[text, start, end], ...]. A
+recording of one word does not need the position of its word.
 """
 
 from dataclasses import dataclass
@@ -24,22 +24,22 @@ class Cut:
     """Cut words out of recordings."""
 
     aligned: Positional[Path]
-    """manifest, or output of `asr align`, with places of words"""
+    """manifest, or output of `asr align`, with positions of words"""
     output: Positional[Path]
     """manifest to write"""
     words: tuple[str, ...] = ()
-    """which; without it all"""
+    """words to cut; all if none are given"""
     copies: int = 1
-    """how often each is cut, every time a little elsewhere"""
+    """how often each word is cut, with other margins each time"""
     margin_s: tuple[float, float] = (-0.04, 0.08)
-    """how far before its start and behind its end a word is cut, drawn anew for each copy; below 0
-    it loses as much, at most a third at each end"""
+    """range of the margin before and after a word, drawn anew for each copy; a negative margin cuts into
+    the word, by at most a third of it at each end"""
     seed: int = 1
-    """of the margins"""
+    """seed of the margins"""
 
 
 def cuts(example: Example, command: Cut, rng: np.random.Generator) -> list[Example]:
-    """Return the words of an example as segments of its recording."""
+    """Return the words of an example, each as a segment of its recording."""
     found = []
     words, whole = example.words, example.length
     if not words and whole and len((example.text or "").split()) == 1:
@@ -48,9 +48,9 @@ def cuts(example: Example, command: Cut, rng: np.random.Generator) -> list[Examp
         if command.words and part.text not in command.words:
             continue
         before = words[number - 1].end if number else 0.0
-        behind = words[number + 1].start if number + 1 < len(words) else whole or part.end
+        after = words[number + 1].start if number + 1 < len(words) else whole or part.end
         for _ in range(command.copies):
-            start, end = _edges(part, before, behind, command, rng)
+            start, end = _edges(part, before, after, command, rng)
             if end - start >= SHORTEST_S:
                 source = f"{example.source}[{start:.3f},{end:.3f}]"
                 found.append(Example(source, part.text, round(end - start, 3), example.speaker))
@@ -58,11 +58,11 @@ def cuts(example: Example, command: Cut, rng: np.random.Generator) -> list[Examp
 
 
 def _edges(
-    part: Part, before: float, behind: float, command: Cut, rng: np.random.Generator
+    part: Part, before: float, after: float, command: Cut, rng: np.random.Generator
 ) -> tuple[float, float]:
-    """Return where a word is cut: its edges moved at random, but not into its neighbours."""
+    """Return the start and end of a cut: those of the word with random margins, outside its neighbours."""
     first, last = np.maximum(rng.uniform(*command.margin_s, 2), (part.start - part.end) / 3)
-    return max(0.0, before, part.start - first), min(behind, part.end + last)
+    return max(0.0, before, part.start - first), min(after, part.end + last)
 
 
 def main() -> None:

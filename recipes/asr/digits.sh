@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Spoken digits, measured on the strings of a speaker who was never heard.  Three voices are few to learn from, so it
-# begins with a model of other speech (recipes/asr/manifest.sh with the very shape below), and a wide range of speeds,
-# which change the pitch as well, stands for other voices.
+# Spoken digits, measured on the strings of a speaker who is not in training.  Three voices are few, so the training starts
+# with a model of other speech (recipes/asr/manifest.sh, which has the same shape), and a wide range of speeds, which change
+# the pitch as well, stands in for other voices.
 # Needs: a folder with train_single.jsonl, train_string.jsonl, dev_string.jsonl; a quarter of an hour on one core.
 # Gives: see recipes/README.md.
 set -euo pipefail
-data=${1:?folder with train_single.jsonl, train_string.jsonl and dev_string.jsonl} model=${2:?model to begin with}
+data=${1:?folder with train_single.jsonl, train_string.jsonl and dev_string.jsonl} model=${2:?model to start from}
 shift 2
 run=${RUN:-runs/asr-digits}
 asr train "$data/train_string.jsonl,$data/train_single.jsonl" "$data/dev_string.jsonl" --run "$run" \

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Which digit was said (N steps in, one label out), by speakers never heard: single recordings, and words cut out of
-# strings and, by alignment, out of read speech.
+# One label for a recording: which digit it is, spoken by people who are not in training.  The training data are single
+# recordings, and words that are cut out of strings of digits and, by alignment, out of read speech.
 # SPEECH is a folder with digits, minilibri, ljspeech and noise, as manifests.
 # Needs: 1 GPU, or half an hour on one core.  Gives: see recipes/README.md.
 set -euo pipefail
@@ -8,14 +8,14 @@ speech=${1:?folder with digits, minilibri, ljspeech and noise}; shift
 run=${RUN:-runs/isolated-digits} here=$(dirname "$0")
 digits="ZERO ONE TWO THREE FOUR FIVE SIX SEVEN EIGHT NINE"
 mkdir -p "$run.data"
-# shellcheck disable=SC2086  # a word each
+# shellcheck disable=SC2086  # one word each
 python "$here/cut_words.py" "$speech/digits/train_string.jsonl" "$run.data/strings.jsonl" --words $digits --copies 2 \
     --margin-s -0.15 0.05
 asr align asr/models/english.safetensors "$speech/minilibri/train.jsonl,$speech/ljspeech/train.jsonl" \
     > "$run.data/aligned.jsonl"
 # shellcheck disable=SC2086
 python "$here/cut_words.py" "$run.data/aligned.jsonl" "$run.data/read.jsonl" --words $digits --copies 2 --margin-s 0 0.05
-# the dev speaker is 20 dB quieter than the others, with hardly any hiss, and trimmed closely
+# the dev speaker is 20 dB quieter than the others, with hardly any noise, and his recordings are cut closely
 python "$here/cut_words.py" "$speech/digits/train_single.jsonl" "$run.data/close.jsonl" --copies 3 --margin-s -0.15 0.05
 asr train "$speech/digits/train_single.jsonl,$run.data/close.jsonl,$run.data/strings.jsonl,$run.data/read.jsonl" \
     "$speech/digits/dev_single.jsonl" --run "$run" --task classify --start-from asr/models/english.safetensors \

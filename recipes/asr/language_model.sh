@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Language models over characters and over words, from text and transcripts, tuned on every other dev utterance and put
-# into the model: `asr transcribe --model RUN/tuned.safetensors` then searches with both.  Words that are not in the
-# lexicon stay possible, at a price that is tuned, too.
-# Needs: a model that is trained, text (plain, .gz, .xz) and manifests, half an hour on one core.
+# Language models over characters and over words, learnt from text and transcripts, tuned on every other dev utterance and
+# stored in the model: `asr transcribe --model RUN/tuned.safetensors` searches with both.  Words that are not in the
+# lexicon are possible at a price, which is tuned, too.
+# Needs: a trained model, text (plain, .gz, .xz) and manifests, half an hour on one core.
 # Gives: see recipes/README.md.
 set -euo pipefail
 texts=${1:?text files and manifests to learn from} dev=${2:?manifest to tune and measure on} model=${3:?model}; shift 3

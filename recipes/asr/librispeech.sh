@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # LibriSpeech: mini (5 h), 100 or 960 hours of read English (V. Panayotov et al. 2015, CC BY 4.0).
-# Takes a tree that is there already (FOLDER/LibriSpeech/train-clean-100/...), else fetches it from openslr.org.
-# Needs: 1 GPU and a day for 100 h; mini trains on two cores over night.  Gives: not measured by us yet.
+# Uses a tree that exists (FOLDER/LibriSpeech/train-clean-100/...), or else fetches it from openslr.org.
+# Needs: 1 GPU and a day for 100 h; mini trains on two cores in a night.  Gives: not measured yet.
 set -euo pipefail
 folder=${1:?folder for the corpus} size=${2:-mini}; shift $(($# > 1 ? 2 : 1))
 run=${RUN:-runs/asr-librispeech-$size}

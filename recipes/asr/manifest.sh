@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Your own speech, as manifests of JSON lines: audio_filepath, duration (s), text.
-# TRAIN and DEV may each be several manifests with commas between (or LibriSpeech trees, Kaldi folders, CSV files).
+# TRAIN and DEV may each be several manifests, joined by commas (or LibriSpeech trees, Kaldi folders, CSV files).
 # Needs: 1 GPU, or two cores and patience (see recipes/README.md).  Gives: see recipes/README.md.
 set -euo pipefail
 train=${1:?manifests to train on} dev=${2:?manifest to measure on}; shift 2

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Where somebody speaks, and what is said there (N steps in, N labels out): strings of digits whose words have places,
-# given (as here) or written by `asr align`.
+# A label for each step: whether somebody speaks, and which word it is.  The data are strings of digits whose words have
+# known positions; `asr align` can write such positions.
 # Needs: 1 GPU, or 10 minutes on one core.  Gives: see recipes/README.md.
 set -euo pipefail
 digits=${1:?folder with train_string.jsonl and dev_string.jsonl}; shift

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# A model that follows a stream: an encoder of one direction, bands normalised once and for all. Strings of digits.
+# A model that can follow a stream: its encoder has one direction, and its bands have a fixed normalisation. The data are
+# strings of digits.
 # Needs: 1 GPU, or 20 minutes on one core.  Gives: see recipes/README.md.
 set -euo pipefail
 digits=${1:?folder with train_string.jsonl, dev_string.jsonl and dev/}; shift

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Spoken tones, a made corpus in which each letter is a sound: shows that everything works, from nothing, anywhere.
+# Spoken tones, a synthetic corpus in which each letter is a sound: shows that everything works, without any data.
 # Needs: a few minutes on two cores.  Gives: CER under 5 %; see recipes/README.md.
 set -euo pipefail
 run=${RUN:-runs/asr-toy}

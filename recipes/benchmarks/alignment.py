@@ -1,11 +1,11 @@
-"""How far the words and characters of a forced alignment are from where they are known to be.
+"""Measure the distance of aligned words and characters from their known positions.
 
     python recipes/benchmarks/alignment.py asr MODEL dev.jsonl
 
-A manifest's lines have "audio_filepath" or "image", "text", and "words", a list of [word, start, end] in
-seconds or pixels; where they have "characters", in the same form without spaces, those are measured too.
-`python -m ocr.synthesis lines` writes them as places.jsonl, `python -m asr.synthesis tones` as dev.jsonl.
-The rule by which labels become places is compared with two others.
+The lines of the manifest have "audio_filepath" or "image", "text", and "words", a list of [word, start, end]
+in seconds or pixels. If they have "characters" in the same form, without spaces, these are measured, too.
+`python -m ocr.synthesis lines` writes such a manifest as places.jsonl, `python -m asr.synthesis tones` as
+dev.jsonl. The rule that turns labels into positions is compared with two other rules.
 """
 
 import json
@@ -30,23 +30,23 @@ Rule = Callable[[Sequence[Hit], Sequence[bool], int], np.ndarray]
 
 @dataclass(frozen=True)
 class Alignment:
-    """Measure a model's alignment against known places."""
+    """Measure the alignment of a model against known positions."""
 
     modality: Positional[Literal["ocr", "asr"]]
-    """Which command the model is for."""
+    """Command of the model."""
     model: Positional[Path]
     """Model file."""
     manifest: Positional[Path]
-    """JSON lines with known places."""
+    """JSON lines with known positions."""
 
 
 def own_steps(hits: Sequence[Hit], spaces: Sequence[bool], steps: int) -> np.ndarray:
-    """Return the steps (L, 2) in which the path is at the labels, as a rule."""
+    """A rule: return the steps (L, 2) in which the best path is at each label."""
     return np.array([(hit.start, hit.end) for hit in hits], dtype=np.float64).reshape(-1, 2)
 
 
 def half_way(hits: Sequence[Hit], spaces: Sequence[bool], steps: int) -> np.ndarray:
-    """Return edges (L, 2) that meet in the middle of the blanks, as a rule."""
+    """A rule: return edges (L, 2) that meet in the middle of the blanks."""
     edges = own_steps(hits, spaces, steps)
     edges[1:, 0] = edges[:-1, 1] = (edges[1:, 0] + edges[:-1, 1]) / 2
     return edges
@@ -66,7 +66,7 @@ def load(modality: str, model: Path) -> Recognizer:
 def align(
     recognizer: Recognizer, manifest: Path, rule: Rule
 ) -> Iterator[tuple[dict[str, Any], Transcript, float]]:
-    """Yield each line of the manifest, its alignment, and how long a step is in seconds or pixels."""
+    """Yield each line of the manifest, its alignment, and the length of a step in seconds or pixels."""
     for line in manifest.read_text(encoding="utf-8").splitlines():
         fields = json.loads(line)
         (source,) = [fields[key] for key in SOURCE_KEYS if key in fields]
@@ -77,14 +77,14 @@ def align(
 
 
 def places(parts: tuple[Word, ...] | tuple[Character, ...], known: list[list[Any]]) -> np.ndarray:
-    """Return starts and ends (n, 4): as aligned, as known."""
+    """Return the aligned start and end and the known start and end (n, 4) of each part with ink or sound."""
     visible = [part for part in parts if not part.text.isspace()]
     pairs = zip(visible, known, strict=True)
     return np.array([(part.start, part.end, start, end) for part, (_, start, end) in pairs]).reshape(-1, 4)
 
 
 def describe(name: str, unit: str, spans: np.ndarray, steps: np.ndarray) -> None:
-    """Print the distances of `spans` (n, 4) to the truth, in the unit and in steps of length `steps` (n,)."""
+    """Print the distances of `spans` (n, 4) from the truth, in units and in steps of length `steps` (n,)."""
     start, end, true_start, true_end = spans.T
     errors = np.stack([start - true_start, end - true_end], axis=1)  # (n, 2)
     strides = errors / steps[:, None]
@@ -103,7 +103,7 @@ def describe(name: str, unit: str, spans: np.ndarray, steps: np.ndarray) -> None
 
 
 def measure(recognizer: Recognizer, manifest: Path, rule: Rule) -> None:
-    """Align and print."""
+    """Align all lines by `rule` and print the distances."""
     found: dict[str, list[np.ndarray]] = {"words": [], "characters": []}
     lengths: dict[str, list[float]] = {"words": [], "characters": []}
     for fields, transcript, step in align(recognizer, manifest, rule):
@@ -117,7 +117,7 @@ def measure(recognizer: Recognizer, manifest: Path, rule: Rule) -> None:
 
 
 def main() -> None:
-    """Measure by each rule."""
+    """Measure the distances with each rule."""
     options = tyro.cli(Alignment)
     recognizer = load(options.modality, options.model)
     print(f"{options.modality}, {options.model}, {options.manifest}")

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# How far forced alignment is from the truth: drawn lines and spoken tones, whose places are known, with the models of
-# the toy recipes; and, if named, real speech with known words and a model for it, as in
+# The distance of forced alignment from the truth, on drawn lines and spoken tones, whose positions are known, with the
+# models of the toy recipes; and, if named, on real speech with known positions and a model for it, as in
 #   recipes/benchmarks/alignment.sh digits.safetensors digits/dev.jsonl
 # Needs: 5 minutes on two cores.  Gives: mean and median distance of a boundary, in pixels or seconds and in strides;
 # time and memory of aligning an hour.  Goals: under one stride on drawn lines and spoken tones; well under 1 GB.

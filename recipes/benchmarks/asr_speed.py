@@ -1,8 +1,8 @@
-"""Real-time factor and error rates of `asr transcribe` against pocketsphinx's on the same utterances.
+"""Compare real-time factor and error rates of `asr transcribe` and pocketsphinx on the same utterances.
 
-RTF        seconds for all utterances less seconds for one, start-up, over the speech in all but that one;
-           fastest of the repeats; once as time goes by and once as cores work
-CER, WER   capitals, letters, digits and apostrophes only, white space collapsed, on both sides
+RTF        (seconds for all utterances - seconds for one, the start-up) / seconds of speech in all except
+           that one; fastest of the repeats; once in wall-clock time and once in processor time
+CER, WER   on capital letters, digits and apostrophes with single spaces, on both sides
 """
 
 import math
@@ -44,35 +44,35 @@ for path in sys.argv[1:]:
     found = decoder.hyp()
     print(found.hypstr if found else "")
 """
-"""a program that needs nothing but pocketsphinx, with the model and settings it comes with"""
+"""a program that needs only pocketsphinx, with its default model and settings"""
 
 
 @dataclass(frozen=True)
 class AsrSpeed:
-    """Measure real-time factor and error rates, ours and pocketsphinx's."""
+    """Measure real-time factor and error rates of ours and of pocketsphinx."""
 
     speech: tyro.conf.Positional[str | None] = None
-    """Transcribed utterances, as `asr evaluate` takes them; without them, spoken tones."""
+    """Corpus of transcribed utterances, as for `asr evaluate`; by default spoken tones."""
     count: int = 40
-    """Utterances, evenly chosen; 0 for all."""
+    """Number of utterances, chosen evenly; 0 for all."""
     model: Path | None = None
-    """Model file; without it the bundled one."""
+    """Model file; the bundled one by default."""
     decoders: tuple[Literal["stored", "greedy", "beam"], ...] = ("stored", "greedy")
-    """How text is searched for; stored is as the model has it. The goal is held against the first."""
+    """Decoders to measure; stored is the decoder of the model file. The goal is compared with the first."""
     threads: int | None = None
-    """Threads of `asr transcribe`; without it as it comes."""
+    """Threads of `asr transcribe`; its own default if not given."""
     repeats: int = 2
-    """Of the measurement of all utterances."""
+    """Repeats of the measurement of all utterances."""
     starts: int = 3
-    """Of the measurement of one utterance."""
+    """Repeats of the measurement of one utterance."""
     python: str = sys.executable
-    """Interpreter of the environment pocketsphinx is installed in."""
+    """Interpreter of the environment in which pocketsphinx is installed."""
     cores: int = 2
-    """How many of the machine's are used."""
+    """Number of cores of the machine that are used."""
 
 
 class Utterance(NamedTuple):
-    """A WAV file, how long it is, and what is said."""
+    """A WAV file with its duration and its text."""
 
     path: Path
     duration_s: float
@@ -109,7 +109,7 @@ def convert(speech: str | None, folder: Path, count: int) -> list[Utterance]:
 
 
 def pocketsphinx(python: str, processes: int) -> Program:
-    """Return pocketsphinx, with so many processes that share the files."""
+    """Return pocketsphinx with a number of processes that share the files."""
 
     def split(files: Sequence[str], folder: Path) -> list[list[str]]:
         shares = [files[number::processes] for number in range(processes)]
@@ -119,7 +119,7 @@ def pocketsphinx(python: str, processes: int) -> Program:
 
 
 def programs(options: AsrSpeed) -> Iterator[Program]:
-    """Yield what is compared, pocketsphinx first."""
+    """Yield the programs to compare, pocketsphinx first."""
     done = subprocess.run([options.python, "-c", SPHINX_VERSION], capture_output=True, text=True, check=False)
     if done.returncode == 0:
         print(f"pocketsphinx {done.stdout.strip()}")
@@ -136,7 +136,7 @@ def measure(options: AsrSpeed, utterances: Sequence[Utterance]) -> None:
     files, folder = [one.path.name for one in utterances], utterances[0].path.parent
     found = take_turns(list(programs(options)), files, folder, options.starts, options.repeats)
     duration_s = sum(one.duration_s for one in utterances)
-    warm_s = duration_s - utterances[len(utterances) // 2].duration_s  # all but the one of `take_turns`
+    warm_s = duration_s - utterances[len(utterances) // 2].duration_s  # without the one of the start
     print(f"{options.speech or 'spoken tones'}: {len(files)} utterances, {duration_s:.0f} s")
     head = ["times", "   RTF", "RTF of cores", "all s", "start ms", "CER %", "(95 %)".rjust(13), "WER %"]
     head += ["others", "program (times faster than pocketsphinx's best)"]

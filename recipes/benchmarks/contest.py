@@ -1,8 +1,8 @@
-"""Programs that transcribe the same files in turns, so that what disturbs the machine disturbs all of them.
+"""Run programs that transcribe the same files in turns, so that a disturbance of the machine affects all.
 
-start     from process start to its end, with the text of one file
-whole     the same with the text of all files: one command with a list
-warm      whole less start: what all files but one take, without loading anything
+start     time from the start of a process to its end, for one file
+whole     the same for all files in one command
+warm      whole - start: the time for all files except one, without loading
 """
 
 import math
@@ -16,21 +16,21 @@ from measurement import Ran, run_programs, transcribe_command
 
 
 class Program(NamedTuple):
-    """A way to transcribe."""
+    """A program that transcribes files."""
 
     name: str
     split: Callable[[Sequence[str], Path], list[list[str]]]
-    """gives the commands, to be run at the same time, that transcribe files of a folder"""
+    """returns the commands that together transcribe files of a folder; they run at the same time"""
     texts: Callable[[list[str], Sequence[str], Path], list[str]]
-    """gives the text of each file from what the commands have written"""
-    environment: dict[str, str] = {}  # noqa: RUF012  nobody writes to it
+    """returns the text of each file from the outputs of the commands"""
+    environment: dict[str, str] = {}  # noqa: RUF012  it is never changed
     scored: bool = True
-    """whether its texts mean anything"""
+    """whether its error rate is meaningful"""
 
 
 @dataclass
 class Measured:
-    """What was seen of a program."""
+    """The measurements of a program."""
 
     program: Program
     starts: list[Ran] = field(default_factory=list)
@@ -39,28 +39,28 @@ class Measured:
 
     @property
     def start_s(self) -> float:
-        """Seconds for one file, the median."""
+        """Median of the seconds for one file."""
         return median(ran.wall_s for ran in self.starts)
 
     @property
     def whole_s(self) -> float:
-        """Seconds for all files, the fewest."""
+        """Smallest number of seconds for all files."""
         return min(ran.wall_s for ran in self.wholes)
 
     @property
     def warm_s(self) -> float:
-        """Seconds for all files but one without the start, the fewest; NaN if too few to tell."""
+        """Smallest number of seconds for all files except one, without the start; NaN if unknown."""
         return _positive(self.whole_s - min(ran.wall_s for ran in self.starts))
 
     @property
     def warm_processor_s(self) -> float:
-        """Seconds of cores for all files but one without the start, the fewest; NaN as of `warm_s`."""
+        """The same as `warm_s` in seconds of processor time."""
         whole, start = (min(ran.processor_s for ran in runs) for runs in (self.wholes, self.starts))
         return _positive(whole - start)
 
     @property
     def others(self) -> float:
-        """The share of the cores that other programs took meanwhile."""
+        """Share of the cores that other programs used during the measurements."""
         return mean(ran.others for ran in [*self.wholes, *self.starts])
 
 
@@ -71,14 +71,14 @@ def _positive(seconds: float) -> float:
 def take_turns(
     programs: Sequence[Program], files: Sequence[str], folder: Path, starts: int, repeats: int
 ) -> list[Measured]:
-    """Run programs on files.
+    """Run programs on files in turns, and return the measurements of each.
 
     Args:
-        programs: which.
-        files: their names in `folder`.
-        folder: where they are; programs are started there.
-        starts: how often each transcribes the middle one of the files; a first time is not counted.
-        repeats: how often each transcribes all of them.
+        programs: the programs to compare.
+        files: names of files in `folder`.
+        folder: working directory of the programs.
+        starts: how often each program transcribes the middle file alone; one more run before is not counted.
+        repeats: how often each program transcribes all files.
     """
     found = [Measured(program) for program in programs]
 
@@ -89,7 +89,7 @@ def take_turns(
     for number in range(1 + starts):
         for one in found:
             ran = run(one.program, files[middle : middle + 1])
-            if number:  # the first brings programs and models into memory
+            if number:  # the first run loads programs and models into memory
                 one.starts.append(ran)
     for _ in range(repeats):
         for one in found:
@@ -103,7 +103,7 @@ def take_turns(
 
 
 def a_line_each(outputs: list[str], files: Sequence[str], folder: Path) -> list[str]:
-    """Return the texts of files that commands shared, in turn, and wrote a line each of."""
+    """Return the texts of files that were dealt out to commands in turn; each text is one line of output."""
     found = [""] * len(files)
     for number, output in enumerate(outputs):
         found[number :: len(outputs)] = output.split("\n")[:-1]
@@ -111,13 +111,13 @@ def a_line_each(outputs: list[str], files: Sequence[str], folder: Path) -> list[
 
 
 def ours(name: str, model: Path | None, threads: int | None, decoder: str) -> Program:
-    """Return `ocr transcribe` or `asr transcribe`, one process.
+    """Return `ocr transcribe` or `asr transcribe` as one process.
 
     Args:
         name: "ocr" or "asr".
-        model: None for the bundled one.
-        threads: None for as many as it takes.
-        decoder: "stored" for as the model has it.
+        model: a model file; None for the bundled one.
+        threads: None for the default of the command.
+        decoder: "stored" is the decoder of the model file.
     """
     command = transcribe_command(name, model, threads)
     command += ["--decoder", decoder] if decoder != "stored" else []

@@ -1,4 +1,4 @@
-"""How fast the beam search is, and how large, beside torchaudio's flashlight decoder on the same input."""
+"""Compare time and memory of the beam search and of torchaudio's flashlight decoder on the same input."""
 
 import math
 import tempfile
@@ -31,17 +31,17 @@ class Decoding:
     """Measure the beam search."""
 
     utterances: int = 32
-    """In one batch."""
+    """Number of utterances in one batch."""
     repeats: int = 3
-    """Of each measurement; the fastest counts."""
+    """Repeats of each measurement; the fastest counts."""
     cores: int = 2
-    """How many of the machine's are used."""
+    """Number of cores of the machine that are used."""
     gpu_utterances: int = 256
-    """In one batch where there is a GPU."""
+    """Number of utterances in one batch on a GPU."""
 
 
 class Case(NamedTuple):
-    """What is decoded, and how."""
+    """A case to measure: size of the input, width of the beam, and what is added to the search."""
 
     steps: int
     classes: int
@@ -51,7 +51,7 @@ class Case(NamedTuple):
 
 
 class Result(NamedTuple):
-    """Milliseconds for an utterance, memory that decoding added at its peak, and the character error rate."""
+    """Milliseconds for an utterance, peak memory that decoding adds, and the character error rate."""
 
     ms: float
     mb: float
@@ -65,7 +65,7 @@ def texts(count: int, words: int, seed: int) -> list[str]:
 
 
 def posteriors(case: Case, count: int) -> tuple[np.ndarray, list[str]]:
-    """Return log-probabilities (B, S, C), peaks between blanks as of trained models, and the true texts."""
+    """Return log-probabilities (B, S, C) with peaks between blanks, like those of a model, and the texts."""
     rng = np.random.default_rng(case.steps)
     C, lines = case.classes, []
     scores = rng.normal(0, 1.5, (count, case.steps, C))
@@ -75,7 +75,7 @@ def posteriors(case: Case, count: int) -> tuple[np.ndarray, list[str]]:
         for place, letter in zip(places, line, strict=False):
             label = 1 + LETTERS.index(letter)
             row[place, label] += rng.normal(11, 1.5)
-            row[place, rng.integers(1, C)] += rng.normal(8, 2)  # what it might be taken for
+            row[place, rng.integers(1, C)] += rng.normal(8, 2)  # a likely confusion
             if rng.random() < 0.3:
                 row[place + 1, label] += rng.normal(8, 2)
         lines.append(line)
@@ -84,12 +84,12 @@ def posteriors(case: Case, count: int) -> tuple[np.ndarray, list[str]]:
 
 
 def symbols(case: Case) -> list[str]:
-    """Return what the labels but the blank write: letters, the space, and signs that no text has."""
+    """Return the symbols of all labels except the blank: letters, the space, and symbols that no text has."""
     return [*LETTERS, *(chr(0x3B1 + number) for number in range(case.classes - 1 - len(LETTERS)))]
 
 
 def ours(case: Case, model: NGram, device: str = "cpu") -> Callable[[np.ndarray], list[str]]:
-    """Return our decoder."""
+    """Return a function that decodes with our beam search."""
     alphabet = Alphabet(tuple(symbols(case)))
     config = DecodingConfig(
         "beam", case.width, lm_weight=LM_WEIGHT, label_bonus=0.0
@@ -110,7 +110,7 @@ def ours(case: Case, model: NGram, device: str = "cpu") -> Callable[[np.ndarray]
 
 
 def flashlight(case: Case, model: NGram) -> Callable[[np.ndarray], list[str]]:
-    """Return torchaudio's decoder with the same width, weight and bonus."""
+    """Return a function that decodes with torchaudio's decoder, with the same width, weight and bonus."""
     import torch
     from torchaudio.models.decoder import ctc_decoder
 
@@ -123,7 +123,7 @@ def flashlight(case: Case, model: NGram) -> Callable[[np.ndarray], list[str]]:
             lexicon=None,
             tokens=names,
             lm=str(arpa) if case.extra == "6-gram" else None,
-            lm_dict=str(tokens) if case.extra == "6-gram" else None,  # without it torchaudio mixes tokens up
+            lm_dict=str(tokens) if case.extra == "6-gram" else None,  # without it torchaudio confuses tokens
             beam_size=case.width,
             lm_weight=LM_WEIGHT * math.log(10),  # its log-probabilities are decimal
             log_add=True,
@@ -141,14 +141,14 @@ def flashlight(case: Case, model: NGram) -> Callable[[np.ndarray], list[str]]:
 
 
 def measure(case: Case, name: str, options: Decoding, count: int, device: str, answer: Any) -> None:
-    """Decode in this process, a new one, and send a Result or what went wrong."""
+    """Decode in this new process, and send a Result or an error message to the other one."""
     try:
         model = estimate(texts(3000, 12, seed=1), 6)
         log_probs, truth = posteriors(case, count)
         decode = ours(case, model, device) if name != "flashlight" else flashlight(case, model)
         decode(log_probs[:2])  # the first call loads and allocates
         before = _memory("VmRSS")
-        Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew: man 5 proc
+        Path("/proc/self/clear_refs").write_text("5")  # resets the peak: man 5 proc
         taken = []
         for _ in range(options.repeats):
             began = time.perf_counter()
@@ -164,13 +164,13 @@ def measure(case: Case, name: str, options: Decoding, count: int, device: str, a
 
 
 def _memory(field: str) -> int:
-    """Return a size of this process in kB; Linux only."""
+    """Return a size of this process in kB (Linux only)."""
     rows = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
     return int(rows[field].split()[0])
 
 
 def run(case: Case, name: str, options: Decoding, count: int, device: str = "cpu") -> Result | str:
-    """Return what `measure` finds in a process of its own."""
+    """Return the result of `measure` in a process of its own."""
     context = get_context("spawn")
     receive, send = context.Pipe(duplex=False)
     process = context.Process(target=measure, args=(case, name, options, count, device, send))
@@ -185,7 +185,7 @@ def run(case: Case, name: str, options: Decoding, count: int, device: str = "cpu
 
 
 def cases() -> Iterator[Case]:
-    """Yield what is measured."""
+    """Yield the cases to measure."""
     for steps, classes in ((400, 32), (250, 120)):
         for width in (20, 100):
             for extra in ("", "6-gram", "hot words"):
@@ -193,7 +193,7 @@ def cases() -> Iterator[Case]:
 
 
 def compare(options: Decoding) -> None:
-    """Print ours beside flashlight, case by case."""
+    """Print a table of ours and flashlight for each case."""
     head = [
         "steps",
         "classes",
@@ -229,7 +229,7 @@ def _figures(result: Result) -> list[str]:
 
 
 def compare_gpu(options: Decoding) -> None:
-    """Print the GPU beside the CPU, case by case."""
+    """Print a table of GPU and CPU for each case."""
     head = ["steps", "classes", "width", "times faster", "GPU ms", "CPU ms", "with"]
     print_row(head, head)
     for case in cases():
@@ -241,7 +241,7 @@ def compare_gpu(options: Decoding) -> None:
 
 
 def main() -> None:
-    """Measure and print tables."""
+    """Measure all cases and print tables."""
     import torch
 
     options = tyro.cli(Decoding)

@@ -1,4 +1,4 @@
-"""What loading costs in training: the loop as it is against the loop with its batches ready in memory."""
+"""Compare training with loading and the same training with all batches ready in memory."""
 
 import tempfile
 from collections.abc import Iterator
@@ -11,20 +11,20 @@ from measurement import Run, prepare_lines, print_row, run_traced, use_cores
 
 @dataclass(frozen=True)
 class Loader:
-    """Measure what reading and augmenting cost in training."""
+    """Measure the cost of reading and augmenting in training."""
 
     lines: tyro.conf.Positional[Path | None] = None
-    """Folder of NAME.png and NAME.gt.txt to train on; without it, lines of 48 x 900 px are drawn."""
+    """Folder of NAME.png and NAME.gt.txt to train on; by default lines of 48 x 900 px are drawn."""
     count: int = 255
-    """Lines of one epoch."""
+    """Number of lines of one epoch."""
     workers: tuple[int, ...] = (0, 1, 2)
-    """Processes that read ahead; 0 is reading inline."""
+    """Numbers of processes that read ahead; 0 is reading inline."""
     cores: int = 2
-    """How many of the machine's are used."""
+    """Number of cores of the machine that are used."""
 
 
 def measure(options: Loader, folder: Path) -> Iterator[tuple[str, Run]]:
-    """Yield ways to load and two epochs of each: the first reads files, the second may find them kept."""
+    """Yield each way to load with two epochs: the first reads files, the second may find them in memory."""
     train, dev = prepare_lines(options.lines, folder, options.count)
     command = ["ocr", "train", str(train), str(dev), "--epochs", "2"]
     yield "batches ready in memory", run_traced([*command, "--run", f"{folder}/ready"], hold=True)

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# What loading costs in training, on two cores: lines/s of `ocr train` reading inline, and with 1 and 2 workers,
-# against the same loop with the same batches ready in memory; and peak memory.  Goal: under 10 %.
+# The cost of loading in training, on two cores: lines/s and peak memory of `ocr train` with reading inline and with 1 and
+# 2 workers, and of the same training with all batches ready in memory.  Goal: under 10 %.
 # Needs: 2 minutes of an idle machine.
-# Gives: a table, ratio first; "others" is the share of the two cores that other programs took, near 0 or in vain.
+# Gives: a table, ratio first; "others" is the share of the cores that other programs used; it must be near 0.
 set -euo pipefail
 python "$(dirname "$0")/loader.py" "$@"

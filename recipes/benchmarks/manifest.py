@@ -1,4 +1,4 @@
-"""How training starts on large manifests: seconds until the first update, and peak memory."""
+"""Measure how training starts on large manifests: seconds until the first update, and peak memory."""
 
 import itertools
 import json
@@ -19,13 +19,13 @@ class Manifest:
     """Measure how training starts on large manifests."""
 
     sizes: tuple[int, ...] = (1_000, 10_000, 100_000)
-    """Examples of the manifests; each is a link of its own to one of a few files."""
+    """Numbers of examples of the manifests; each example is a link to one of a few files."""
     cores: int = 2
-    """How many of the machine's are used."""
+    """Number of cores of the machine that are used."""
 
 
 def write_manifests(folder: Path, size: int) -> tuple[Path, Path]:
-    """Write a manifest of `size` lines with lengths and one without, and the links they name; return both."""
+    """Write and return two manifests of `size` lines, with and without lengths, and write their links."""
     lines = folder / "lines"
     if not lines.exists():
         draw_lines(lines, FILES)
@@ -46,13 +46,13 @@ def write_manifests(folder: Path, size: int) -> tuple[Path, Path]:
 
 
 def start(manifest: Path, dev: Path) -> Run:
-    """Return the first update of `ocr train`, and the memory until then."""
+    """Run `ocr train` until its first update."""
     with tempfile.TemporaryDirectory() as folder:
         return run_traced(["ocr", "train", str(manifest), str(dev), "--run", folder], updates=1)
 
 
 def measure(sizes: Sequence[int], folder: Path) -> Iterator[tuple[str, Run]]:
-    """Yield manifests and a start of training on each."""
+    """Yield each manifest with a start of training on it."""
     dev = draw_lines(folder / "dev", 8, seed=2)
     for size in sizes:
         known, unknown = write_manifests(folder, size)

@@ -1,13 +1,13 @@
-"""What the benchmarks share: lines to train on, and programs run with a clock and a scale.
+"""What the benchmarks share: lines to train on, and functions that run programs and measure them.
 
-    run_programs([["ocr", "transcribe", ...]])   what they write, seconds, memory, who else had the cores
+    run_programs([["ocr", "transcribe", ...]])   output, seconds, memory, and what other programs used
 
     run_traced(["ocr", "train", ...])   starts   python measurement.py TRACE ... -- ocr train ...
           |                                             |  notes the time of every update, then stops
           +-- adds up its memory and its workers'       +-> TRACE: seconds, epoch, examples
 
-`ketos` is run in the same way by the interpreter of its own environment, so both are timed by the same clock,
-from update to update, with all that lies between two of them. Linux only: memory is read from /proc.
+`ketos` is run in the same way by the interpreter of its own environment. So both are timed by the same clock,
+from update to update, with everything between two updates. Linux only: memory is read from /proc.
 """
 
 import argparse
@@ -34,18 +34,18 @@ class Update(NamedTuple):
     """A step of the optimiser, or the start of an epoch, which has no examples."""
 
     seconds: float
-    """since the program was started"""
+    """seconds since the start of the program"""
     epoch: int
     examples: int
 
 
 class Run(NamedTuple):
-    """What was seen of a program.
+    """The measurements of a program.
 
-    updates: in their order, with the starts of epochs between them.
-    peak_bytes: most resident memory, its workers' included.
-    processor_s: what it took of the cores, its workers included; waiting for a core does not count.
-    others: share of the cores that other programs took meanwhile; it should be near 0.
+    updates: the updates in order, with the starts of epochs between them.
+    peak_bytes: peak resident memory, with its workers.
+    processor_s: processor time, with its workers; waiting for a core does not count.
+    others: share of the cores that other programs used meanwhile; it should be near 0.
     """
 
     updates: list[Update]
@@ -54,18 +54,18 @@ class Run(NamedTuple):
     others: float
 
     def rate(self, epoch: int = 0) -> float:
-        """Return the examples/s of `epoch`, from the first time noted in it to its last update."""
+        """Return the examples/s of `epoch`, from the first noted time of the epoch to its last update."""
         noted = [update for update in self.updates if update.epoch == epoch]
         assert len(noted) > 1, f"a rate needs two updates in epoch {epoch}, of {self.updates}"
         return sum(update.examples for update in noted[1:]) / (noted[-1].seconds - noted[0].seconds)
 
 
 class Ran(NamedTuple):
-    """What programs wrote that ran at the same time, and what they took.
+    """The outputs and the measurements of programs that ran at the same time.
 
-    outputs: what each wrote to standard output.
-    wall_s: from the start of the first to the end of the last.
-    peak_bytes, processor_s, others: as of Run, all programs together.
+    outputs: the standard output of each program.
+    wall_s: seconds from the start of the first program to the end of the last.
+    peak_bytes, processor_s, others: as in Run, for all programs together.
     """
 
     outputs: list[str]
@@ -76,18 +76,18 @@ class Ran(NamedTuple):
 
     @property
     def busy(self) -> float:
-        """The share of the cores that they took."""
+        """Share of the cores that the programs used."""
         return self.processor_s / (self.wall_s * len(os.sched_getaffinity(0)))
 
 
 class OtherPrograms:
-    """What programs but this one, and those it starts, take of the cores from now on."""
+    """The use of the cores, from now on, by all programs except this one and those that it starts."""
 
     def __init__(self) -> None:
         self.began, self.busy_s, self.own_s = time.monotonic(), _busy_s(), _own_s()
 
     def share(self) -> float:
-        """Return their share until now; right once the programs this one has started have ended."""
+        """Return their share until now; it is correct when the programs that this one started have ended."""
         cores_s = (time.monotonic() - self.began) * len(os.sched_getaffinity(0))
         return max(0.0, _busy_s() - self.busy_s - (_own_s() - self.own_s)) / cores_s
 
@@ -97,15 +97,15 @@ def run_programs(
     folder: Path | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> Ran:
-    """Run programs at the same time, to their ends.
+    """Run programs at the same time, and wait until they end.
 
     Args:
-        commands: programs and their arguments.
-        folder: in which they are started; None for the one this program is in.
-        environment: variables beside those of this program.
+        commands: programs with their arguments.
+        folder: working directory of the programs; None for that of this program.
+        environment: variables in addition to those of this program.
 
     Raises:
-        SystemExit: a program failed; the end of what it said is part of the message.
+        SystemExit: a program failed; the message has the end of its output.
     """
     settings = {**os.environ, **(environment or {})}
     with ExitStack() as open_files:
@@ -139,7 +139,7 @@ def _read_whole(file: IO[bytes]) -> str:
 
 
 class _Scale:
-    """The peak memory of processes and all below them while it is entered; a thread looks every 50 ms."""
+    """A context that measures the peak memory of processes and their children every 50 ms in a thread."""
 
     def __init__(self, pids: Sequence[int]) -> None:
         self.peaks = dict.fromkeys(pids, 0)
@@ -156,7 +156,7 @@ class _Scale:
 
     @property
     def peak_bytes(self) -> int:
-        """The most of each, added."""
+        """Sum of the peaks of all processes."""
         return sum(self.peaks.values())
 
     def _watch(self) -> None:
@@ -175,14 +175,14 @@ def run_traced(
     """Run a console script and return its updates and memory.
 
     Args:
-        command: name of the script, as the environment of `python` has it, and its arguments.
+        command: name of the script in the environment of `python`, and its arguments.
         python: interpreter of that environment.
-        hold: whether the batches of each epoch are loaded before the epoch starts, and not during it.
-        updates: after how many the program is stopped; 0 lets it run to its end.
-        batch_size: examples of an update, of a program that is not ours; ours says it of each.
+        hold: load the batches of each epoch before the epoch starts instead of during it.
+        updates: number of updates after which the program is stopped; 0 for none.
+        batch_size: examples of an update of a program that is not ours; ours reports the number itself.
 
     Raises:
-        SystemExit: the program failed; the end of what it said is part of the message.
+        SystemExit: the program failed; the message has the end of its output.
     """
     with tempfile.NamedTemporaryFile("r") as trace:
         flags = [f"--updates={updates}", f"--batch-size={batch_size}", *(["--hold"] if hold else [])]
@@ -194,7 +194,7 @@ def run_traced(
 
 
 def _busy_s() -> float:
-    """Return how long the cores this process may use have worked since the machine started."""
+    """Return the busy time, since the machine started, of the cores that this process may use."""
     used = {f"cpu{core}" for core in os.sched_getaffinity(0)}
     rows = [line.split() for line in Path("/proc/stat").read_text().splitlines()]
     # user, nice, system, idle, iowait, irq, softirq, steal
@@ -203,13 +203,13 @@ def _busy_s() -> float:
 
 
 def _own_s() -> float:
-    """Return how long this process and those it started, as far as they have ended, have worked."""
+    """Return the processor time of this process and of those that it started and that have ended."""
     times = os.times()
     return times.user + times.system + times.children_user + times.children_system
 
 
 def _highest_bytes(pid: int) -> int:
-    """Return the most memory a process has had until now, which may have been between two looks at it."""
+    """Return the peak memory of a process until now, as the kernel counts it."""
     try:
         fields = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
         return 1024 * int(fields.get("VmHWM", "0 kB").split()[0])
@@ -218,7 +218,7 @@ def _highest_bytes(pid: int) -> int:
 
 
 def _resident_bytes(pid: int) -> int:
-    """Return the memory of a process and all below it; the files they have mapped, libraries mostly, once."""
+    """Return the memory of a process and its children; mapped files, mostly libraries, are counted once."""
     own = files = 0
     waiting = [pid]
     while waiting:
@@ -235,7 +235,7 @@ def _resident_bytes(pid: int) -> int:
 
 
 def draw_lines(folder: Path, count: int, seed: int = 1) -> Path:
-    """Write lines of 48 x 900 px, NAME.png and NAME.gt.txt, into a new folder; return it."""
+    """Write lines of 48 x 900 px, as NAME.png and NAME.gt.txt, into a new folder; return the folder."""
     import numpy as np
     from PIL import Image
 
@@ -253,7 +253,7 @@ def draw_lines(folder: Path, count: int, seed: int = 1) -> Path:
 
 
 def choose_lines(corpus: Path, folder: Path, count: int) -> Path:
-    """Copy `count` line pairs, evenly chosen from a folder of them, into a new folder; return it."""
+    """Copy `count` line pairs, chosen evenly from a folder, into a new folder; return the new folder."""
     from ocr.corpora import CorpusConfig, read_corpus
 
     examples = read_corpus(str(corpus), CorpusConfig()).examples
@@ -266,7 +266,7 @@ def choose_lines(corpus: Path, folder: Path, count: int) -> Path:
 
 
 def prepare_lines(corpus: Path | None, folder: Path, count: int) -> tuple[Path, Path]:
-    """Return folders with `count` lines to train on and 8 to measure on: from a corpus, or drawn if None."""
+    """Return folders with `count` lines to train on and 8 to measure on, from a corpus or else drawn."""
     if corpus is None:
         return draw_lines(folder / "train", count), draw_lines(folder / "dev", 8, seed=2)
     return choose_lines(corpus, folder / "train", count), choose_lines(corpus, folder / "dev", 8)
@@ -281,19 +281,19 @@ def find_script(name: str) -> str:
 
 
 def transcribe_command(name: str, model: Path | None, threads: int | None) -> list[str]:
-    """Return `ocr transcribe` or `asr transcribe` on the CPU, without files; None leaves a flag out."""
+    """Return the command `ocr transcribe` or `asr transcribe` on the CPU without files; None omits a flag."""
     command = [find_script(name), "transcribe", "--device", "cpu"]
     command += ["--model", str(model.absolute())] if model else []
     return command + (["--threads", str(threads)] if threads is not None else [])
 
 
 def convert_lines(corpus: Path, folder: Path, count: int) -> list[tuple[Path, str]]:
-    """Write lines, evenly chosen from a folder of pairs, as grey PNG into a new folder; return them too.
+    """Write lines, chosen evenly from a folder of pairs, as grey PNG into a new folder; return them, too.
 
     Args:
         corpus: folder of NAME.webp (or png ...) and NAME.gt.txt.
-        folder: where to.
-        count: how many at most; 0 for all.
+        folder: the new folder.
+        count: largest number of lines; 0 for all.
     """
     from PIL import Image
 
@@ -318,7 +318,7 @@ def convert_lines(corpus: Path, folder: Path, count: int) -> list[tuple[Path, st
 
 
 def use_cores(count: int, packages: Sequence[str] = ("torch",)) -> None:
-    """Keep this process and all it starts to `count` cores; print the machine and versions of packages."""
+    """Restrict this process and all that it starts to `count` cores; print machine and package versions."""
     allowed = sorted(os.sched_getaffinity(0))[:count]
     os.sched_setaffinity(0, allowed)
     processors = Path("/proc/cpuinfo").read_text(encoding="utf-8")
@@ -337,16 +337,17 @@ def _name_version(package: str) -> str:
 
 
 def print_row(head: Sequence[str], cells: Sequence[str]) -> None:
-    """Print a row of a table under `head`: figures to the right, the last cell, words, to the left."""
+    """Print a row of a table under `head`: figures are aligned to the right, the last cell to the left."""
     figures = [cell.rjust(len(name)) for cell, name in zip(cells[:-1], head[:-1], strict=True)]
     print("  ".join([*figures, cells[-1]]), flush=True)
 
 
 def _note_updates(path: str, stop_after: int, batch_size: int) -> Callable[[int, int], None]:
-    """Have every optimiser of this process write a line to `path` for each of its steps.
+    """Make every optimiser of this process write a line to `path` for each of its steps.
 
     Returns:
-        what is told epoch and examples of the coming updates; with no examples it notes an epoch's start.
+        a function to call with the epoch and the examples of the next update; with 0 examples it notes the
+        start of an epoch.
     """
     from torch.optim.optimizer import register_optimizer_step_post_hook
 
@@ -373,7 +374,7 @@ def _note_updates(path: str, stop_after: int, batch_size: int) -> Callable[[int,
 
 
 def _watch_batches(announce: Callable[[int, int], None], hold: bool) -> None:
-    """Have the loader of the training data announce its epochs and batches; with `hold`, load them before."""
+    """Make the loader of the training data announce epochs and batches; `hold` loads an epoch in advance."""
     from common.data.batching import Batch, BatchLoader
 
     load = BatchLoader.batches
@@ -395,10 +396,10 @@ def main() -> None:
     """Run a console script of this environment and note its updates."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("trace", help="file to write to")
-    parser.add_argument("--updates", type=int, default=0, help="stop after as many")
-    parser.add_argument("--batch-size", type=int, default=1, help="examples of an update, if not ours")
+    parser.add_argument("--updates", type=int, default=0, help="stop after this number of updates")
+    parser.add_argument("--batch-size", type=int, default=1, help="examples of an update of another program")
     parser.add_argument("--hold", action="store_true", help="load the batches of an epoch before it starts")
-    parser.add_argument("command", nargs="+", help="the script and its arguments, behind --")
+    parser.add_argument("command", nargs="+", help="the script and its arguments, after --")
     arguments = parser.parse_args()
     announce = _note_updates(arguments.trace, arguments.updates, arguments.batch_size)
     (script,) = entry_points(group="console_scripts", name=arguments.command[0])

@@ -1,9 +1,9 @@
-"""Lines/s, cold start and error rate of `ocr transcribe` against tesseract's and kraken's on the same lines.
+"""Compare lines/s, cold start and error rate of `ocr transcribe`, tesseract and kraken on the same lines.
 
-start     from process start to its end, with the text of one line: median
-lines/s   (lines - 1) / (seconds for all - seconds for one): a process that is started with a list of files,
-          its start subtracted; fastest of the repeats
-CER       NFC, white space collapsed, on both sides, for all programs alike
+start     median time from the start of a process to its end, for one line
+lines/s   (lines - 1) / (seconds for all - seconds for one): one process with a list of files, without its
+          start; fastest of the repeats
+CER       on texts in NFC with single spaces, for all programs
 """
 
 import math
@@ -35,36 +35,36 @@ codec = {chr(0x20 + label): [label] for label in range(1, 96)}
 kind = {"model_type": ["recognition"], "seg_type": "bbox", "one_channel_mode": "L"}
 write_safetensors([TorchVGSLModel(vgsl=f"{spec[:-1]} O1c96]", codec=codec, **kind)], sys.argv[1])
 """
-"""writes kraken's default network with random weights, in kraken's environment"""
+"""a program for kraken's environment that writes its default network with random weights"""
 
 
 @dataclass(frozen=True)
 class OcrSpeed:
-    """Measure lines/s, cold start and error rate, ours, tesseract's and kraken's."""
+    """Measure lines/s, cold start and error rate of ours, tesseract and kraken."""
 
     lines: tyro.conf.Positional[tuple[str, ...]] = ()
-    """Folders of NAME.png (or webp ...) and NAME.gt.txt, each with tesseract's languages if they are not
-    English: FOLDER=deu+eng. Without any, lines are drawn."""
+    """Folders of NAME.png (or webp ...) and NAME.gt.txt, each with the languages for tesseract unless they
+    are English: FOLDER=deu+eng. By default lines are drawn."""
     count: int = 100
-    """Lines of each folder, evenly chosen; 0 for all."""
+    """Number of lines of each folder, chosen evenly; 0 for all."""
     model: Path | None = None
-    """Model file; without it the bundled one."""
+    """Model file; the bundled one by default."""
     decoders: tuple[Literal["stored", "greedy", "beam"], ...] = ("stored", "greedy")
-    """How text is searched for; stored is as the model has it. The goals are held against the first."""
+    """Decoders to measure; stored is the decoder of the model file. The goals are compared with the first."""
     threads: int | None = None
-    """Threads of `ocr transcribe`; without it as it comes."""
+    """Threads of `ocr transcribe`; its own default if not given."""
     repeats: int = 3
-    """Of the measurement of all lines."""
+    """Repeats of the measurement of all lines."""
     starts: int = 7
-    """Of the measurement of one line."""
+    """Repeats of the measurement of one line."""
     psm: int = 13
-    """Tesseract's page segmentation: 13 is a raw line, 7 a line."""
+    """Page segmentation mode of tesseract: 13 is a raw line, 7 a line."""
     kraken: Path | None = None
-    """Kraken's command, in whichever environment it is installed."""
+    """Path of the command `kraken`, in any environment."""
     kraken_model: Path | None = None
-    """What it recognises with; without it, its default network untrained, which has a speed but no CER."""
+    """Model of kraken; by default its untrained default network, which has a speed but no CER."""
     cores: int = 2
-    """How many of the machine's are used."""
+    """Number of cores of the machine that are used."""
 
 
 def normalise(text: str) -> str:
@@ -73,7 +73,7 @@ def normalise(text: str) -> str:
 
 
 def tesseract(options: OcrSpeed, languages: str, processes: int, environment: dict[str, str]) -> Program:
-    """Return tesseract, with so many processes that share the files."""
+    """Return tesseract with a number of processes that share the files."""
     flags = ["-", "--psm", str(options.psm), "-l", languages]
 
     def split(files: Sequence[str], folder: Path) -> list[list[str]]:
@@ -88,7 +88,7 @@ def tesseract(options: OcrSpeed, languages: str, processes: int, environment: di
         found = [""] * len(files)
         for number, output in enumerate(outputs):
             pages, wanted = output.split("\f"), len(files[number :: len(outputs)])
-            if len(pages) == wanted + 1 and not pages[-1].strip():  # some versions end each page with one
+            if len(pages) == wanted + 1 and not pages[-1].strip():  # some versions end with a form feed
                 pages.pop()
             assert len(pages) == wanted, f"tesseract wrote {len(pages)} pages for {wanted} lines"
             found[number :: len(outputs)] = pages
@@ -102,7 +102,7 @@ def tesseract(options: OcrSpeed, languages: str, processes: int, environment: di
 
 
 def kraken(options: OcrSpeed, command: Path, model: Path, flags: Sequence[str], workers: int) -> Program:
-    """Return kraken; its workers, processes that cut lines out, start anew for each file."""
+    """Return kraken; its workers, processes that cut out lines, are started again for each file."""
     ocr = ["ocr", "-s", "--num-line-workers", str(workers), "-m", str(model.absolute())]
 
     def split(files: Sequence[str], folder: Path) -> list[list[str]]:
@@ -118,14 +118,14 @@ def kraken(options: OcrSpeed, command: Path, model: Path, flags: Sequence[str], 
 
 
 def write_untrained(command: Path, model: Path) -> Path:
-    """Have kraken write its default network, untrained, to `model`, if it has not; return it."""
+    """Make kraken write its untrained default network to `model` if there is none; return the path."""
     if not model.exists():
         run_programs([[str(command.with_name("python")), "-c", UNTRAINED, str(model)]])
     return model
 
 
 def programs(options: OcrSpeed, languages: str, folder: Path) -> Iterator[Program]:
-    """Yield what is compared, tesseract first."""
+    """Yield the programs to compare, tesseract first."""
     if shutil.which("tesseract"):
         alone = {"OMP_THREAD_LIMIT": "1"}
         yield tesseract(options, languages, 1, {})
@@ -134,14 +134,14 @@ def programs(options: OcrSpeed, languages: str, folder: Path) -> Iterator[Progra
     if options.kraken:
         command = options.kraken.expanduser().absolute()
         model = options.kraken_model or write_untrained(command, folder / "untrained.safetensors")
-        for threads, workers in ((1, 2), (options.cores, 0)):  # as it comes; with the cores for the network
+        for threads, workers in ((1, 2), (options.cores, 0)):  # its default; all cores for the network
             yield kraken(options, command, model, ["--threads", str(threads)], workers)
     for decoder in options.decoders:
         yield ours("ocr", options.model, options.threads, decoder)
 
 
 class Scored(NamedTuple):
-    """A program with its speed and its errors."""
+    """The speed and the errors of a program."""
 
     measured: Measured
     lines_per_s: float
@@ -149,7 +149,7 @@ class Scored(NamedTuple):
 
     @property
     def name(self) -> str:
-        """What the program is called."""
+        """Name of the program."""
         return self.measured.program.name
 
 
@@ -166,7 +166,7 @@ def measure(ways: Sequence[Program], lines: Sequence[tuple[Path, str]], options:
 
 
 def print_table(found: Sequence[Scored]) -> None:
-    """Print what was measured, and what became of the goals."""
+    """Print the measurements, and whether the goals were reached."""
     head = ["times", "lines/s", "all s", "start ratio", "start ms", "CER ratio", "CER %", "(95 %)".rjust(13)]
     head += ["WER %", "others", "program (ratios to tesseract's best)"]
     print_row(head, head)
@@ -197,7 +197,7 @@ def _judge(what: str, ratio: float, goal: float, reached: bool) -> None:
 
 
 def corpora(options: OcrSpeed, folder: Path) -> Iterator[tuple[str, str, list[tuple[Path, str]]]]:
-    """Yield names, tesseract's languages, and lines as PNG with their texts."""
+    """Yield the name, the languages for tesseract, and the lines as PNG with their texts, of each folder."""
     if not options.lines:
         draw(Draw(folder / "drawn", count=max(options.count, 2), length=(40, 60)))
     for number, named in enumerate(options.lines or (str(folder / "drawn"),)):
@@ -209,7 +209,7 @@ def corpora(options: OcrSpeed, folder: Path) -> Iterator[tuple[str, str, list[tu
 
 
 def name_versions(options: OcrSpeed) -> None:
-    """Print what is compared with, and what is not."""
+    """Print the versions of the other programs, and which are missing."""
     if shutil.which("tesseract"):
         print(_first_line("tesseract", "--version"))
     else:

@@ -1,8 +1,8 @@
-"""How soon a stream is decoded, and what that costs, on one core.
+"""Measure the delay of streams and their processor time, on one core.
 
     python recipes/benchmarks/streaming.py [MODEL]
 
-Time is that of the processor, so that others on the machine count little.
+Times are processor time, so that other programs on the machine have little influence.
 """
 
 import time
@@ -32,9 +32,9 @@ class Streaming:
     """Measure the delay and the cost of streams."""
 
     model: Positional[Path | None] = None
-    """Model file; without it an untrained one of the default size."""
+    """Model file; by default an untrained model of the default size."""
     duration_s: int = 30
-    """Of the noise that is streamed."""
+    """Duration of the noise that is streamed."""
 
 
 def untrained() -> Recognizer:
@@ -47,7 +47,7 @@ def untrained() -> Recognizer:
 
 
 def measure(arguments: Streaming) -> None:
-    """Print delays and costs."""
+    """Print delays and processor times."""
     torch.set_num_threads(1)
     recognizer = Recognizer.load(ASR, arguments.model) if arguments.model else untrained()
     rate_hz = recognizer.signal_config.sample_rate_hz
@@ -62,7 +62,7 @@ def measure(arguments: Streaming) -> None:
     for name in ("greedy", "beam"):
         config = replace(stored.config, decoder=name)
         recognizer.decoder = Decoder(recognizer.alphabet, config, stored.models, stored.words)
-        list(recognizer.transcribe([Signal(samples[:rate_hz], 1 / rate_hz)]))  # what is prepared once
+        list(recognizer.transcribe([Signal(samples[:rate_hz], 1 / rate_hz)]))  # warm-up
         began = time.process_time()
         list(recognizer.transcribe([Signal(samples, 1 / rate_hz)]))
         print(f"{name}, whole: {(time.process_time() - began) / arguments.duration_s:.3f} s for a second")

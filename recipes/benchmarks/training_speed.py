@@ -1,4 +1,4 @@
-"""Lines/s in training: the default network, from reading a line to the update, against kraken's."""
+"""Compare lines/s in training of our default network and kraken's, from reading a line to the update."""
 
 import shutil
 import tempfile
@@ -14,36 +14,36 @@ BFLOAT16 = ["--precision", "bf16-mixed"]
 
 @dataclass(frozen=True)
 class TrainingSpeed:
-    """Measure lines/s in training, ours and kraken's."""
+    """Measure lines/s in training of ours and of kraken."""
 
     lines: tyro.conf.Positional[Path | None] = None
-    """Folder of NAME.png and NAME.gt.txt to train on; without it, lines of 48 x 900 px are drawn."""
+    """Folder of NAME.png and NAME.gt.txt to train on; by default lines of 48 x 900 px are drawn."""
     count: int = 255
-    """Lines of one epoch."""
+    """Number of lines of one epoch."""
     ketos: str = "ketos"
-    """Kraken's training command, in whichever environment it is installed."""
+    """Path of kraken's training command, in any environment."""
     ketos_lines: int = 48
-    """How many of the lines, in its random order, kraken is timed on."""
+    """Number of lines, in kraken's random order, on which kraken is timed."""
     cores: int = 2
-    """How many of the machine's are used."""
+    """Number of cores of the machine that are used."""
 
 
 def measure_ours(train: Path, dev: Path, precision: str, hold: bool) -> Run:
-    """Return `ocr train` of two epochs, of which the first warms up."""
+    """Run `ocr train` for two epochs; the first is the warm-up."""
     with tempfile.TemporaryDirectory() as folder:
         flags = ["--run", folder, "--epochs", "2", "--precision", precision]
         return run_traced(["ocr", "train", str(train), str(dev), *flags], hold=hold)
 
 
 def measure_kraken(ketos: Path, folder: Path, lines: int, flags: Sequence[str], batch_size: int) -> Run:
-    """Return `ketos train`, stopped after `lines` lines or a few more; validation comes after them."""
+    """Run `ketos train` until `lines` lines or a few more; the validation would come after them."""
     with tempfile.TemporaryDirectory() as run:
         listed = Path(run, "dev.txt")
         listed.write_text("".join(f"{image}\n" for image in _images(folder / "dev")), encoding="utf-8")
         one_epoch = ["-f", "path", "-q", "fixed", "-N", "1", "-B", str(batch_size)]
         outputs = ["-o", f"{run}/model", "-e", str(listed)]
         command = ["ketos", *flags, "train", *one_epoch, *outputs, *_images(folder / "train")]
-        updates = 1 + -(-lines // batch_size)  # what comes before the first is not timed
+        updates = 1 + -(-lines // batch_size)  # the time before the first update is not measured
         return run_traced(command, ketos.with_name("python"), updates=updates, batch_size=batch_size)
 
 
@@ -52,10 +52,10 @@ def _images(folder: Path) -> list[str]:
 
 
 def measure(options: TrainingSpeed, ketos: str | None, folder: Path) -> Iterator[tuple[str, float, float]]:
-    """Yield what was measured, its lines/s, and the share of the cores that other programs took."""
+    """Yield each measurement: name, lines/s, and the share of the cores that other programs used."""
     train, dev = prepare_lines(options.lines, folder, options.count)
     if ketos is None:
-        print("kraken is not here: name its command with --ketos to be compared with it")
+        print("kraken was not found; name its command with --ketos to compare with it")
     else:
         threads = ["--threads", str(options.cores)]
         for name, flags, batch_size in (

@@ -1,4 +1,4 @@
-"""What transcribing takes: memory and cores by the number of files, imports, room on the disk."""
+"""Measure what transcribing needs: memory and cores by the number of files, imports, disk space."""
 
 import os
 import re
@@ -26,30 +26,30 @@ IMPORTED = re.compile(r"^import time:\s*(\d+) \|\s*\d+ \|\s*([\w.]+)$", re.MULTI
 
 @dataclass(frozen=True)
 class Transcribing:
-    """Measure what transcribing takes."""
+    """Measure memory, cores, imports and disk space of transcribing."""
 
     files: int = 10_000
-    """Lines of the larger call; of utterances there are a tenth as many."""
+    """Number of lines of the larger call; the number of utterances is a tenth of it."""
     ocr_model: Path | None = None
-    """Model of `ocr transcribe`; without it the bundled one."""
+    """Model of `ocr transcribe`; the bundled one by default."""
     asr_model: Path | None = None
-    """Model of `asr transcribe`; without it the bundled one."""
+    """Model of `asr transcribe`; the bundled one by default."""
     threads: int | None = None
-    """Threads of both; without it as they come."""
+    """Threads of both commands; their own default if not given."""
     environment: Annotated[tyro.conf.UseAppendAction[tuple[Path, ...]], tyro.conf.arg(metavar="DIR")] = ()
-    """Installed environment to be weighed; may be said several times."""
+    """Installed environment whose size is measured; the flag may be repeated."""
     cores: int = 2
-    """How many of the machine's are used."""
+    """Number of cores of the machine that are used."""
 
 
 class Case(NamedTuple):
-    """One of our commands, with files to be transcribed."""
+    """One of our commands with the files that it transcribes."""
 
     name: str
     model: Path | None
     folder: Path
     files: list[str]
-    """names in `folder`"""
+    """names of the files in `folder`"""
 
     def command(self, count: int, threads: int | None) -> list[str]:
         """Return the command for the first `count` files."""
@@ -57,7 +57,7 @@ class Case(NamedTuple):
 
 
 def multiply(drawn: Sequence[Path], folder: Path, count: int) -> list[str]:
-    """Link or copy files into a new folder, in turn, until there are `count`; return their names."""
+    """Link or copy files into a new folder, repeatedly, until it has `count`; return their names."""
     folder.mkdir()
     names = []
     for number in range(count):
@@ -65,7 +65,7 @@ def multiply(drawn: Sequence[Path], folder: Path, count: int) -> list[str]:
         names.append(f"{number:06d}{source.suffix}")
         try:
             os.link(source, folder / names[-1])
-        except OSError:  # not on this file system, or too often
+        except OSError:  # no links on this file system, or too many
             shutil.copyfile(source, folder / names[-1])
     return names
 
@@ -84,11 +84,11 @@ def cases(options: Transcribing, folder: Path) -> Iterator[Case]:
 
 
 def print_taken(case: Case, threads: int | None) -> None:
-    """Print memory and cores of one file and of all."""
+    """Print memory and cores for one file and for all files."""
     head = ["ratio", "peak MB", "seconds", "files/s", "cores busy", "others"]
     head.append(f"{case.name} transcribe (ratio of memory to one file's)")
     print_row(head, head)
-    run_programs([case.command(1, threads)], case.folder)  # brings programs and model into memory
+    run_programs([case.command(1, threads)], case.folder)  # loads programs and model into memory
     one: Ran | None = None
     for count in sorted({1, len(case.files)}):
         ran = run_programs([case.command(count, threads)], case.folder)
@@ -101,7 +101,7 @@ def print_taken(case: Case, threads: int | None) -> None:
 
 
 def print_imports(case: Case, threads: int | None) -> None:
-    """Print the packages that take longest to import when one file is transcribed."""
+    """Print the packages with the longest import times when one file is transcribed."""
     done = subprocess.run(
         case.command(1, threads),
         cwd=case.folder,
@@ -128,7 +128,7 @@ def print_imports(case: Case, threads: int | None) -> None:
 
 
 def weigh(folder: Path) -> int:
-    """Return the bytes that a folder takes on the disk; what is linked several times counts once."""
+    """Return the size of a folder on the disk in bytes; files with several links are counted once."""
     sizes = {}
     for parent, _, files in os.walk(folder):
         for file in files:
@@ -138,7 +138,7 @@ def weigh(folder: Path) -> int:
 
 
 def print_sizes(environments: Sequence[Path]) -> None:
-    """Print what environments weigh, and their heaviest packages."""
+    """Print the sizes of environments and of their largest packages."""
     head = ["ratio", "     MB", "environment (ratio to the first)"]
     print_row(head, head)
     first = 0

@@ -7,7 +7,7 @@ data=${1:?folder with train.npz and train.jsonl}; shift
 run=${RUN:-runs/an4}
 here=$(dirname "$0")
 mkdir -p "$run.data"
-# a tenth of the speakers, whole, is held out: those whose hash comes first
+# a tenth of the speakers goes to dev: those with the smallest hashes
 python "$here/hold_out.py" "$data/train.jsonl" "$run.data" --share 0.1
 python "$here/features.py" train "$run.data/train.jsonl" "$run.data/dev.jsonl" --archive "$data/train.npz" --run "$run" \
     --epochs 60 --learning-rate 3e-3 --hidden-size 160 --dropout 0.4 --batch-budget 6000 --seed 1 "$@"

@@ -4,8 +4,8 @@
     label   . . . . . . . . . .  . . . ... . . .  .  c a h b e a g d f c
             10 symbols of 8      T - 1 blanks   mark       10 steps
 
-A label to a step: nothing, and after the mark the symbols of the beginning. Each of them is to be kept for
-T + 10 steps, and nothing else has to be learnt. A corpus is written by copying_corpus.py.
+Each step has a label: nothing, and after the mark the symbols of the beginning. The network has to remember
+each symbol for T + 10 steps, and has nothing else to learn. copying_corpus.py writes a corpus.
 """
 
 from collections.abc import Callable
@@ -24,31 +24,31 @@ from common.recognition.modality import Modality, Training
 from common.text.rendering import Rendering
 
 CHANNELS = 10
-"""Values of a step, of which one is 1: eight symbols, the blank, the mark."""
+"""Size of a one-hot step: eight symbols, the blank and the mark."""
 
 
 @dataclass(frozen=True)
 class SignalConfig:
-    """Nothing about signals can be chosen."""
+    """Signals have no settings."""
 
 
 @dataclass(frozen=True)
 class CorpusConfig:
-    """Nothing about corpora can be chosen."""
+    """Corpora have no settings."""
 
 
 @dataclass(frozen=True)
 class FrontEndConfig:
-    """Nothing about the front end can be chosen."""
+    """The front end has no settings."""
 
 
 @dataclass(frozen=True)
 class AugmentConfig:
-    """Nothing is augmented."""
+    """There is no augmentation."""
 
 
 class OneHot(nn.Module):
-    """Steps are features as they are."""
+    """A front end that passes steps on as features."""
 
     stride = shortest = 1
     feature_size = CHANNELS
@@ -71,7 +71,7 @@ def _rows(path: str) -> np.ndarray:
 
 
 def read(source: Source, config: SignalConfig) -> Signal:
-    """Return the row that "inputs.npy::7" names, (S,) numbers of channels, as (S, CHANNELS) of 0 and 1."""
+    """Return row 7 of the file for "inputs.npy::7": numbers (S,) as one-hot steps (S, CHANNELS)."""
     path, _, row = str(source).partition("::")
     try:
         numbers = _rows(path)[int(row)]
@@ -84,7 +84,7 @@ def read(source: Source, config: SignalConfig) -> Signal:
 
 
 def measure(source: str) -> float:
-    """Return the steps of a source."""
+    """Return the number of steps of a source."""
     return float(len(read(source, SignalConfig()).values))
 
 
@@ -94,7 +94,7 @@ def read_corpus(path: str, config: CorpusConfig) -> Corpus:
 
 
 def render(values: np.ndarray, config: SignalConfig) -> Rendering:
-    """Return the steps from left to right, four pixels to a value, the first channel above."""
+    """Return a picture of the steps, four pixels for a value, the first channel at the top."""
     grey = np.repeat(np.repeat(255 - values.T * 255, 4, axis=0), 4, axis=1).astype(np.uint8)
     Image.fromarray(grey).save(file := BytesIO(), format="PNG")
     return Rendering(file.getvalue())
@@ -103,7 +103,7 @@ def render(values: np.ndarray, config: SignalConfig) -> Rendering:
 def build_augment(
     config: AugmentConfig, signal: SignalConfig
 ) -> Callable[[np.ndarray, np.random.Generator], np.ndarray]:
-    """Return what leaves values as they are."""
+    """Return a function that returns its values unchanged."""
     return lambda values, rng: values
 
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The copy problem: which cell still knows ten symbols after 50, 100, 200, 500 blanks, when each may read 7 million steps.
-# Needs: half an hour on one core.  Gives: a table, the share of symbols given back rightly (chance: 12.5 %).
+# The copy problem: which cells can repeat ten symbols after 50, 100, 200 and 500 blanks, after training on 7 million steps.
+# Needs: half an hour on one core.  Gives: a table with the share of symbols that are repeated correctly (chance: 12.5 %).
 set -euo pipefail
 run=${RUN:-runs/copying}
 here=$(dirname "$0")

@@ -10,25 +10,25 @@ import tyro
 
 SYMBOLS = "abcdefgh"
 BLANK, MARK = 8, 9
-"""Channels of the input beside those of the symbols, 0 to 7."""
+"""Channels of the blank and the mark; channels 0 to 7 are the symbols."""
 
 
 @dataclass(frozen=True)
 class CopyingCorpus:
-    """Write FOLDER/train.jsonl and FOLDER/dev.jsonl, each with an .npy of inputs; no text is in both."""
+    """Write FOLDER/train.jsonl and FOLDER/dev.jsonl, each with an .npy of inputs; they share no text."""
 
     folder: Annotated[Path, tyro.conf.Positional]
-    """Where to; it is made."""
+    """Folder to write into; it is created if it does not exist."""
     blanks: int = 100
-    """T: steps from the last symbol to the mark."""
+    """T: number of steps from the last symbol to the mark."""
     copied: int = 10
-    """Symbols of a sequence."""
+    """Number of symbols of a sequence."""
     train: int = 10_000
-    """Sequences to learn from."""
+    """Number of sequences to train on."""
     dev: int = 500
-    """Sequences to measure on."""
+    """Number of sequences to measure on."""
     seed: int = 1
-    """Of the symbols."""
+    """Seed of the symbols."""
 
     def __post_init__(self) -> None:
         for name in ("blanks", "copied", "train", "dev"):
@@ -53,8 +53,8 @@ def draw_texts(count: int, copied: int, rng: np.random.Generator) -> np.ndarray:
 def build_inputs(texts: np.ndarray, blanks: int) -> np.ndarray:
     """Return channels (N, blanks + 2 x copied) of `texts` (N, copied): each text, blanks, the mark, blanks.
 
-    As Arjovsky, Shah and Bengio (2016) have it, with their T as `blanks`: the mark is the last of so many
-    steps, and a blank stands for each symbol to be given back.
+    This is the input of Arjovsky, Shah and Bengio (2016), with `blanks` for their T: the mark is the last of
+    these steps, and after it there is a blank for each symbol to repeat.
     """
     copied = texts.shape[1]
     inputs = np.full((len(texts), blanks + 2 * copied), BLANK, dtype=np.uint8)
@@ -64,14 +64,14 @@ def build_inputs(texts: np.ndarray, blanks: int) -> np.ndarray:
 
 
 def manifest_line(source: str, text: np.ndarray, steps: int) -> str:
-    """Return the JSON line of a sequence: which symbol of `text` (copied,) is wanted at which last step."""
+    """Return the JSON line of a sequence, whose last steps have the symbols of `text` (copied,) as labels."""
     symbols = "".join(SYMBOLS[number] for number in text)
     places = [[symbol, step, step + 1] for step, symbol in enumerate(symbols, steps - len(symbols))]
     return json.dumps({"source": source, "steps": steps, "text": symbols, "characters": places})
 
 
 def write_corpus(corpus: CopyingCorpus) -> None:
-    """Write it."""
+    """Write the corpus into its folder."""
     corpus.folder.mkdir(parents=True, exist_ok=True)
     texts = draw_texts(corpus.train + corpus.dev, corpus.copied, np.random.default_rng(corpus.seed))
     for name, part in {"train": texts[: corpus.train], "dev": texts[corpus.train :]}.items():

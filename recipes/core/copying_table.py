@@ -1,7 +1,8 @@
-"""Print what `copying.py evaluate --json` wrote as a table: python copying_table.py FOLDER.
+"""Print a table of what `copying.py evaluate --json` wrote: python copying_table.py FOLDER.
 
-FOLDER has files CELL-BLANKS.json; shown is the share of symbols given back rightly at their steps. The steps
-before, where nothing is to be said, are left out: they are most, and every network learns them.
+FOLDER has files CELL-BLANKS.json. The table shows the share of symbols that are repeated correctly at their
+steps. The other steps, where the label is nothing, are left out: they are the most, and every network learns
+them.
 """
 
 import json
@@ -12,14 +13,14 @@ from typing import Any
 
 
 def recalled(figures: Mapping[str, Any]) -> float:
-    """Return the share of the steps with a symbol at which that symbol was given."""
+    """Return the share of the steps with a symbol at which the model gives that symbol."""
     counts = [entry for entry in figures["confusions"] if entry["reference"]]
     right = sum(entry["count"] for entry in counts if entry["given"] == entry["reference"])
     return right / sum(entry["count"] for entry in counts)
 
 
 def table(folder: Path) -> str:
-    """Return the table in Markdown: a row for each cell, a column for each number of blanks."""
+    """Return a Markdown table with a row for each cell and a column for each number of blanks."""
     shares = {}
     for path in folder.glob("*-*.json"):
         cell, _, blanks = path.stem.rpartition("-")

@@ -2,8 +2,8 @@
 
     python recipes/core/features.py train TRAIN.jsonl DEV.jsonl --run DIR --archive FEATURES.npz
 
-A manifest's lines have "id" (the array's name in the archive), "frames" and "text". It shows all that a
-modality must hand over; `common` is used as it is.
+The lines of a manifest have "id" (the name of the array in the archive), "frames" and "text". This file is an
+example of everything that a modality has to provide; `common` does not change for it.
 """
 
 from collections.abc import Callable
@@ -27,18 +27,18 @@ from common.text.rendering import Rendering
 
 @dataclass(frozen=True)
 class SignalConfig:
-    """What a frame is."""
+    """How frames are read."""
 
     frames_per_second: float = 100.0
-    """Frames in a second, for positions."""
+    """Frames in a second; positions are computed from it."""
 
 
 @dataclass(frozen=True)
 class CorpusConfig:
-    """Where the arrays of a manifest are."""
+    """Where the arrays of a manifest are stored."""
 
     archive: str = ""
-    """The .npz of arrays (frames, features) by id; default: the manifest's name with that ending."""
+    """The .npz with an array (frames, features) for each id; by default named like the manifest."""
 
 
 @dataclass(frozen=True)
@@ -46,25 +46,25 @@ class FrontEndConfig:
     """How frames become features."""
 
     stack: int = 3
-    """Frames to one step."""
+    """Frames in one step."""
     mask_frames: int = 20
-    """Longest stretch of frames silenced while training; two to an utterance."""
+    """Largest number of frames in each of the two stripes that are set to 0 in training."""
     input_size: int = 13
-    """Values of a frame."""
+    """Number of values of a frame."""
 
 
 @dataclass(frozen=True)
 class AugmentConfig:
-    """Changes to features while training."""
+    """Random changes of features in training."""
 
     noise: float = 0.1
-    """Deviation of the noise added, relative to each value's own deviation."""
+    """Standard deviation of the added noise, relative to that of each value."""
     tempo: float = 0.1
-    """Largest share by which time is stretched or squeezed."""
+    """Largest share by which time is stretched or compressed."""
 
 
 class StackedFrames(nn.Module):
-    """Features normalised over each utterance, with their first differences, `stack` frames to a step."""
+    """Frames normalised over each utterance, with their first differences, `stack` frames in one step."""
 
     def __init__(self, config: FrontEndConfig, signal: SignalConfig) -> None:
         super().__init__()
@@ -73,11 +73,11 @@ class StackedFrames(nn.Module):
         self.feature_size = 2 * config.input_size * config.stack
 
     def output_lengths(self, lengths: Tensor) -> Tensor:
-        """Return the steps (B,) that `lengths` (B,) frames give."""
+        """Return the number of steps (B,) for `lengths` (B,) frames."""
         return lengths // self.stride
 
     def forward(self, signals: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Return features (B, S, D) and lengths (B,) of `signals` (B, T, H), `lengths` frames long."""
+        """Return features (B, S, D) and their lengths (B,) for signals (B, T, H) of `lengths` (B,) frames."""
         count = lengths[:, None, None]
         signals = mask_steps(signals, lengths)
         mean = signals.sum(1, keepdim=True) / count  # (B, 1, H)
@@ -109,7 +109,7 @@ def _archive(path: str) -> np.lib.npyio.NpzFile:
 
 
 def read(source: Source, config: SignalConfig) -> Signal:
-    """Return the array that "archive.npz::id" names."""
+    """Return the array `id` of the source "archive.npz::id"."""
     path, _, name = str(source).partition("::")
     try:
         values = _archive(path)[name]
@@ -123,7 +123,7 @@ def read(source: Source, config: SignalConfig) -> Signal:
 
 
 def measure(source: str) -> float:
-    """Return the frames of a source."""
+    """Return the number of frames of a source."""
     return float(len(read(source, SignalConfig()).values))
 
 
@@ -147,7 +147,7 @@ def read_corpus(path: str, config: CorpusConfig) -> Corpus:
 
 
 def render(values: np.ndarray, config: SignalConfig) -> Rendering:
-    """Return the features as a picture, three pixels to a value, the first coefficient below."""
+    """Return the features as a picture, 2 x 6 pixels for a value, the first coefficient at the bottom."""
     low, high = np.percentile(values, [2, 98])
     grey = np.clip((values.T[::-1] - low) / max(high - low, 1e-6) * 255, 0, 255).astype(np.uint8)
     picture = Image.fromarray(grey).resize(
@@ -160,7 +160,7 @@ def render(values: np.ndarray, config: SignalConfig) -> Rendering:
 def build_augment(
     config: AugmentConfig, signal: SignalConfig
 ) -> Callable[[np.ndarray, np.random.Generator], np.ndarray]:
-    """Return what changes the tempo of `values` (T, H) and adds noise to them."""
+    """Return a function that changes the tempo of `values` (T, H) and adds noise to them."""
 
     def augment(values: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         frames = max(1, round(len(values) * rng.uniform(1 - config.tempo, 1 + config.tempo)))

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# One label in, N characters out: a language model that is told the language, and writes in it.
+# Characters from one label: a language model that is given a language and writes in it.
 # Needs: 1 GPU, or 5 minutes on one core; a folder with english, german and french .txt.xz.  Gives: see recipes/README.md.
 set -euo pipefail
 texts=${1:?folder with english.txt.xz, german.txt.xz and french.txt.xz}; shift

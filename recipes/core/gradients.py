@@ -1,8 +1,8 @@
-"""How far back a gradient reaches: vanishing, exploding and clipped, for every cell and its first weights.
+"""Vanishing, exploding and clipped gradients, for every cell and for several initial weights.
 
-For a loss at the last step T the norm of d loss_T / d x_t is measured at every step t, in networks that have
-learnt nothing yet. The loss is u . h_T with u a random unit vector, so the norm is what reaches x_t of a
-gradient of length 1 at h_T. A second measurement trains a network whose gradient explodes, with and without
+The loss is at the last step T, and the norm of d loss_T / d x_t is measured at every step t, in untrained
+networks. The loss is u . h_T with a random unit vector u, so that the norm is the part of a gradient of norm
+1 at h_T that reaches x_t. A second measurement trains a network whose gradient explodes, with and without
 clipping.
 """
 
@@ -19,13 +19,13 @@ from common.network.recurrent import Cell, Initialisation, RecurrentEncoder
 
 INPUT_SIZE, HIDDEN_SIZE = 16, 64
 STEPS, SHOWN = 150, 100
-"""Length of a sequence, and the longest distance that is shown; the first steps feel the start from zeros."""
+"""Length of a sequence, and the largest distance that is shown; the first steps depend on the zero state."""
 TABLE_DISTANCES = (1, 10, 50, 100)
 SMALLEST_FLOAT32 = 1.2e-38
 
 
 class Case(NamedTuple):
-    """A cell and its first weights; `scale` multiplies the recurrent matrix."""
+    """A cell and its initial weights; `scale` multiplies the recurrent matrix."""
 
     cell: Cell
     initialisation: Initialisation = "uniform"
@@ -34,7 +34,7 @@ class Case(NamedTuple):
 
     @property
     def name(self) -> str:
-        """How tables and pictures call it."""
+        """The name in tables and pictures."""
         bias = "" if self.forget_bias is None else f", forget bias {self.forget_bias:g}"
         return f"{self.cell} {self.initialisation}{bias}{'' if self.scale == 1 else f' × {self.scale:g}'}"
 
@@ -57,7 +57,7 @@ CLIPPED = Case("rnn_relu", "orthogonal", scale=1.5)
 
 
 def build_encoder(case: Case, seed: int) -> RecurrentEncoder:
-    """Return one layer that reads forwards, in float64."""
+    """Return an encoder of one unidirectional layer, in float64."""
     torch.manual_seed(seed)
     encoder = RecurrentEncoder(
         INPUT_SIZE,
@@ -74,10 +74,10 @@ def build_encoder(case: Case, seed: int) -> RecurrentEncoder:
 
 
 def gradient_norms(encoder: RecurrentEncoder, sequences: Tensor, directions: Tensor) -> Tensor:
-    """Return the norms (B, S) of d (u . h_S) / d x_t, by distance S - t: first the last step's.
+    """Return the norms (B, S) of d (u . h_S) / d x_t, by the distance S - t, the last step first.
 
     Args:
-        encoder: unidirectional.
+        encoder: a unidirectional encoder.
         sequences: x (B, S, D), float64.
         directions: u (B, E), the gradient of each sequence's loss with respect to h_S.
     """
@@ -88,7 +88,7 @@ def gradient_norms(encoder: RecurrentEncoder, sequences: Tensor, directions: Ten
 
 
 def mean_norms(case: Case, networks: int, sequences: int, seed: int) -> Tensor:
-    """Return the mean norm (STEPS,) by distance, over `networks` draws of weights with `sequences` each."""
+    """Return the mean norm (STEPS,) by distance, over `networks` initial weights with `sequences` each."""
     norms = []
     for number in range(networks):
         encoder = build_encoder(case, seed + number)
@@ -100,7 +100,7 @@ def mean_norms(case: Case, networks: int, sequences: int, seed: int) -> Tensor:
 
 
 class Course(NamedTuple):
-    """A training: of each update the gradient's norm before clipping, the norm applied, and the loss."""
+    """The course of a training: for each update, the norm before clipping, the norm applied, and the loss."""
 
     norms: list[float]
     applied: list[float]
@@ -108,10 +108,10 @@ class Course(NamedTuple):
 
 
 def train(case: Case, clip_norm: float, updates: int, seed: int, rate: float = 0.05) -> Course:
-    """Train by gradient descent to sum up the first of the inputs over the last 5 of 100 random steps.
+    """Train by gradient descent to predict the sum of the first input over the last 5 of 100 random steps.
 
-    The sums have variance 1, so 1 is the loss of the best constant. Gradients longer than `clip_norm` are
-    scaled down to it (Pascanu, Mikolov and Bengio 2013). It ends early when a number overflows.
+    The sums have variance 1, so the best constant has a loss of 1. A gradient whose norm is above `clip_norm`
+    is scaled down to it (Pascanu, Mikolov and Bengio 2013). The training ends early if a number overflows.
     """
     encoder, readout = build_encoder(case, seed), nn.Linear(HIDDEN_SIZE, 1).double()
     random = torch.Generator().manual_seed(seed)
@@ -136,9 +136,9 @@ def train(case: Case, clip_norm: float, updates: int, seed: int, rate: float = 0
 
 
 def spread(places: Sequence[float], gap: float) -> list[float]:
-    """Return `places` moved apart by no more than it takes to leave `gap` between neighbours."""
+    """Return `places` moved apart as little as needed for a `gap` between neighbours."""
     order = sorted(range(len(places)), key=lambda index: places[index])
-    groups: list[tuple[float, int]] = []  # centre and members of labels that stand gap by gap
+    groups: list[tuple[float, int]] = []  # centre and number of the labels of a group
     for index in order:
         centre, members = places[index], 1
         while groups and centre - (members - 1) / 2 * gap < groups[-1][0] + (groups[-1][1] + 1) / 2 * gap:
@@ -159,7 +159,7 @@ TOP = 1e14
 
 
 def draw_curves(axes: Any, title: str, curves: dict[Case, Tensor], labels: dict[Case, str]) -> None:
-    """Draw the norms by distance, each curve with its name behind its end."""
+    """Draw the norms by distance; the name of each curve stands at its right end."""
     axes.axhspan(1, TOP, color="#FBEFE6", linewidth=0)
     axes.text(2, TOP / 30, "grows on the way back", fontsize=10, color="#9A5B2C", va="top")
     axes.axhline(SMALLEST_FLOAT32, color="#777777", linewidth=0.9, linestyle=":")
@@ -180,9 +180,9 @@ def draw_curves(axes: Any, title: str, curves: dict[Case, Tensor], labels: dict[
 
 
 def draw_courses(axes: Any, free: Course, clipped: Course) -> None:
-    """Draw the gradient norm of every update, without and with clipping."""
+    """Draw the norm of the gradient of every update, with and without clipping."""
     red, grey, blue = "#C65000", "#5F7F99", "#0060A8"
-    shown = [norm if norm < TOP else TOP for norm in free.norms]  # not a number is not below
+    shown = [norm if norm < TOP else TOP for norm in free.norms]  # NaN is drawn at the top, too
     axes.plot(range(1, len(shown) + 1), shown, color=red, linewidth=2.5, marker="o", clip_on=False)
     axes.plot(range(1, len(clipped.norms) + 1), clipped.norms, color=grey, linewidth=1.2)
     axes.plot(range(1, len(clipped.applied) + 1), clipped.applied, color=blue, linewidth=3)
@@ -206,7 +206,7 @@ def late_loss(course: Course) -> float:
 
 
 def draw(path: Path, curves: dict[Case, Tensor], free: Course, clipped: Course) -> None:
-    """Write the picture: three panels of norms by distance, and one of norms by update."""
+    """Write a picture with three panels of norms by distance and one of norms by update."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(15, 10.5), layout="constrained")
@@ -239,15 +239,15 @@ class Gradients:
     """Measure how far gradients reach back, print a table and draw a picture."""
 
     picture: Path = Path("runs/gradients.png")
-    """Where the picture is written."""
+    """File of the picture."""
     networks: int = 3
-    """Draws of first weights for each case."""
+    """Number of initial weights for each case."""
     sequences: int = 32
-    """Random sequences for each draw."""
+    """Number of random sequences for each of them."""
     updates: int = 400
-    """Updates of the training with and without clipping."""
+    """Number of updates of the training with and without clipping."""
     seed: int = 1
-    """Of weights and sequences."""
+    """Seed of weights and sequences."""
 
 
 def main() -> None:

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# How far back a gradient reaches in each cell: vanishing, exploding and clipped, measured in float64 and drawn.
+# Vanishing, exploding and clipped gradients of each cell, measured in float64 and drawn.
 # Needs: matplotlib (pip install "amanuensis[test]" brings it); 1 minute on one core.  Gives: a table and a PNG.
 set -euo pipefail
 python "$(dirname "$0")/gradients.py" --picture "${RUN:-runs}/gradients.png" "$@"

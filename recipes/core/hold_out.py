@@ -7,11 +7,11 @@ from pathlib import Path
 
 
 def main() -> None:
-    """Write FOLDER/train.jsonl and FOLDER/dev.jsonl; whole speakers go to one of them."""
+    """Write FOLDER/train.jsonl and FOLDER/dev.jsonl, which share no speaker."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("manifest", type=Path)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--share", type=float, default=0.1, help="of the speakers that are held out")
+    parser.add_argument("--share", type=float, default=0.1, help="share of the speakers that go to dev")
     arguments = parser.parse_args()
     lines = arguments.manifest.read_text(encoding="utf-8").splitlines()
     speakers = [json.loads(line)["speaker"] for line in lines]

@@ -1,4 +1,4 @@
-"""Give all examples of a corpus one label, as the text that `--task classify` learns: a manifest of several.
+"""Write a manifest of several corpora in which the text of each example is the label of its corpus.
 
 python recipes/core/label.py ocr OUT.jsonl print=lines/print/train typed=lines/typed/train
 """
@@ -20,17 +20,17 @@ class Label:
     """Write a manifest of labelled examples."""
 
     modality: Positional[Literal["ocr", "asr"]]
-    """whose corpora are read"""
+    """kind of the corpora"""
     output: Positional[Path]
     """manifest to write"""
     corpora: Positional[tuple[str, ...]]
-    """LABEL=CORPUS, one or more; a label may stand several times"""
+    """one or more of LABEL=CORPUS; several corpora may have the same label"""
     count: int | None = None
-    """at most so many of each corpus, evenly from all of it"""
+    """largest number of examples of a corpus; they are chosen evenly from all of it"""
 
 
 def labelled(command: Label) -> list[Example]:
-    """Return the examples of all corpora, the text of each its label; print what is wrong with others."""
+    """Return the examples of all corpora with their labels as texts; print the problems of the others."""
     modality = OCR if command.modality == "ocr" else ASR
     found = []
     for pair in command.corpora:

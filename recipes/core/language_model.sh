@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A recurrent language model beside a 6-gram: bits per character of held-out text, and what each is worth in the search.
+# A recurrent language model and a 6-gram: bits per character of held-out text, and error rates of a search with each.
 # Needs: 1 GPU, or 30 minutes on one core; text, a recognizer, and transcribed recordings.  Gives: see recipes/README.md.
 set -euo pipefail
 text=${1:?plain text, .xz} model=${2:?model of asr} dev=${3:?transcribed recordings}; shift 3

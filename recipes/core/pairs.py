@@ -1,11 +1,11 @@
-"""Pairs to translate, drawn: dates as people write them to ISO 8601, numbers in words to digits.
+"""Write random pairs to translate: dates in words and ISO 8601, or numbers in words and digits.
 
     python recipes/core/pairs.py dates FOLDER --count 20000 --dev 1000 --seed 1
     python recipes/core/pairs.py numbers FOLDER
 
-In English, German and French; FOLDER/train.tsv and FOLDER/dev.tsv have source, tab, target, and no source in
-common. A target stands in another order than its source, or no step of the source holds it: "the 3rd of May
-1921" is 1921-05-03 and "two thousand and six" 2006.
+The words are English, German and French. The lines of FOLDER/train.tsv and FOLDER/dev.tsv are source, tab,
+target; the two files share no source. The order of a target differs from that of its source ("the 3rd of May
+1921" is 1921-05-03), or no part of the source corresponds to a digit ("two thousand and six" is 2006).
 """
 
 import argparse
@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 
 MOST_PAIRS = 100_000
-"""of either kind there are many more, so that drawing ends"""
+"""both kinds have many more pairs, so that enough different ones are found"""
 FIRST_DAY, LAST_DAY = date(1600, 1, 1), date(2099, 12, 31)
 DIGITS = 6
-"""most digits of a number"""
+"""largest number of digits"""
 
 ENGLISH_MONTHS = (
     *("January", "February", "March", "April", "May", "June"),
@@ -65,16 +65,16 @@ ENGLISH_ORDINALS = {
     **{1: "first", 2: "second", 3: "third", 5: "fifth", 8: "eighth", 9: "ninth", 12: "twelfth"},
     **{20: "twentieth", 30: "thirtieth"},
 }
-"""those that are not the number with "th" """
+"""ordinals that are not the number with "th" """
 GERMAN_ORDINALS = {1: "erste", 3: "dritte", 7: "siebte", 8: "achte"}
-"""those that are not the number with "te" or "ste" """
+"""ordinals that are not the number with "te" or "ste" """
 
 
 # --- numbers
 
 
 def english_number(number: int, joined: bool = True) -> str:
-    """Return a number below a million in English words; `joined`: with "and", as in Britain."""
+    """Return a number below a million in English words; `joined` puts "and" between them, as in Britain."""
     if number < 20:
         return ENGLISH_SMALL[number]
     if number < 100:
@@ -87,7 +87,7 @@ def english_number(number: int, joined: bool = True) -> str:
 
 
 def german_number(number: int, last: bool = True) -> str:
-    """Return a number below a million in German words; `last`: nothing stands behind it, as in "eins"."""
+    """Return a number below a million in German words; `last`: no word follows, so that 1 is "eins"."""
     if number < 20:
         return "ein" if number == 1 and not last else GERMAN_SMALL[number]
     if number < 100:
@@ -99,7 +99,7 @@ def german_number(number: int, last: bool = True) -> str:
 
 
 def french_number(number: int, last: bool = True) -> str:
-    """Return a number below a million in French words; `last`: nothing stands behind "quatre-vingts"."""
+    """Return a number below a million in French words; `last`: no word follows, as after "quatre-vingts"."""
     if number < 20:
         return FRENCH_SMALL[number]
     if number < 100:
@@ -116,7 +116,7 @@ def french_number(number: int, last: bool = True) -> str:
 
 
 def _french_tens(number: int, last: bool) -> str:
-    """Return 20 to 99: 70 is sixty-ten, 80 four twenties, 90 four-twenty-ten."""
+    """Return the words of 20 to 99: 70 is sixty-ten, 80 four twenties, 90 four-twenty-ten."""
     tens = number // 10
     rest = number - 10 * (tens - tens % 2 if tens > 6 else tens)  # 70 and 90 count on from 60 and 80
     if not rest:
@@ -126,7 +126,7 @@ def _french_tens(number: int, last: bool) -> str:
 
 
 def number_pair(rng: np.random.Generator) -> tuple[str, str]:
-    """Return a number of 1 to 6 digits in the words of one of the languages, and its digits."""
+    """Return a random number of 1 to 6 digits in words of a random language, and in digits."""
     number = int(rng.integers(10 ** int(rng.integers(1, DIGITS + 1))))
     forms = (
         english_number(number),
@@ -141,7 +141,7 @@ def number_pair(rng: np.random.Generator) -> tuple[str, str]:
 
 
 def english_ordinal(day: int) -> str:
-    """Return "third" of 3, up to 31."""
+    """Return the ordinal of a day from 1 to 31, such as "third"."""
     if day in ENGLISH_ORDINALS:
         return ENGLISH_ORDINALS[day]
     tens, rest = divmod(day, 10)
@@ -151,12 +151,12 @@ def english_ordinal(day: int) -> str:
 
 
 def german_ordinal(day: int) -> str:
-    """Return "dritte" of 3, up to 31."""
+    """Return the ordinal of a day from 1 to 31, such as "dritte"."""
     return GERMAN_ORDINALS.get(day) or german_number(day) + ("te" if day < 20 else "ste")
 
 
 def english_dates(day: date) -> tuple[str, ...]:
-    """Return a day in the forms that it has in English."""
+    """Return all English forms of a day."""
     month, year, number = ENGLISH_MONTHS[day.month - 1], day.year, day.day
     ending = "th" if 10 < number < 20 else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
     weekday = ENGLISH_WEEKDAYS[day.weekday()]
@@ -173,7 +173,7 @@ def english_dates(day: date) -> tuple[str, ...]:
 
 
 def german_dates(day: date) -> tuple[str, ...]:
-    """Return a day in the forms that it has in German."""
+    """Return all German forms of a day."""
     month, year, number = GERMAN_MONTHS[day.month - 1], day.year, day.day
     weekday = GERMAN_WEEKDAYS[day.weekday()]
     return (
@@ -187,7 +187,7 @@ def german_dates(day: date) -> tuple[str, ...]:
 
 
 def french_dates(day: date) -> tuple[str, ...]:
-    """Return a day in the forms that it has in French; with slashes the day stands first."""
+    """Return all French forms of a day; in the form with slashes the day is first."""
     month, year = FRENCH_MONTHS[day.month - 1], day.year
     number = "1er" if day.day == 1 else str(day.day)
     return (
@@ -199,7 +199,7 @@ def french_dates(day: date) -> tuple[str, ...]:
 
 
 def date_pair(rng: np.random.Generator) -> tuple[str, str]:
-    """Return a day in a form of one of the languages, and as ISO 8601 has it."""
+    """Return a random day in a random form of a random language, and in ISO 8601."""
     days = (LAST_DAY - FIRST_DAY).days + 1
     day = FIRST_DAY + timedelta(days=int(rng.integers(days)))
     forms = (english_dates, german_dates, french_dates)[rng.integers(3)](day)
@@ -215,10 +215,10 @@ KINDS: dict[str, Callable[[np.random.Generator], tuple[str, str]]] = {
 
 
 def pairs(kind: str, count: int, seed: int) -> Iterator[tuple[str, str]]:
-    """Yield `count` pairs of a kind, no two with the same source.
+    """Yield `count` pairs of a kind with different sources.
 
     Raises:
-        ValueError: more pairs than can be drawn.
+        ValueError: `count` is above `MOST_PAIRS`, or below 1.
     """
     if not 0 < count <= MOST_PAIRS:
         raise ValueError(f"{count} pairs were wanted; 1 to {MOST_PAIRS} can be drawn")
@@ -236,8 +236,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("kind", choices=KINDS)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--count", type=int, default=20_000, help="pairs to train on")
-    parser.add_argument("--dev", type=int, default=1000, help="pairs to measure on")
+    parser.add_argument("--count", type=int, default=20_000, help="number of pairs to train on")
+    parser.add_argument("--dev", type=int, default=1000, help="number of pairs to measure on")
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     drawn = pairs(arguments.kind, arguments.count + arguments.dev, arguments.seed)

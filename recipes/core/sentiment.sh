@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# The opinion of a text: embedding, recurrent network, one label; on the IMDB reviews or texts laid out like them.
-# Needs: a folder with train/pos, train/neg, test/pos and test/neg, a text a file, as in aclImdb_v1.tar.gz of
+# The opinion of a text: embedding, recurrent network, one label. For the IMDB reviews, or for texts in the same layout.
+# Needs: a folder with train/pos, train/neg, test/pos and test/neg, one text in each file, as in aclImdb_v1.tar.gz of
 # https://ai.stanford.edu/~amaas/data/sentiment (Maas et al. 2011); words, or UNIT=character.
 set -euo pipefail
 data=$(realpath "${1:?folder with train/ and test/, each with pos/ and neg/}"); shift
 run=${RUN:-runs/sentiment}
 text="python $(dirname "$0")/text.py"
-# every tenth text of train chooses the epoch, so that test is only measured
+# every tenth text of train is for the choice of the epoch; test is used for the final measurement only
 for label in pos neg; do
     mkdir -p "$run.data/train/$label" "$run.data/dev/$label"
     find "$data/train/$label" -name '*.txt' | sort | awk 'NR % 10' | xargs ln -sft "$run.data/train/$label"

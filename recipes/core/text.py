@@ -1,4 +1,4 @@
-"""Text as a third modality: characters or words as numbers, an embedding, and the core of `common` as it is.
+"""Text as a third modality: characters or words become numbers, then an embedding; `common` does not change.
 
     python recipes/core/text.py train TRAIN DEV --run DIR --task classify --pooling attention
     python recipes/core/text.py evaluate DIR/best.safetensors DEV
@@ -6,14 +6,14 @@
 
 A corpus is a folder of labelled texts or a file of pairs:
 
-    FOLDER/LABEL/*.txt     one text a file, such as aclImdb/train/pos and neg: the label is the text to find
-    FILE.tsv               a pair a line, source, tab, target: the target is the text to find
+    FOLDER/LABEL/*.txt     one text in each file, as in aclImdb/train/pos and neg: the label is the target
+    FILE.tsv               one pair in each line, source, tab, target
 
-A label to a text (sentiment) is `--task classify`: embedding, recurrent network, pooling, a softmax over the
-labels. For two labels that equals one output with a sigmoid: softmax(a, b) = (s(a - b), s(b - a)), of which
-the cross-entropy is the binary one, and a linear layer that gives a and b also gives a - b.
+`--task classify` learns a label for a text, such as its sentiment: embedding, recurrent network, pooling, and
+a softmax over the labels. With two labels this equals one output with a sigmoid: softmax(a, b) = (s(a - b),
+s(b - a)), its cross-entropy is the binary one, and a linear layer that gives a and b also gives a - b.
 
-A pair whose target is longer than its source, or tells it in another order, is nothing for CTC.
+CTC cannot learn pairs whose target is longer than the source or has another order; `--task attention` can.
 """
 
 import io
@@ -39,25 +39,25 @@ from common.text.rendering import Rendering
 from common.text.symbols import Alphabet
 
 WORD = re.compile(r"\w+(?:['’]\w+)*|[^\w\s]")
-"""a word, with its apostrophes, or a punctuation mark"""
+"""a word with its apostrophes, or a punctuation mark"""
 LINE = re.compile(r"(?P<file>.+)::(?P<number>[1-9]\d*)$", re.DOTALL)
 """a source that is one line of a file of pairs"""
 SYMBOLS_PER_CHARACTER = {"character": 1.0, "word": 0.2}
-"""of a word only roughly: in English it and the space behind it have five or six characters"""
+"""for words an estimate: an English word and the space after it have five or six characters"""
 MOST_BUCKETS = 2**24
-"""float32 holds all whole numbers up to here"""
+"""the largest number up to which float32 has all integers"""
 
 
 @dataclass(frozen=True)
 class SignalConfig:
-    """What a symbol is, and which number it has."""
+    """The kind of symbols, and their numbers."""
 
     unit: Literal["character", "word"] = "character"
-    """What is one symbol: a character, or a lower-cased word or punctuation mark."""
+    """Kind of symbol: a character, or a word in lower case or a punctuation mark."""
     buckets: int = 4096
-    """Numbers for symbols, 0 (padding) among them; 4096 suffice for characters from Latin to Devanagari."""
+    """How many numbers symbols have, with 0 for padding; 4096 cover characters from Latin to Devanagari."""
     max_length: int = 20_000
-    """Longer texts, in symbols, are refused."""
+    """Largest number of symbols of a text; longer texts are refused."""
 
     def __post_init__(self) -> None:
         if self.unit not in SYMBOLS_PER_CHARACTER:
@@ -70,10 +70,10 @@ class SignalConfig:
 
 @dataclass(frozen=True)
 class CorpusConfig:
-    """How a corpus of texts is to be understood."""
+    """How a corpus of texts is read."""
 
     labels: str = ""
-    """Sub-folders that are labels, with commas between; default: all."""
+    """Sub-folders that are labels, with commas between; all by default."""
 
 
 @dataclass(frozen=True)
@@ -81,18 +81,18 @@ class FrontEndConfig:
     """How symbols become features."""
 
     embedding_size: int = 64
-    """Values that stand for a symbol."""
+    """Number of values that represent a symbol."""
     symbol_dropout: float = 0.1
-    """Share of symbols silenced, whole, while training."""
+    """Share of the symbols whose values are all set to 0 in training."""
 
 
 @dataclass(frozen=True)
 class AugmentConfig:
-    """Changes to texts while training: none, but see symbol_dropout."""
+    """Texts are not augmented, except by `symbol_dropout`."""
 
 
 class SymbolEmbedding(nn.Module):
-    """A vector, learnt, for each symbol."""
+    """A learnt vector for each symbol."""
 
     stride = shortest = 1
 
@@ -103,28 +103,28 @@ class SymbolEmbedding(nn.Module):
         self.dropout = nn.Dropout(config.symbol_dropout)
 
     def output_lengths(self, lengths: Tensor) -> Tensor:
-        """Return `lengths` (B,): a symbol is a step."""
+        """Return `lengths` (B,), since each symbol is a step."""
         return lengths
 
     def forward(self, signals: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Return features (B, S, D) and lengths (B,) of `signals` (B, S), numbers of symbols."""
+        """Return features (B, S, D) and lengths (B,) of `signals` (B, S), the numbers of symbols."""
         features = self.embedding(signals.long())  # (B, S, D)
         features = features * self.dropout(features.new_ones(*signals.shape, 1))  # (B, S, D)
         return mask_steps(features, lengths), lengths
 
 
 def symbols_of(text: str, config: SignalConfig) -> np.ndarray:
-    """Return the numbers (T,) of the symbols of a text, float32, from 1 on.
+    """Return the numbers (T,) of the symbols of a text, float32, from 1 upwards.
 
-    A character's number is its code point, from `buckets` on folded back by modulo. A word's is a hash,
-    CRC-32, folded in the same way: the hashing trick (Weinberger et al. 2009). So no vocabulary must be
-    kept, and no word is unknown; two words that fall on one number look the same to the model.
+    The number of a character is its code point, reduced by modulo if it is not below `buckets`. The number of
+    a word is its CRC-32, reduced in the same way: the hashing trick (Weinberger et al. 2009). No vocabulary
+    is needed, and no word is unknown; the model cannot distinguish two words with the same number.
     """
     if config.unit == "character":
         numbers = [ord(character) for character in text]
     else:
         numbers = [zlib.crc32(word.encode()) for word in WORD.findall(text.lower())]
-    # 1 .. buckets - 1 stay as they are; nothing becomes 0, which is padding
+    # 1 .. buckets - 1 do not change; no symbol becomes 0, which is padding
     return np.array([1 + (number - 1) % (config.buckets - 1) for number in numbers], dtype=np.float32)
 
 
@@ -132,12 +132,12 @@ def read(source: Source, config: SignalConfig) -> Signal:
     """Return the symbols of a text.
 
     Args:
-        source: "FILE::NUMBER", line NUMBER (from 1) of a file of pairs, up to its tab; or a file, or an
-            open binary file, all of which is one text.
-        config: what a symbol is.
+        source: "FILE::NUMBER" is line NUMBER (from 1) of a file of pairs, up to its tab; any other path, and
+            an open binary file, is one text as a whole.
+        config: kind and number of symbols.
 
     Raises:
-        ValueError: what cannot be read, is not UTF-8, has no symbol, or too many.
+        ValueError: the source cannot be read, is not UTF-8, or has no symbols or too many.
     """
     text = _text(source)
     values = symbols_of(text, config)
@@ -156,7 +156,7 @@ def _name(source: Source) -> str:
 
 
 def _text(source: Source) -> str:
-    """Return the text of a source in the one form in which it is read: NFC, one space for white space."""
+    """Return the text of a source in NFC, with one space for each run of white space."""
     if not isinstance(source, str | Path):
         return _decoded(source.read(), _name(source))
     path = str(source)
@@ -173,7 +173,7 @@ def _text(source: Source) -> str:
 
 @lru_cache(maxsize=4)
 def _lines(path: str, mtime_ns: int) -> list[bytes]:
-    r"""Return the lines of a file, which end with \n or \r\n; `mtime_ns` lets a changed file be read anew."""
+    r"""Return the lines of a file, which end with \n or \r\n; `mtime_ns` renews a changed file."""
     lines = Path(path).read_bytes().removeprefix(b"\xef\xbb\xbf").split(b"\n")
     return [line.removesuffix(b"\r") for line in (lines if lines[-1] else lines[:-1])]
 
@@ -188,12 +188,12 @@ def _decoded(raw: bytes, name: str) -> str:
 
 
 def measure(source: str) -> float:
-    """Return the characters of a source: words are known only with a SignalConfig."""
+    """Return the number of characters of a source; the number of words would need a SignalConfig."""
     return float(len(_text(source)))
 
 
 def expand(file: str) -> list[str]:
-    """Return each line of a file of pairs, as a source, and any other file as it is."""
+    """Return a source for each line of a file of pairs, or else the file itself."""
     if not file.endswith(".tsv"):
         return [file]
     lines = _lines(file, os.stat(file).st_mtime_ns)
@@ -201,15 +201,15 @@ def expand(file: str) -> list[str]:
 
 
 def steps_per_length(config: SignalConfig) -> float:
-    """Return the symbols of one character."""
+    """Return the number of symbols for one character of text."""
     return SYMBOLS_PER_CHARACTER[config.unit]
 
 
 def read_corpus(path: str, config: CorpusConfig) -> Corpus:
-    """Return the texts of FOLDER/LABEL/*.txt, or the pairs of FILE.tsv, and what is wrong with others.
+    """Return the texts of FOLDER/LABEL/*.txt, or the pairs of FILE.tsv, and the problems of the others.
 
     Raises:
-        ValueError: a path that is neither, or a folder without the labels that are wanted.
+        ValueError: the path is neither, or the folder does not have the labels of `config`.
     """
     if Path(path).is_dir():
         return _read_folder(Path(path), [label for label in config.labels.split(",") if label])
@@ -259,7 +259,7 @@ def _pair(line: bytes, source: str, origin: str) -> Example:
 
 
 def render(values: np.ndarray, config: SignalConfig) -> Rendering:
-    """Return a text as a picture: its characters; of words, of which only hashes are left, greys."""
+    """Return a picture of the characters of a text; words, known by their hashes only, are grey."""
     across, width, height = 80, 10, 20
     rows = -(-len(values) // across)
     picture = Image.new("L", (across * width, rows * height), 255)
@@ -278,7 +278,7 @@ def render(values: np.ndarray, config: SignalConfig) -> Rendering:
 def build_augment(
     config: AugmentConfig, signal: SignalConfig
 ) -> Callable[[np.ndarray, np.random.Generator], np.ndarray]:
-    """Return what leaves `values` (T,) as they are."""
+    """Return a function that returns `values` (T,) unchanged."""
     return _unchanged
 
 
@@ -287,7 +287,7 @@ def _unchanged(values: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def training() -> Training:
-    """Return what a model is trained with; there is nothing to be switched off for targets with places."""
+    """Return the parts for training; no augmentation has to be left out for targets with positions."""
     return Training(
         AugmentConfig, build_augment, FrontEndConfig, SymbolEmbedding, evenly=lambda config: config
     )

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The same encoder with CTC, with an attention decoder and with both, trained alike: lines of typescript.
-# Needs: 1 GPU, or 40 minutes on one core, and a model to begin with, so that the few lines suffice: that of
+# The same encoder with CTC, with an attention decoder and with both, trained in the same way on lines of typescript.
+# Needs: 1 GPU, or 40 minutes on one core, and a model to start from, because the lines are few: the model of
 # line_kinds.sh, whose head none of the three can use.  Gives: see recipes/README.md.
 set -euo pipefail
 lines=${1:?folder with train/ and dev/} start=${2:?model of line_kinds.sh}; shift 2

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # The bundled model ocr/models/printed: print, typescript and Fraktur in English, German and French, old and on screens.
-# Lines are drawn in the fonts of a folder (from Debian: fonts-dejavu, liberation, croscore, crosextra-carlito,
-# crosextra-caladea, freefont-ttf, urw-base35, ebgaramond, sil-gentiumplus, sil-charis, lato, roboto-unhinted, open-sans,
-# inter, hack, inconsolata, courier-prime, cmu, oldstandard, linuxlibertine, vollkorn, cantarell, jetbrains-mono,
-# junicode, texgyre; without small capitals and display cuts) and learnt together with real ones.
+# It learns from real lines together with lines that are drawn in the fonts of a folder (from Debian: fonts-dejavu,
+# liberation, croscore, crosextra-carlito, crosextra-caladea, freefont-ttf, urw-base35, ebgaramond, sil-gentiumplus,
+# sil-charis, lato, roboto-unhinted, open-sans, inter, hack, inconsolata, courier-prime, cmu, oldstandard,
+# linuxlibertine, vollkorn, cantarell, jetbrains-mono, junicode, texgyre; without small capitals and display cuts).
 # Needs: 1 GPU, or an hour on one core.  Gives: see recipes/README.md and ocr/models/README.md.
 set -euo pipefail
 texts=${1:?folder with english.txt.xz, german.txt.xz and french.txt.xz} fonts=${3:?folder of fonts}

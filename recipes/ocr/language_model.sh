@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# A language model over characters from the training texts alone, tuned on every other dev line and put into the model:
-# `ocr transcribe --model RUN/tuned.safetensors` then searches with it.  More text of the same kind makes it better:
-# name text files (plain, .gz, .xz) among the folders.
-# Needs: a model that is trained, a minute or two on one core.  Gives: see recipes/README.md.
+# A language model over characters, learnt from the training texts alone, tuned on every other dev line and stored in the
+# model: `ocr transcribe --model RUN/tuned.safetensors` searches with it.  More text of the same kind makes it better: add
+# text files (plain, .gz, .xz) to the folders.
+# Needs: a trained model, one or two minutes on one core.  Gives: see recipes/README.md.
 set -euo pipefail
 texts=${1:?folders and text files to learn from} dev=${2:?folder to tune and measure on} model=${3:?model}; shift 3
 run=${RUN:-runs/ocr-language-model}

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What kind of a line it is: print, typescript, Fraktur or handwriting (N steps in, one label out).
+# One label for a line: print, typescript, Fraktur or handwriting.
 # Needs: 1 GPU, or 15 minutes on one core.  Gives: see recipes/README.md.
 set -euo pipefail
 lines=${1:?folder with print, typed, fraktur, handwriting-fr and handwriting-peraire, each with train and dev}; shift

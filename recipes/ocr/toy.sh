@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Lines drawn with the fonts of this machine: shows that everything works, from nothing, anywhere.
+# Lines drawn with the fonts of this machine: shows that everything works, without any data.
 # Needs: a few minutes on two cores.  Gives: CER under 5 %; see recipes/README.md.
 set -euo pipefail
 run=${RUN:-runs/ocr-toy}
