@@ -32,7 +32,7 @@ TORCH_ROOMS = (
     *(
         "data.batching",
         "data.text_streams",
-        "decoding.attention_search",
+        "decoding.attention",
         "network",
         "training",
         "commands.lm.recurrent",

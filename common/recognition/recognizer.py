@@ -14,7 +14,7 @@ from common.data.batching import Batch
 from common.data.frame_targets import FrameLabels
 from common.decoding.alignment import align
 from common.decoding.arrays import to_numpy
-from common.decoding.attention_search import Attended, attention_search
+from common.decoding.attention.search import AttentionHypothesis, attention_search
 from common.decoding.decoder import Decoder, DecodingConfig
 from common.decoding.greedy import Hit
 from common.decoding.hypothesis import Hypothesis
@@ -208,7 +208,7 @@ class Recognizer(nn.Module, Transcriber):
         on_gpu = log_probs.device.type == "cuda"
         return LogProbs(log_probs if on_gpu else log_probs.cpu().numpy(), steps.cpu().numpy())
 
-    def _attended(self, output: Encoded) -> list[list[Attended]]:
+    def _attended(self, output: Encoded) -> list[list[AttentionHypothesis]]:
         """Return the hypotheses of an attention decoder for each signal, best first; greedy, one of each."""
         assert isinstance(self.head, AttentionHead), "other heads have no decoder"
         config = self.decoder.config
@@ -222,7 +222,7 @@ class Recognizer(nn.Module, Transcriber):
             0.0 if output.ctc_log_probs is None else config.ctc_weight,
         )
 
-    def _hypothesis(self, found: Attended, output: Encoded, row: int) -> Hypothesis:
+    def _hypothesis(self, found: AttentionHypothesis, output: Encoded, row: int) -> Hypothesis:
         """Return a hypothesis with places: CTC's where it can spell it, else where attention looked.
 
         Where neither tells, or attention does not go forward, each label has all of the signal.

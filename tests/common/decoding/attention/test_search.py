@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from common.decoding.attention_search import CTCPrefixScorer, attention_search
+from common.decoding.attention.ctc_prefixes import CTCPrefixScorer
+from common.decoding.attention.search import attention_search
 from common.network.attention_decoder import AttentionDecoder, attention_losses
 
 S, E, C = 5, 4, 3
@@ -238,7 +239,9 @@ def test_prefix_scores_are_sums_over_all_alignments(classes):
     for text in texts:
         prefixes = scorer.begin()
         for label in text:
-            prefixes = scorer.grow(prefixes, torch.zeros(3, 1, dtype=torch.int64), torch.full((3, 1), label))
+            prefixes = scorer.extend(
+                prefixes, torch.zeros(3, 1, dtype=torch.int64), torch.full((3, 1), label)
+            )
         scores = scorer.score(prefixes)[:, 0]  # (B, C)
         for row, probabilities in enumerate(spoken):
             expected = [probabilities.get(text, 0.0)] + [
@@ -252,8 +255,8 @@ def test_prefixes_of_a_beam_are_extended_from_their_origins():
     log_probs = ctc_of()
     scorer = CTCPrefixScorer(log_probs, torch.full((3,), S))
     prefixes = scorer.begin(2)
-    prefixes = scorer.grow(prefixes, torch.tensor([[0, 1]] * 3), torch.tensor([[1, 2]] * 3))
-    prefixes = scorer.grow(
+    prefixes = scorer.extend(prefixes, torch.tensor([[0, 1]] * 3), torch.tensor([[1, 2]] * 3))
+    prefixes = scorer.extend(
         prefixes, torch.tensor([[1, 0], [0, 0], [1, 1]]), torch.tensor([[2, 2], [1, 2], [1, 2]])
     )
     assert prefixes.last.tolist() == [[2, 2], [1, 2], [1, 2]]
@@ -277,7 +280,7 @@ def test_long_and_certain_sequences_keep_their_precision():
     for label in labels:
         likeliest = scorer.score(prefixes)[0, 0]
         assert likeliest[1:].argmax() + 1 == label
-        prefixes = scorer.grow(prefixes, torch.zeros(1, 1, dtype=torch.int64), torch.tensor([[label]]))
+        prefixes = scorer.extend(prefixes, torch.zeros(1, 1, dtype=torch.int64), torch.tensor([[label]]))
     loss = torch.nn.functional.ctc_loss(
         log_probs.double().transpose(0, 1),
         torch.tensor([labels]),
@@ -295,7 +298,7 @@ def test_a_class_of_probability_zero_gives_no_nan():
     for text in [(), (1,), (2,), (1, 2), (1, 1), (2, 2), (1, 2, 1)]:
         prefixes = scorer.begin()
         for label in text:
-            prefixes = scorer.grow(prefixes, torch.zeros(1, 1, dtype=torch.int64), torch.tensor([[label]]))
+            prefixes = scorer.extend(prefixes, torch.zeros(1, 1, dtype=torch.int64), torch.tensor([[label]]))
         whole = scorer.score(prefixes)[0, 0, 0].item()
         assert whole == pytest.approx(np.log(probabilities[text]) if probabilities.get(text) else -np.inf)
 

@@ -14,19 +14,17 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
+from common.decoding.attention.ctc_prefixes import CTCPrefixScorer
 from common.network.attention_decoder import AttentionDecoder
 from common.text.symbols import BLANK
 
 INFINITY = math.inf
-IMPOSSIBLE = -1e6
-"""replaces a log-probability of -inf, which could not be subtracted from a sum again"""
 FEWEST_STEPS = 32
 """limit of labels for sequences with fewer encoder steps than this; for others it is one label per step"""
 
 
-class Attended(NamedTuple):
+class AttentionHypothesis(NamedTuple):
     """A hypothesis.
 
     score: ranks the hypotheses; the equation is at the top of this file.
@@ -38,88 +36,6 @@ class Attended(NamedTuple):
     score: float
     confidences: list[float]
     steps: list[float] | None
-
-
-class Prefixes(NamedTuple):
-    """The log-probabilities of K hypotheses after 0 to S steps: r^n and r^b of Watanabe et al.
-
-    label: (B, K, S + 1), of the paths that spell the hypothesis and end in its last label.
-    blank: (B, K, S + 1), of the paths that spell it and end in a blank.
-    last: (B, K), the last label; the blank if there is none.
-    """
-
-    label: Tensor
-    blank: Tensor
-    last: Tensor
-
-
-class CTCPrefixScorer:
-    """CTC's probabilities of all texts that begin with a prefix (Watanabe et al. 2017, algorithm 2).
-
-    A prefix g is extended by a label c at step t. The extension starts from phi, the paths of g until then,
-    without those that end in c itself:
-
-        phi_t = r^b_t(g), and r^n_t(g) if c is not g's last label
-        r^n_t(g c) = (r^n_t-1(g c) + phi_t-1) p_t(c)          score(g c) = sum over t of phi_t-1 p_t(c)
-        r^b_t(g c) = (r^b_t-1(g c) + r^n_t-1(g c)) p_t(blank)
-
-    A cumulative sum replaces the paper's loop over t: x_t = (x_t-1 + y_t-1) p_t has the solution
-    x_t = P_t sum over s <= t of y_s-1 / P_s-1, where P_t is the product of p_1 to p_t.
-
-    Args:
-        log_probs: (B, S, C) log-softmax over classes, the blank at 0.
-        lengths: (B,) number of real steps; padded steps are not read.
-    """
-
-    def __init__(self, log_probs: Tensor, lengths: Tensor) -> None:
-        S, C = log_probs.shape[1:]
-        steps = torch.arange(S, device=log_probs.device)
-        behind = steps >= lengths.to(log_probs.device).unsqueeze(1)  # (B, S)
-        silence = log_probs.new_full((C,), IMPOSSIBLE, dtype=torch.float64)
-        silence[BLANK] = 0.0
-        filled = torch.where(behind.unsqueeze(2), silence, log_probs.double()).clamp(min=IMPOSSIBLE)
-        self.probs = filled.exp()  # (B, S, C)
-        self.products = functional.pad(filled.transpose(1, 2).cumsum(2), (1, 0))  # (B, C, S + 1): log P
-
-    def begin(self, width: int = 1) -> Prefixes:
-        """Return `width` copies of the empty prefix, which only blanks spell."""
-        blank = self.products[:, BLANK].unsqueeze(1).expand(-1, width, -1)  # (B, K, S + 1)
-        last = torch.full(blank.shape[:2], BLANK, device=blank.device)
-        return Prefixes(torch.full_like(blank, -INFINITY), blank, last)
-
-    def score(self, prefixes: Prefixes) -> Tensor:
-        """Return the log-probability (B, K, C) of each prefix extended by each label.
-
-        The column of the blank holds the log-probability of the prefix as the whole text.
-        """
-        label, blank, last = prefixes
-        either = torch.logaddexp(label, blank)  # (B, K, S + 1)
-        # probabilities relative to the largest; those below e^-700 of it underflow to 0
-        scale = either.amax(2, keepdim=True).clamp(min=10 * IMPOSSIBLE)  # (B, K, 1)
-        before, after_blank = ((part - scale)[..., :-1].exp() for part in (either, blank))  # (B, K, S)
-        sums = before @ self.probs  # (B, K, C)
-        again = last.unsqueeze(2)  # (B, K, 1)
-        spoken = self.probs.transpose(1, 2).gather(1, again.expand_as(before))  # (B, K, S)
-        sums.scatter_(2, again, (after_blank * spoken).sum(2, keepdim=True))
-        scores = sums.log() + scale
-        whole = either[..., -1]  # (B, K)
-        scores[..., BLANK] = whole.masked_fill(whole < IMPOSSIBLE / 2, -INFINITY)
-        return scores
-
-    def grow(self, prefixes: Prefixes, origins: Tensor, labels: Tensor) -> Prefixes:
-        """Return the prefixes at the indices `origins` (B, K'), each extended by one of `labels` (B, K')."""
-        shape = (*origins.shape, self.products.shape[2])
-        label, blank = (part.gather(1, origins.unsqueeze(2).expand(shape)) for part in prefixes[:2])
-        repeats = prefixes.last.gather(1, origins) == labels  # (B, K')
-        entering = torch.where(repeats.unsqueeze(2), blank, torch.logaddexp(label, blank))  # phi
-        label = _accumulate(entering, self.products.gather(1, labels.unsqueeze(2).expand(shape)))
-        return Prefixes(label, _accumulate(label, self.products[:, BLANK].unsqueeze(1)), labels)
-
-
-def _accumulate(entering: Tensor, products: Tensor) -> Tensor:
-    """Return log x of x_t = (x_t-1 + y_t-1) p_t, for log y `entering` and log P `products`, (B, K, S + 1)."""
-    entered = (entering - products)[..., :-1].logcumsumexp(2) + products[..., 1:]  # (B, K, S)
-    return functional.pad(entered, (1, 0), value=-INFINITY)
 
 
 class Ended(NamedTuple):
@@ -155,7 +71,7 @@ def attention_search(
     ctc_log_probs: Tensor | None = None,
     ctc_weight: float = 0.0,
     longest: int | None = None,
-) -> list[list[Attended]]:
+) -> list[list[AttentionHypothesis]]:
     """Return the best hypotheses of each sequence, best first, at most `width` of them.
 
     At each step, every running hypothesis is extended by every label, and the `width` likeliest extensions
@@ -213,7 +129,7 @@ def attention_search(
         traces.append(Trace(origins, labels, log_probs.flatten()[pick].reshape(B, width), peaks))
         attended = attended.flatten()[pick].reshape(B, width, 1)
         state = state.select(rows)
-        prefixes = scorer.grow(prefixes, origins, labels) if scorer and prefixes else None
+        prefixes = scorer.extend(prefixes, origins, labels) if scorer and prefixes else None
     return _backtrace(ended, traces, with_steps=decoder.attention is not None)
 
 
@@ -276,12 +192,12 @@ def _is_done(ended: Ended, running: Tensor, limits: Tensor, length_penalty: floa
     return hope <= ended.scores.amin(1)
 
 
-def _backtrace(ended: Ended, traces: list[Trace], with_steps: bool) -> list[list[Attended]]:
+def _backtrace(ended: Ended, traces: list[Trace], with_steps: bool) -> list[list[AttentionHypothesis]]:
     """Return the ended hypotheses, traced back from their ends."""
     columns = [torch.stack(column).tolist() for column in zip(*(trace[:3] for trace in traces), strict=True)]
     origins, labels, log_probs = columns or ([], [], [])
     peaks = [trace.peaks.tolist() for trace in traces if trace.peaks is not None]
-    found: list[list[Attended]] = []
+    found: list[list[AttentionHypothesis]] = []
     for b, (scores, steps, rows) in enumerate(zip(*(part.tolist() for part in ended), strict=True)):
         found.append([])
         for score, end, last in zip(scores, steps, rows, strict=True):
@@ -293,7 +209,7 @@ def _backtrace(ended: Ended, traces: list[Trace], with_steps: bool) -> list[list
                 row = origins[step][b][row]
             path.reverse()
             found[b].append(
-                Attended(
+                AttentionHypothesis(
                     [labels[t][b][k] for t, b, k in path],
                     score,
                     [math.exp(log_probs[t][b][k]) for t, b, k in path],

@@ -1,0 +1,1 @@
+"""Beam search for attention decoders, alone or together with a CTC head."""
