@@ -1,4 +1,4 @@
-"""What a recognizer is built from, beside its alphabet: the settings of its signal, network and task."""
+"""The settings that a recognizer is built from: signal, front end, encoder and head."""
 
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
@@ -19,46 +19,46 @@ class EncoderConfig:
     hidden_size: int = 192
     """Units of one direction of one layer."""
     layers: int = 2
-    """Recurrent layers, one upon the other."""
+    """Number of stacked recurrent layers."""
     bidirectional: bool = True
-    """Read from the end, too; without it a model can follow a stream."""
+    """Read in both directions; a model that reads in one direction can follow a stream."""
     dropout: float = 0.2
-    """Share of units silenced between layers and before the head while training."""
+    """Share of units set to zero between layers and before the head during training."""
     residual: bool = False
-    """Add each layer's normalised input to its output; for four layers and more."""
+    """Normalise the input of each layer and add the input to its output; for four layers and more."""
     initialisation: Initialisation = "uniform"
-    """First weights: uniform as torch has them, xavier (Glorot and Bengio 2010), orthogonal, identity."""
+    """Initial weights: uniform as in torch, xavier (Glorot and Bengio 2010), orthogonal, identity."""
     forget_bias: float | None = None
-    """First bias of the LSTM's forget gates; 1 lets memory last. None: as the initialisation has it."""
+    """Initial bias of the LSTM's forget gates; 1 makes memory last. None: that of the initialisation."""
     reverse_source: bool = False
-    """Read backwards (Sutskever et al. 2014): what comes first is fresh in mind when an attention decoder
-    begins; for one-directional encoders."""
+    """Read backwards (Sutskever et al. 2014), so that the first steps are the most recent ones when an
+    attention decoder starts; for encoders of one direction."""
     shortcut: bool = False
-    """A second head on the front end (weight 0.1), in training only: helps deep or slow starters."""
+    """Train a second head on the front end (weight 0.1), which helps networks that start slowly."""
 
 
 @dataclass(frozen=True)
 class HeadConfig:
-    """What is learnt, and what stands on the encoder for it."""
+    """The task, and the head on the encoder that learns it."""
 
     task: Literal["ctc", "attention", "frames", "classify"] = "ctc"
-    """ctc: texts; attention: texts, in any order, by a decoder; frames: a label for each step, of examples
-    that say where their words are; classify: one label for the whole, which is the text of an example."""
+    """ctc: texts; attention: texts in any order, by a decoder; frames: a label for each step, from examples
+    with the positions of their words; classify: one label for the whole, the text of the example."""
     frame_labels: FrameLabels = "words"
-    """frames: what a step is labelled with; activity: whether there is any word."""
+    """frames: what a step is labelled with; activity: whether the step is within a word."""
     pooling: Pooling = "attention"
-    """classify: how steps become one."""
+    """classify: how the steps are combined into one vector."""
     arrangement: Arrangement = "location"
-    """attention: what the decoder knows of the signal: first: its summary as the first state; every: that at
-    every step; additive, dot, location: all of it, by attention."""
+    """attention: what the decoder reads of the signal. first: a summary, as its initial state; every: the
+    summary at every step; additive, dot, location: all steps, by attention."""
     decoder_size: int = 192
-    """attention: units of the decoder."""
+    """attention: hidden units of the decoder."""
     ctc_weight: float = 0.0
-    """attention: share of the loss for a CTC head beside the decoder; 0: none."""
+    """attention: share of the loss for a CTC head beside the decoder; 0 for no such head."""
     label_smoothing: float = 0.1
-    """attention: share of the wanted probability that goes to all labels alike (Szegedy et al. 2016)."""
+    """attention: share of the target probability that is spread over all labels (Szegedy et al. 2016)."""
     scheduled_sampling: float = 0.0
-    """attention: how often the decoder is fed its own label in training (Bengio et al. 2015)."""
+    """attention: how often the decoder reads its own prediction in training (Bengio et al. 2015)."""
 
     def __post_init__(self) -> None:
         for name in ("ctc_weight", "label_smoothing", "scheduled_sampling"):
@@ -68,7 +68,7 @@ class HeadConfig:
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """Everything a recognizer is built from, beside its alphabet."""
+    """All settings of a recognizer; with its alphabet they determine its structure."""
 
     signal: Any
     front_end: Any
@@ -88,7 +88,11 @@ def model_config(modality: Modality, stored: dict[str, Any]) -> ModelConfig:
 
 
 def build_config(kind: type, stored: dict[str, Any]) -> Any:
-    """Return the frozen dataclass `kind` from JSON; an unknown key is an error, a missing one its default."""
+    """Return the frozen dataclass `kind` from JSON; a missing key has its default.
+
+    Raises:
+        TypeError: a key is unknown.
+    """
     known = {one.name for one in fields(kind)}
     unknown = sorted(set(stored) - known)
     if unknown:

@@ -1,12 +1,12 @@
-"""A trained recognizer as one ONNX file, for `runtime`: samples or columns in, log-probabilities out.
+"""Export of a trained recognizer to one ONNX file, which `runtime` runs.
 
     signals (B, T) or (B, T, H), lengths (B,)                                          float32, int64
-        -> front end -> recurrent layers, each one node that knows the lengths -> head
+        -> front end -> recurrent layers, each one node with the lengths as an input -> head
     log_probs (B, S, C), steps (B,)                                                    float32, int64
 
-B and T are free. In int8, LSTM layers compute with weights of 8 bits and inputs whose range is found as they
-come, convolutions with ranges that were seen on examples; the first convolution, the spectrogram, other cells
-(onnxruntime has them in float32 alone) and the head stay float32.
+B and T are free. In int8, LSTM layers have weights of 8 bits, and the range of their inputs is measured when
+the model runs. Convolutions use ranges that were measured on examples. The first convolution, the
+spectrogram, other cells (onnxruntime supports them in float32 only) and the head stay in float32.
 """
 
 import copy
@@ -31,20 +31,20 @@ from common.network.recurrent import RecurrentEncoder
 from common.recognition.recognizer import Recognizer
 
 if TYPE_CHECKING:
-    import onnx  # only who exports needs it
+    import onnx  # only the export needs it
 
 log = logging.getLogger(__name__)
 
 OPSET = 17
-"""of ONNX, 2022: the first with layer normalisation"""
+"""operator set of ONNX (2022), the first with layer normalisation"""
 TRACED_STEPS = 40
-"""of the example that is followed through the network; any number does"""
+"""steps of the example that is traced through the network; any number is possible"""
 ENCODED = "encoded_steps"
-"""the lengths in the encoder: those of the log-probabilities, save where a sequence has one label"""
+"""output with the lengths in the encoder; with one label a sequence, log-probabilities have other lengths"""
 RECURRENT = ("LSTM", "GRU", "RNN")
-"""nodes of ONNX that are a recurrent layer"""
+"""recurrent layers of ONNX"""
 BETWEEN_CONVOLUTIONS = ("Relu", "MaxPool", "Where", "Add", "Mul")
-"""nodes that are int8 where convolutions are, so that maps need not go to float32 and back"""
+"""nodes in int8 between convolutions in int8, so that maps are not converted to float32 and back"""
 
 
 def export_onnx(
@@ -53,15 +53,15 @@ def export_onnx(
     """Write `recognizer` with its decoder as an ONNX file, whole or not at all.
 
     Args:
-        recognizer: which stays as it is.
+        recognizer: the model, which is not changed.
         path: the file, usually .onnx.
-        int8: whether weights are quantised.
-        calibration: signals (T, ...) by which the ranges of maps are found, some dozens; without them
-            convolutions stay float32 in int8, too.
+        int8: whether to quantise the weights.
+        calibration: some dozens of signals (T, ...) on which the ranges of maps are measured; without them
+            convolutions stay in float32.
 
     Raises:
-        OSError: if it cannot be written.
-        ValueError: a model with an attention decoder, which ONNX cannot have here.
+        OSError: the file cannot be written.
+        ValueError: the model has an attention decoder, which cannot be exported.
     """
     if recognizer.task == "attention":
         raise ValueError(
@@ -71,9 +71,9 @@ def export_onnx(
     cell = recognizer.config.encoder.cell
     if int8:
         if cell != "lstm":
-            log.warning("cells of kind %s stay float32: onnxruntime has the lstm alone in int8", cell)
+            log.warning("cells of kind %s stay in float32: onnxruntime supports only the lstm in int8", cell)
         batches = [padded([signal], recognizer.front_end.shortest) for signal in calibration]
-        model = quantised(model, batches)
+        model = quantise(model, batches)
     described, tensors = recognizer.described()
     header = {
         **described,
@@ -92,7 +92,7 @@ def export_onnx(
 
 
 class _Network(nn.Module):
-    """A recognizer as ONNX can have it: plain kernels, and both directions of a layer in one."""
+    """A recognizer in the form that ONNX can hold: plain kernels, and one node for both directions."""
 
     def __init__(self, recognizer: Recognizer) -> None:
         super().__init__()
@@ -103,16 +103,13 @@ class _Network(nn.Module):
         self.head = copy.deepcopy(recognizer.head)
 
     def forward(self, signals: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return log-probabilities (B, S', C), their lengths (B,) and those in the encoder (B,).
-
-        They are of `signals` (B, T, ...).
-        """
+        """Return log-probabilities (B, S', C), their lengths (B,), and the lengths (B,) in the encoder."""
         features, steps = self.front_end(signals, lengths)  # (B, S, D)
         return *head_outputs(self.head, self.encoder(features), steps), steps  # (B, S', C)
 
 
 class _Layers(nn.Module):
-    """The layers of an encoder, which learn the lengths as nodes of ONNX, see `_tell_lengths`."""
+    """The layers of an encoder; `_tell_lengths` connects the lengths to them in the graph."""
 
     def __init__(self, encoder: RecurrentEncoder) -> None:
         super().__init__()
@@ -121,7 +118,7 @@ class _Layers(nn.Module):
         self.layers = nn.ModuleList(map(_joined, encoder.forwards, backwards))
 
     def forward(self, features: Tensor) -> Tensor:
-        """Return (B, S, E) of `features` (B, S, D)."""
+        """Return the encoded steps (B, S, E) of `features` (B, S, D)."""
         encoded = features.transpose(0, 1)  # (S, B, D)
         if self.entry is not None:
             encoded = self.entry(encoded)  # (S, B, E)
@@ -136,7 +133,7 @@ class _Layers(nn.Module):
 
 
 def _joined(ahead: nn.Module, back: nn.Module | None) -> nn.RNNBase:
-    """Return one layer, (S, B, D) to (S, B, E), that is these of one direction each."""
+    """Return one layer, (S, B, D) to (S, B, E), equal to a layer forwards and one backwards."""
     assert isinstance(ahead, nn.RNNBase), "the encoder has recurrent layers"
     sizes, both = (ahead.input_size, ahead.hidden_size), back is not None
     layer: nn.RNNBase
@@ -152,7 +149,7 @@ def _joined(ahead: nn.Module, back: nn.Module | None) -> nn.RNNBase:
 
 
 def _with_plain_kernels(module: nn.Module) -> nn.Module:
-    """Return `module` with each kernel standardised once and for all."""
+    """Replace each standardised convolution in `module` by a plain one with the same kernel."""
     for name, child in module.named_children():
         if isinstance(child, StandardisedConv2d):
             sizes = (child.in_channels, child.out_channels, child.kernel_size, child.stride, child.padding)
@@ -174,7 +171,7 @@ def _graph(recognizer: Recognizer) -> "onnx.ModelProto":
     signals = torch.zeros(2, T, *getattr(front_end, "step_shape", ()))
     batch, steps = {0: "B"}, {0: "B", 1: "S"}
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-        # that this exporter will go (the new one fails on recurrent layers), and that batches may differ
+        # warnings: this exporter is deprecated (the new one fails on recurrent layers); batches may differ
         warnings.simplefilter("ignore")
         torch.onnx.export(
             network,
@@ -196,19 +193,20 @@ def _graph(recognizer: Recognizer) -> "onnx.ModelProto":
 
 
 def _tell_lengths(graph: "onnx.GraphProto") -> None:
-    """Let each recurrent node start its backward pass at the end of each sequence; behind it, it gives zeros.
+    """Connect the lengths to each recurrent node.
 
-    torch would write such nodes for packed sequences only, with a page of warnings.
+    The node then starts its backward pass at the end of each sequence, and gives zeros after the end.
+    torch writes such nodes for packed sequences only, with a page of warnings.
     """
     from onnx import TensorProto, helper
 
     for node in graph.node:
         if node.op_type in RECURRENT:
-            # x, weights, recurrent weights, bias, lengths; without a state to start from, which is zero
+            # x, weights, recurrent weights, bias, lengths; the initial state is left out, so it is zero
             node.input[4:] = ["steps_int32"]
     cast = helper.make_node("Cast", [ENCODED], ["steps_int32"], "steps_int32", to=TensorProto.INT32)
     wanted, first, others = {ENCODED}, [cast], []
-    for node in reversed(graph.node):  # what the lengths are computed with goes to the front
+    for node in reversed(graph.node):  # the nodes that compute the lengths go to the front
         if wanted.isdisjoint(node.output):
             others.append(node)
         else:
@@ -218,21 +216,21 @@ def _tell_lengths(graph: "onnx.GraphProto") -> None:
     graph.node.extend(reversed(others + first))
 
 
-def quantised(
+def quantise(
     model: "onnx.ModelProto", calibration: Sequence[tuple[np.ndarray, np.ndarray]] = ()
 ) -> "onnx.ModelProto":
     """Return `model` in int8.
 
-    Which 8 bits: on CPUs without VNNI the sum of two products of unsigned inputs and signed weights overflows
-    its 16 bits, so that recurrent weights are unsigned, which costs nothing, and those of convolutions have
-    7 bits (https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html). The range of a map
-    is the mean of the ranges in each example: extremes would leave few bits to all that is no outlier.
-    The head stays float32: it takes 1 % of the time and made for half of the characters that changed.
+    On CPUs without VNNI, the sum of two products of unsigned inputs and signed weights overflows its 16 bits.
+    So recurrent weights are unsigned, which costs nothing, and weights of convolutions have 7 bits
+    (https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html). The range of a map is the
+    mean of its ranges in the examples: the extremes would leave few bits for ordinary values. The head stays
+    in float32: it takes 1 % of the time, and in int8 it caused half of the changed characters.
 
     Args:
-        model: of `_graph`.
-        calibration: batches (signals, lengths) that show how large the maps become; none: convolutions
-            stay float32.
+        model: the graph in float32.
+        calibration: batches (signals, lengths) on which the ranges of maps are measured; without them
+            convolutions stay in float32.
     """
     import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic
@@ -262,7 +260,7 @@ def quantised(
 
 @contextmanager
 def _without_advice() -> Iterator[None]:
-    """Keep back warnings: the quantisation of onnxruntime advises what is done here or of no use here."""
+    """Suppress warnings: the advice that onnxruntime logs is followed here, or does not apply."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
@@ -302,9 +300,9 @@ def _quantised_convolutions(
 
 
 def _convolutions(graph: "onnx.GraphProto") -> list[str]:
-    """Return the names of the convolutions of several maps, and of the nodes between them.
+    """Return the names of the convolutions over several maps, and of the nodes between them.
 
-    What has one channel alone gains nothing in int8; a spectrogram, moreover, spans too many magnitudes.
+    A convolution over one channel gains nothing in int8, and a spectrogram spans too many magnitudes.
     """
     shapes = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
     names, maps = [], set[str]()

@@ -1,4 +1,4 @@
-"""A recognizer from a file of either kind: .onnx, which needs no torch, or .safetensors, which trains."""
+"""Recognizers from model files: .onnx runs without torch, .safetensors can be trained further."""
 
 from os import PathLike
 from pathlib import Path
@@ -13,16 +13,17 @@ Device = Literal["auto", "cpu", "cuda", "mps"]
 def load_recognizer(
     modality: Modality, model: str | PathLike[str] | None = None, device: Device = "auto", threads: int = 0
 ) -> Transcriber:
-    """Return the recognizer in the file `model`, on `device`, or the bundled one.
+    """Return the recognizer in the file `model`, or the bundled one, on `device`.
 
     Args:
-        modality: of the model.
+        modality: modality of the model.
         model: .onnx, which needs no torch, or .safetensors; None for the bundled model.
-        device: for .safetensors; an .onnx file runs on the CPU.
-        threads: that compute the network; 0 for one for each core.
+        device: device for a .safetensors model; an .onnx model runs on the CPU.
+        threads: number of threads that compute the network; 0 for one for each core.
 
     Raises:
-        ValueError: no model of this modality, no such device here, or torch is wanted and not installed.
+        ValueError: the file is no model of this modality, the device is missing, or torch is needed and not
+            installed.
     """
     if threads < 0:
         raise ValueError(f"threads is {threads}; give 1 or more, or 0 for one for each core")

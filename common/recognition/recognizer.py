@@ -1,4 +1,4 @@
-"""A recognizer: front end, encoder, head and alphabet in one, that transcribes, and lives in one file."""
+"""The recognizer in torch: front end, encoder, head and alphabet, trained and stored as one model."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -31,12 +31,18 @@ from common.recognition.transcriber import LogProbs, Transcriber
 from common.text.symbols import Symbols, symbols_from_dict
 
 SHORTCUT_WEIGHT = 0.1
+"""share of the loss for the second head, which sits on the front end"""
 ATTENTION_WIDTH = 8
-"""of the beam search with an attention decoder, where nothing else is said; its beams can be narrow"""
+"""default width of the beam search with an attention decoder, which needs few hypotheses"""
 
 
 class Encoded(NamedTuple):
-    """What an attention decoder reads: steps (B, S, E), lengths (B,), and log-probabilities of a CTC head."""
+    """The input of an attention decoder.
+
+    steps: (B, S, E) output of the encoder.
+    lengths: (B,) real steps.
+    ctc_log_probs: (B, S, C) of the CTC head beside the decoder, if there is one.
+    """
 
     steps: Tensor
     lengths: Tensor
@@ -44,12 +50,22 @@ class Encoded(NamedTuple):
 
 
 class Recognizer(nn.Module, Transcriber):
-    """Signals in, log-probabilities or transcripts out.
+    """A model that turns signals into log-probabilities and transcripts.
+
+    Args:
+        modality: kind of signal.
+        config: settings of signal, front end, encoder and head.
+        alphabet: what the labels stand for.
+        card: facts about the model.
 
     Attributes:
-        modality, config, alphabet: what it was built from.
+        modality, config, alphabet: those arguments.
         card: facts about the model (training data, metrics, licence ...), kept in its file.
-        decoder: what makes text of its log-probabilities, kept in its file with its language models.
+        decoder: makes text of the log-probabilities; the file keeps it with its language models.
+        carried: tensors that go from one training batch to the next; a recognizer has none.
+
+    Raises:
+        ValueError: the settings do not go together.
     """
 
     def __init__(
@@ -95,11 +111,11 @@ class Recognizer(nn.Module, Transcriber):
 
     @property
     def parameter_count(self) -> int:
-        """How many numbers training adjusts."""
+        """Number of trained parameters."""
         return sum(parameter.numel() for parameter in self.parameters())
 
     def forward(self, signals: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Return log-probabilities (B, S, C) and lengths (B,); S is 1 for a label to a sequence.
+        """Return log-probabilities (B, S, C) and lengths (B,); S is 1 if a sequence has one label.
 
         Args:
             signals: (B, T) or (B, T, H), padded on the right.
@@ -109,7 +125,7 @@ class Recognizer(nn.Module, Transcriber):
         return head_outputs(self.head, encoded, lengths)
 
     def _encode(self, signals: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return encoded (B, S, E), lengths (B,) and the features (B, S, D) of signals (B, T, ...)."""
+        """Return the encoded steps (B, S, E), lengths (B,) and features (B, S, D) of signals (B, T, ...)."""
         features, lengths = self.front_end(signals, lengths)  # (B, S, D)
         if self.config.encoder.reverse_source:
             features = reverse_within_lengths(features, lengths)
@@ -117,7 +133,10 @@ class Recognizer(nn.Module, Transcriber):
         return encoded, lengths, features
 
     def losses(self, batch: Batch) -> tuple[Tensor, int]:
-        """Return the sum of a batch's losses, and how many targets cannot be reached (they count zero)."""
+        """Return the sum of the losses of a batch, and the number of targets that no path can spell.
+
+        Such targets add nothing to the loss.
+        """
         encoded, lengths, features = self._encode(batch.signals, batch.lengths)  # (B, S, E)
         targets = (batch.targets, batch.target_lengths)
         total, impossible = self.head.losses(encoded, lengths, *targets)
@@ -128,33 +147,33 @@ class Recognizer(nn.Module, Transcriber):
 
     @property
     def device(self) -> torch.device:
-        """Where it computes."""
+        """The device that holds the weights."""
         return next(self.parameters()).device
 
     @property
     def task(self) -> str:
-        """What it has learnt."""
+        """What the model has learnt."""
         return self.config.head.task
 
     @property
     def frame_labels(self) -> FrameLabels:
-        """What a step is labelled with, where the task is "frames"."""
+        """What a step is labelled with, for the task "frames"."""
         return self.config.head.frame_labels
 
     @property
     def signal_config(self) -> Any:
-        """How signals are read for it."""
+        """How signals are read for the model."""
         return self.config.signal
 
     @property
     def stride(self) -> int:
-        """Signal steps to one step of the log-probabilities."""
+        """Signal steps for one step of the log-probabilities."""
         return self.front_end.stride
 
     @property
     def offset(self) -> float:
-        """Where the first step starts, in signal steps."""
-        return getattr(self.front_end, "offset", 0)  # not every front end looks around the middle
+        """Start of the first step, in signal steps."""
+        return getattr(self.front_end, "offset", 0)  # optional attribute, see `Training`
 
     @torch.inference_mode()
     def log_probs(self, signals: Sequence[np.ndarray]) -> LogProbs:
@@ -209,7 +228,7 @@ class Recognizer(nn.Module, Transcriber):
         return LogProbs(log_probs if on_gpu else log_probs.cpu().numpy(), steps.cpu().numpy())
 
     def _attended(self, output: Encoded) -> list[list[AttentionHypothesis]]:
-        """Return the hypotheses of an attention decoder for each signal, best first; greedy, one of each."""
+        """Return the hypotheses of the attention decoder for each signal, best first; greedy gives one."""
         assert isinstance(self.head, AttentionHead), "other heads have no decoder"
         config = self.decoder.config
         return attention_search(
@@ -223,9 +242,10 @@ class Recognizer(nn.Module, Transcriber):
         )
 
     def _hypothesis(self, found: AttentionHypothesis, output: Encoded, row: int) -> Hypothesis:
-        """Return a hypothesis with places: CTC's where it can spell it, else where attention looked.
+        """Return a hypothesis with the steps of its labels.
 
-        Where neither tells, or attention does not go forward, each label has all of the signal.
+        The steps come from an alignment by CTC if CTC can spell the labels, or else from the peaks of
+        attention. If neither is possible, or attention does not move forwards, each label has all steps.
         """
         steps = int(output.lengths[row])
         places = [(0, steps, steps // 2)] * len(found.labels)
@@ -245,7 +265,10 @@ class Recognizer(nn.Module, Transcriber):
         return Hypothesis(hits, found.score)
 
     def described(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        """Return what rebuilds and describes the model beside its weights: header, tensors of the decoder."""
+        """Return the header of the model file, and the tensors of the decoder.
+
+        With the weights they are everything that rebuilds and describes the model.
+        """
         decoding, tensors = decoder_tensors(self.decoder)
         header = {
             "modality": self.modality.name,
@@ -257,7 +280,7 @@ class Recognizer(nn.Module, Transcriber):
         return header, tensors
 
     def save(self, path: Path) -> None:
-        """Write the model file: weights, and all that is needed to rebuild and describe the model."""
+        """Write the model file: the weights, and everything that rebuilds and describes the model."""
         tensors = {name: tensor.detach().cpu().numpy() for name, tensor in self.state_dict().items()}
         header, models = self.described()
         write_model(path, tensors | models, header)
@@ -267,7 +290,8 @@ class Recognizer(nn.Module, Transcriber):
         """Return the recognizer in a model file.
 
         Raises:
-            ValueError: not a model file, cut short, of another modality, or with an unknown setting.
+            ValueError: the file is no model file, is cut short, has another modality, or has an unknown
+                setting.
         """
         file = read_model(path)
         came = file.header.get("modality")
@@ -293,7 +317,7 @@ class Recognizer(nn.Module, Transcriber):
 
 
 def _head(config: ModelConfig, E: int, alphabet: Symbols) -> CTCHead | SequenceHead | AttentionHead:
-    """Return the head for a task."""
+    """Return the head for the configured task, on an encoder of width E."""
     head, encoder = config.head, config.encoder
     if head.task == "attention":
         decoder = AttentionDecoder(

@@ -1,11 +1,11 @@
-"""A recognizer on onnxruntime: transcribes as the torch one does, without torch.
+"""The recognizer on onnxruntime: it transcribes like the one in torch, and does not need torch.
 
     signal (T, ...)  ->  .onnx: front end, encoder, head  ->  log-probabilities (S, C)
 
-A thread computes one signal at a time, and as many threads do so as there are cores. Measured on two cores,
-that is faster than batches with two threads in each operation (lines, float32: 74 a second instead of 64;
-utterances, int8: 53 instead of 44), nothing is padded, and no result depends on what else is in the batch:
-the inputs of an LSTM in int8 would otherwise be rounded by the range of all of it.
+Each thread computes one signal at a time, and there are as many threads as cores. On two cores this is faster
+than batches with two threads for each operation (measured: lines in float32, 74 a second instead of 64;
+utterances in int8, 53 instead of 44). Nothing is padded, and no result depends on the other signals of a
+batch: in int8 the inputs of an LSTM are rounded by the range of the whole batch.
 """
 
 import os
@@ -29,25 +29,25 @@ from common.recognition.transcriber import LogProbs, Transcriber
 from common.text.symbols import symbols_from_dict
 
 ERRORS_ONLY = 3
-"""the lowest severity that onnxruntime logs; what it fuses and drops is of no interest here"""
+"""the lowest severity that onnxruntime logs; its notes about graph optimisations are not useful here"""
 
 
 class OnnxRecognizer(Transcriber):
-    """A model that `export_onnx` has written; it transcribes and aligns, and cannot be trained.
+    """A model that `export_onnx` wrote. It transcribes and aligns, and cannot be trained.
 
     Args:
-        modality: of the model.
-        header: of its file.
-        decoder: that it keeps.
-        session: of its graph.
-        threads: that compute, each one signal at a time.
+        modality: modality of the model.
+        header: header of its file.
+        decoder: decoder in the file.
+        session: session of onnxruntime with the graph.
+        threads: number of threads, each of which computes one signal at a time.
 
     Attributes:
-        header: what the file says of the model: config, card, opset, precision ...
-        Those of a Transcriber.
+        header: what the file says about the model: config, card, opset, precision ...
+        The others are those of a Transcriber.
 
     Raises:
-        KeyError, TypeError, ValueError: a header that does not describe a model this version can build.
+        KeyError, TypeError, ValueError: the header does not describe a model that this version can build.
     """
 
     def __init__(
@@ -69,37 +69,37 @@ class OnnxRecognizer(Transcriber):
 
     @property
     def task(self) -> str:
-        """What it has learnt."""
+        """What the model has learnt."""
         return self._head.get("task", "ctc")
 
     @property
     def frame_labels(self) -> FrameLabels:
-        """What a step is labelled with, where the task is "frames"."""
+        """What a step is labelled with, for the task "frames"."""
         return self._head.get("frame_labels", "words")
 
     @property
     def signal_config(self) -> Any:
-        """How signals are read for it."""
+        """How signals are read for the model."""
         return self._signal_config
 
     @property
     def stride(self) -> int:
-        """Signal steps to one step of the log-probabilities."""
+        """Signal steps for one step of the log-probabilities."""
         return self._stride
 
     @property
     def offset(self) -> float:
-        """Where the first step starts, in signal steps."""
+        """Start of the first step, in signal steps."""
         return self._offset
 
     @property
     def workers(self) -> int:
-        """How many batches are computed at a time: two, so that no thread waits for the last of one."""
+        """How many batches are computed at a time: two, so that no thread waits at the end of one."""
         return 2
 
     @property
     def parameter_count(self) -> int | None:
-        """How many numbers training has adjusted."""
+        """Number of trained parameters."""
         return self.header.get("parameters")
 
     def log_probs(self, signals: Sequence[np.ndarray]) -> LogProbs:
@@ -119,13 +119,14 @@ class OnnxRecognizer(Transcriber):
         """Return the recognizer in an ONNX file.
 
         Args:
-            modality: for which it must be.
+            modality: modality that the model must have.
             path: the file.
-            threads: that compute, each one signal at a time; 0 for one for each core of this process.
+            threads: number of threads, each of which computes one signal at a time; 0 for one for each core
+                that this process may use.
 
         Raises:
-            ValueError: fewer threads than none; a file that is not ours, cut short, of another modality,
-                newer than this version, or with an unknown setting.
+            ValueError: the number of threads is negative, or the file is not ours, is cut short, has another
+                modality, is newer than this version, or has an unknown setting.
         """
         if threads < 0:
             raise ValueError(f"threads is {threads}; give 1 or more, or 0 for one for each core")
@@ -135,7 +136,7 @@ class OnnxRecognizer(Transcriber):
             raise ValueError(
                 f"{path}: a model for `{came}`, where one for `{modality.name}` was wanted; use `{came}`"
             )
-        with ThreadPoolExecutor(1) as aside:  # onnxruntime takes as long as the decoder, and lets it run
+        with ThreadPoolExecutor(1) as aside:  # onnxruntime loads the graph while the decoder is built
             session = aside.submit(_session, path, file.raw)
             tensors = file.tensors()
             with _describing(path):
@@ -149,7 +150,7 @@ class OnnxRecognizer(Transcriber):
 
 @contextmanager
 def _describing(path: str | Path) -> Iterator[None]:
-    """Raise ValueError where what the header of a file says is not what this version knows."""
+    """Turn errors about an unknown header into a ValueError that names the file."""
     try:
         yield
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -158,11 +159,11 @@ def _describing(path: str | Path) -> Iterator[None]:
 
 def _session(path: str | Path, raw: bytes) -> onnxruntime.InferenceSession:
     try:
-        # without a fallback, of which it would speak on standard output
+        # without a fallback: onnxruntime would announce it on standard output
         return onnxruntime.InferenceSession(
             raw, _options(), providers=["CPUExecutionProvider"], enable_fallback=0
         )
-    except Exception as error:  # its exceptions have nothing else in common
+    except Exception as error:  # the exceptions of onnxruntime have no other common base
         reason = " ".join(str(error).split())
         raise ValueError(
             f"{path}: onnxruntime {onnxruntime.__version__} cannot run it ({reason}); export the model"
@@ -172,8 +173,8 @@ def _session(path: str | Path, raw: bytes) -> onnxruntime.InferenceSession:
 
 def _options() -> onnxruntime.SessionOptions:
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1  # our threads are enough
-    # plans of memory are kept for each length of a signal, of which there is no end
+    options.intra_op_num_threads = 1  # this module has threads of its own
+    # onnxruntime would keep a memory plan for each length of a signal, without limit
     options.enable_mem_pattern = False
     options.log_severity_level = ERRORS_ONLY
     return options

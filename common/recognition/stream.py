@@ -1,12 +1,12 @@
-"""A signal transcribed while it comes: every step is computed as soon as all that it sees is there.
+"""Transcription of a signal while it arrives: a step is computed when its whole context is there.
 
-    signal            |----------------------------|            what has come
-    front end    |before|  step  |  step  |behind|              a step sees its own and some around it
-    kept              |----------------|                        what steps to come will see
+    signal            |----------------------------|            what has arrived
+    front end    |before|  step  |  step  |after|               a step depends on some context around it
+    kept              |----------------|                        the context of later steps
     encoder, decoder  their state
 
-The front end reads what is kept and what is new, in place; of its steps those count that see nothing of the
-edges. So the log-probabilities are those of the whole signal, but for rounding.
+The front end reads the kept part and the new part together. Only those of its steps are used whose context
+lies inside. So the log-probabilities equal those of the whole signal, except for rounding.
 """
 
 from typing import NamedTuple
@@ -23,37 +23,37 @@ from common.recognition.recognizer import Recognizer
 from common.text.transcript import Transcript
 
 PIECE = 256
-"""steps that are computed at a time at most, which bounds the memory for long pieces"""
+"""most steps that are computed at a time; this limits the memory for long pieces"""
 
 
 class Partial(NamedTuple):
-    """The text so far: what is certain, and what may become of the rest."""
+    """The text so far: the part that is final, and the likeliest continuation, which may still change."""
 
     settled: str
     tentative: str
 
     @property
     def text(self) -> str:
-        """All of it."""
+        """The whole text."""
         return self.settled + self.tentative
 
 
 class Stream:
-    """One signal on its way through a recognizer.
+    """The transcription of one signal that is still arriving.
 
     Args:
-        recognizer: whose encoder reads in one direction.
+        recognizer: the model; its encoder must read in one direction.
         source: name of the signal.
-        unit_per_step: seconds, or pixels of the original, that one step of the signal stands for; None where
-            lengths have the unit of places, as for sound.
+        unit_per_step: seconds, or pixels of the original, for one step of the signal; None if lengths and
+            positions have the same unit, as with sound.
 
     Attributes:
         recognizer, source: those arguments.
-        received: steps of the signal that came.
-        steps: steps of the log-probabilities that were computed and decoded.
+        received: number of signal steps that have arrived.
+        steps: number of network steps that are computed and decoded.
 
     Raises:
-        ValueError: the recognizer must see the whole signal; the sentence says what to train it with.
+        ValueError: the recognizer needs the whole signal; the message says how to train one that does not.
     """
 
     def __init__(self, recognizer: Recognizer, source: str = "", unit_per_step: float | None = None) -> None:
@@ -64,7 +64,9 @@ class Stream:
         )
         self.received = self.steps = 0
         shape = getattr(recognizer.front_end, "step_shape", ())
-        self._kept = np.zeros((0, *shape), np.float32)  # the signal from step _first on, a multiple of stride
+        self._kept = np.zeros(
+            (0, *shape), np.float32
+        )  # the signal from step _first on, which is a multiple of stride
         self._first = 0
         self._state: State | None = None
         if recognizer.task != "ctc" or isinstance(recognizer.decoder, LabelDecoder):
@@ -74,10 +76,10 @@ class Stream:
         self._collapse = recognizer.alphabet.whitespace == "collapse"
 
     def feed(self, values: np.ndarray) -> Partial:
-        """Read the next piece (T, ...) of the signal, of any length; return the text so far.
+        """Read the next piece (T, ...) of the signal, of any length, and return the text so far.
 
         Raises:
-            ValueError: values of another shape.
+            ValueError: the values have another shape.
         """
         if values.shape[1:] != self._kept.shape[1:]:
             wanted = ", ".join(["T", *map(str, self._kept.shape[1:])])
@@ -90,22 +92,22 @@ class Stream:
         return self._partial()
 
     def finish(self, alternatives: int = 0) -> Transcript:
-        """Read to the end of what has come, and return what `Recognizer.transcribe` says of the whole.
+        """End the signal here, and return the transcript that `Recognizer.transcribe` gives for the whole.
 
         Args:
-            alternatives: how many other readings are wanted; only the beam search has any.
+            alternatives: number of other readings; only the beam search has any.
         """
         lacking = self.recognizer.front_end.shortest - self.received
         if lacking > 0:
             self._kept = np.concatenate([self._kept, np.zeros((lacking, *self._kept.shape[1:]), np.float32)])
         self._advance(last=True)
-        # only the length of the signal is asked for
+        # only the length of this signal is used
         signal = Signal(np.broadcast_to(np.float32(0), self.received), self._unit_per_step)
         hypotheses = self._decoding.hypotheses(alternatives + 1)
         return self.recognizer.placing.transcript(hypotheses, self.steps, signal, self.source)
 
     def _advance(self, last: bool = False) -> None:
-        """Compute and decode all steps that can be."""
+        """Compute and decode all steps whose context has arrived; at the end, all steps."""
         stride = self.recognizer.stride
         ready = (self._first + len(self._kept) - self._behind) // stride
         if not last and ready <= self.steps:
@@ -119,7 +121,7 @@ class Stream:
 
     @torch.inference_mode()
     def _log_probs(self, end: int | None) -> np.ndarray:
-        """Return log-probabilities (S, C) of the steps to come before step `end`; None for all there are."""
+        """Return the log-probabilities (S, C) of the next steps before step `end`; None for all there are."""
         recognizer, skipped = self.recognizer, self._first // self.recognizer.stride
         signals = torch.from_numpy(self._kept).to(recognizer.device)[None]  # (1, T, ...)
         features, _ = recognizer.front_end(signals, torch.tensor([len(self._kept)], device=signals.device))
@@ -132,7 +134,7 @@ class Stream:
         return log_probs[0].float().cpu().numpy()
 
     def _extended(self, text: str, labels: list[int]) -> str:
-        """Return `text` with `labels` behind it; with one space between words, if it learnt such texts."""
+        """Return `text` followed by `labels`, with one space between words if the model learnt such texts."""
         for character in self.recognizer.alphabet.decode(labels):
             if not (self._collapse and character.isspace() and text[-1:].strip() == ""):
                 text += character
@@ -146,7 +148,7 @@ class Stream:
 
 
 def _context(recognizer: Recognizer) -> tuple[int, int]:
-    """Return how many signal steps a step sees before its own, and behind them; ValueError if all."""
+    """Return how many signal steps before and after its own a step depends on; ValueError if on all."""
     reasons, context = [], (0, 0)
     if recognizer.encoder.bidirectional:
         reasons.append("its encoder reads from the end, too (train with --no-bidirectional)")
