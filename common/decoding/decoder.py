@@ -16,6 +16,7 @@ from common.text.symbols import Symbols
 if TYPE_CHECKING:  # imported when a beam search is built, so that greedy decoding starts at once
     from common.decoding.beam.fusion import Scorer
     from common.decoding.beam.prefixes import Hypotheses
+    from common.decoding.beam.scorers import WordScorer
     from common.decoding.beam.search import BeamSearch
     from common.language.ngram import NGram
     from common.language.recurrent_model import RecurrentModel
@@ -85,7 +86,8 @@ class Decoder:
         models: language models, at most one over characters and one over words; the latter of n-grams.
         words: the lexicon; None for the words of the model over words, if there is one.
         hot_words: words or phrases that become likelier.
-        quiet: whether warnings about missing characters and words that cannot be spelled are suppressed.
+        quiet: whether missing characters and words that cannot be spelled are logged as debug messages and
+            not as warnings.
         rescorer: a recurrent language model that rescores the best hypotheses.
 
     Attributes:
@@ -122,11 +124,8 @@ class Decoder:
         return BeamSearch(self.config.beam_width, fusion=Fusion(scorers, len(symbols)) if scorers else None)
 
     def _scorers(self, symbols: Sequence[str]) -> "list[Scorer]":
-        from common.decoding.beam.lexicon import Lexicon
-        from common.decoding.beam.scorers import HotWordScorer, WordScorer
-        from common.language.ngram import SPECIAL, NGram
+        from common.decoding.beam.scorers import HotWordScorer
 
-        config = self.config
         scorers: list[Scorer] = []
         by_unit = {model.unit: model for model in self.models}
         if len(by_unit) < len(self.models):
@@ -136,33 +135,47 @@ class Decoder:
         if "character" in by_unit:
             model = by_unit["character"]
             _check_known(model, self.alphabet, self._level)
-            scorers.append(_character_scorer(model, symbols, config))
-        word_model = by_unit.get("word")
-        if word_model is not None and not isinstance(word_model, NGram):
+            scorers.append(_character_scorer(model, symbols, self.config))
+        if "word" in by_unit or self.words is not None:
+            scorers.append(self._word_scorer(symbols, by_unit.get("word"), "character" in by_unit))
+        if self.hot_words:
+            hot = HotWordScorer(self.hot_words, symbols, self.config.hot_word_boost)
+            _report_unspelled(hot.unspelled, len(self.hot_words), "hot words", self._level)
+            scorers.append(hot)
+        return scorers
+
+    def _word_scorer(
+        self, symbols: Sequence[str], model: "NGram | RecurrentModel | None", with_characters: bool
+    ) -> "WordScorer":
+        """Return the scorer for the lexicon and the language model over words, at least one of which exists.
+
+        Args:
+            symbols: what each class writes.
+            model: over words, or None.
+            with_characters: whether there is a language model over characters, too.
+        """
+        from common.decoding.beam.lexicon import Lexicon
+        from common.decoding.beam.scorers import WordScorer
+        from common.language.ngram import SPECIAL, NGram
+
+        if model is not None and not isinstance(model, NGram):
             raise ValueError(
                 "a recurrent language model over words cannot join the search; rescore with it (--rescore)"
             )
         words, name = self.words, "lexicon"
-        if words is None and word_model is not None:
-            words, name = word_model.tokens[len(SPECIAL) :], "language model over words"
-        if words is not None:
-            if several := next((word for word in words if " " in word), None):
-                raise ValueError(
-                    f"lexicon: {several!r} is more than one word; write one a line, nothing else"
-                )
-            lexicon = Lexicon(words, symbols, name)
-            unspelled = [lexicon.words[place] for place in lexicon.unspelled]
-            _report_unspelled(unspelled, len(words), name, self._level)
-            weight = config.lm_weight
-            if "character" in by_unit and config.word_lm_weight is not None:
-                weight = config.word_lm_weight
-            penalty = np.inf if config.unknown_word_penalty is None else config.unknown_word_penalty
-            scorers.append(WordScorer(lexicon, symbols, word_model, weight, config.word_bonus, penalty))
-        if self.hot_words:
-            hot = HotWordScorer(self.hot_words, symbols, config.hot_word_boost)
-            _report_unspelled(hot.unspelled, len(self.hot_words), "hot words", self._level)
-            scorers.append(hot)
-        return scorers
+        if words is None:
+            assert model is not None, "there is a lexicon or a model over words"
+            words, name = model.tokens[len(SPECIAL) :], "language model over words"
+        if several := next((word for word in words if " " in word), None):
+            raise ValueError(f"lexicon: {several!r} is more than one word; write one a line, nothing else")
+        lexicon = Lexicon(words, symbols, name)
+        unspelled = [lexicon.words[place] for place in lexicon.unspelled]
+        _report_unspelled(unspelled, len(words), name, self._level)
+        weight, penalty = self.config.lm_weight, self.config.unknown_word_penalty
+        if with_characters and self.config.word_lm_weight is not None:
+            weight = self.config.word_lm_weight
+        penalty = np.inf if penalty is None else penalty
+        return WordScorer(lexicon, symbols, model, weight, self.config.word_bonus, penalty)
 
     def decode(self, log_probs: Array, lengths: np.ndarray, count: int = 1) -> list[list[Hypothesis]]:
         """Return up to `count` hypotheses of each signal, best first; greedy decoding returns one.
