@@ -19,11 +19,13 @@ CLASS_LAYERS = ("head.linear.", "shortcut.")
 def copy_weights(recognizer: Recognizer, other: Recognizer) -> None:
     """Copy the weights of `other` into `recognizer`.
 
-    Front end and encoder are copied whole. In the heads, the rows of the symbols that both alphabets have are
-    copied; the other rows keep their first weights. A head of another task is not copied.
+    Front end and encoder are copied whole. In the layers of a head that have one row for each class, the rows
+    of the symbols that both alphabets have are copied, and the other rows keep their first weights. A head of
+    another task is not copied.
 
     Raises:
-        ValueError: a weight outside of the heads is missing in `other` or has another shape there.
+        ValueError: a weight that is copied whole has another shape in `other`, or is missing there and is not
+            one of a head.
     """
     changed = changed_settings(asdict(other.config), asdict(recognizer.config))
     differing = ", ".join(f"{name} {theirs} (here {ours})" for name, (theirs, ours) in changed.items())
