@@ -2,12 +2,11 @@
 
 import copy
 import math
-from collections import Counter
-from itertools import pairwise
 
 import numpy as np
 import pytest
 import torch
+from random_language_model import LETTERS, model_of
 from torch import Tensor
 
 from common.data.batching import BatchLoader
@@ -16,13 +15,10 @@ from common.files.model_file import read_model, write_model
 from common.language.recurrent_model import LanguageModelConfig, RecurrentModel
 from common.network.language_model import LanguageModel, Truncation
 from common.network.recurrent import State
-from common.network.sampling import restrict, sample
+from common.network.sampling import sample
 from common.network.scoring import label_log_probs, measure_bits, text_log_probs
-from common.text.symbols import Alphabet
-from common.text.vocabulary import Vocabulary
 
 CELLS = ("lstm", "gru", "rnn_tanh", "rnn_relu")
-LETTERS = Vocabulary(Alphabet(tuple("abcdef\ufffd")))
 SETTINGS = (
     *({"cell": cell} for cell in CELLS),
     *({"cell": cell, "layers": 3, "residual": True} for cell in CELLS),
@@ -31,17 +27,6 @@ SETTINGS = (
     *({"cell": cell, "layers": 2, "condition": "first"} for cell in CELLS),
     {"condition": "every", "residual": True},
 )
-
-
-def model_of(seed: int = 0, conditions: tuple[str, ...] = ("x", "y", "z"), **settings) -> LanguageModel:
-    torch.manual_seed(seed)
-    config = LanguageModelConfig(**{"hidden_size": 8, "embedding_size": 5, **settings})
-    named = conditions if config.condition != "none" and not config.condition_size else ()
-    model = LanguageModel(config, LETTERS, named).double()
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.copy_(torch.randn_like(parameter) / 2)
-    return model
 
 
 def text_of(length: int, seed: int = 0) -> np.ndarray:
@@ -153,7 +138,7 @@ def test_log_probabilities_are_a_distribution_over_all_that_may_come():
 
 
 def unrolled_loss(model: LanguageModel, text: Tensor, k1: int, k2: int, update: int, condition) -> Tensor:
-    """Return the loss of update `update` on streams (B, n + 1), detached by hand k2 steps back.
+    """Return the loss of update number `update` on streams (B, n + 1), detached by hand k2 steps back.
 
     Step by step from the very start; the state is cut off once, in front of the window.
     """
@@ -245,7 +230,7 @@ def test_a_state_that_is_not_finite_is_not_carried_on():
     assert torch.isfinite(model.losses(next(batches))[0])
 
 
-def test_whole_texts_are_each_its_own_loss_whatever_stands_beside():
+def test_the_loss_of_a_whole_text_does_not_depend_on_the_batch():
     model = model_of()
     lines = [[1, 2, 3], [4], [5, 6, 1, 2]]
     data = Lines(lines, budget=100)
@@ -257,44 +242,6 @@ def test_whole_texts_are_each_its_own_loss_whatever_stands_beside():
         log_probs, _ = model(labels[:, :-1], torch.tensor([len(line) + 1]))
         alone += float(-log_probs[0, torch.arange(len(line) + 1), labels[0, 1:]].mean())
     assert total.item() == pytest.approx(alone)
-
-
-# --- measuring
-
-
-@pytest.mark.parametrize("streams", [1, 3])
-def test_bits_are_those_of_the_whole_stream_read_at_once(streams):
-    model = model_of()
-    text = text_of(31)
-    data = Streams([text], streams, 4)
-    model.carried = {"hidden": torch.ones(1, 1, 8).double(), "memory": torch.ones(1, 1, 8).double()}
-    before = model.carried
-    bits, count = measure_bits(model, BatchLoader(data, plan=data.plan))["bits_per_character"]
-    edges = [31 * part // streams for part in range(streams + 1)]
-    expected = 0.0
-    for first, end in pairwise(edges):
-        labels = torch.from_numpy(np.concatenate([[text[first - 1]], text[first:end]])).long()[None]
-        log_probs, _ = model(labels[:, :-1], torch.tensor([end - first]))
-        expected -= float(log_probs[0, torch.arange(end - first), labels[0, 1:]].sum()) / math.log(2)
-    assert count == 31
-    assert bits == pytest.approx(expected)
-    assert torch.equal(model.carried["hidden"], before["hidden"])  # training goes on where it was
-
-
-def test_texts_for_themselves_and_running_on_are_measured_label_by_label():
-    model = model_of()
-    texts = ["abc", "", "fa", "xd"]
-    whole = torch.tensor([[0, *LETTERS.encode("abc"), 0, 0, *LETTERS.encode("fa"), 0, 7, 4, 0]])
-    log_probs, _ = model(whole[:, :-1], torch.tensor([whole.shape[1] - 1]))
-    running = -log_probs[0, torch.arange(whole.shape[1] - 1), whole[0, 1:]].detach().numpy()
-    found = label_log_probs(model, texts, running=True)
-    assert [len(one) for one in found] == [4, 1, 3, 3]
-    np.testing.assert_allclose(-np.concatenate(found), running)
-    alone = label_log_probs(model, texts)
-    np.testing.assert_allclose(alone[0], found[0])
-    np.testing.assert_allclose(text_log_probs(model, texts), [one.sum() for one in alone])
-    again, _ = model(torch.tensor([[0, 6, 1]]), torch.tensor([3]))
-    np.testing.assert_allclose(alone[2], again[0, [0, 1, 2], [6, 1, 0]].detach())
 
 
 # --- files
@@ -343,71 +290,7 @@ def test_a_condition_that_is_missing_unknown_or_not_wanted_is_refused():
         text_log_probs(model_of(condition="first"), ["a"], ["w"])
 
 
-# --- drawing
-
-
-def test_what_is_drawn_from_is_restricted_as_by_hand():
-    probabilities = torch.tensor([[0.5, 0.25, 0.15, 0.1], [0.1, 0.2, 0.3, 0.4]])
-    log_probs = probabilities.log()
-    for settings, expected in [
-        ({}, probabilities.tolist()),
-        (
-            {"temperature": 0.5},
-            [[x * x / 0.345 for x in (0.5, 0.25, 0.15, 0.1)], [1 / 30, 4 / 30, 0.3, 16 / 30]],
-        ),
-        ({"top_k": 2}, [[2 / 3, 1 / 3, 0, 0], [0, 0, 3 / 7, 4 / 7]]),
-        ({"top_k": 9}, probabilities.tolist()),
-        ({"top_p": 0.6}, [[2 / 3, 1 / 3, 0, 0], [0, 0, 3 / 7, 4 / 7]]),
-        ({"top_p": 0.4}, [[1, 0, 0, 0], [0, 0, 0, 1]]),
-        ({"top_p": 0.8}, [[0.5 / 0.9, 0.25 / 0.9, 0.15 / 0.9, 0], [0, 2 / 9, 3 / 9, 4 / 9]]),
-        ({"top_k": 3, "top_p": 0.6}, [[2 / 3, 1 / 3, 0, 0], [0, 0, 3 / 7, 4 / 7]]),
-    ]:
-        np.testing.assert_allclose(
-            restrict(log_probs, **settings), expected, atol=1e-6, err_msg=str(settings)
-        )
-
-
-@pytest.mark.parametrize(
-    "settings",
-    [{"temperature": 0.0}, {"temperature": math.inf}, {"top_k": 0}, {"top_p": 0.0}, {"top_p": 1.1}],
-)
-def test_a_number_out_of_range_is_refused(settings):
-    with pytest.raises(ValueError, match=next(iter(settings))):
-        restrict(torch.zeros(1, 3), **settings)
-
-
-def test_texts_come_as_often_as_the_model_says():
-    model = model_of(cell="gru").float()
-    texts = sample(model, 20_000, 2, "a", temperature=0.8, generator=torch.Generator().manual_seed(1))
-    counts = Counter(texts)
-    assert all(text.startswith("a") and "\ufffd" not in text for text in texts)
-    expected: dict[str, float] = {}
-    allowed = [label for label in range(LETTERS.classes) if label != LETTERS.unknown_label]
-
-    def probabilities(labels: list[int]) -> np.ndarray:
-        log_probs, _ = model(torch.tensor([[0, *labels]]), torch.tensor([len(labels) + 1]))
-        scaled = np.exp(log_probs[0, -1].detach().numpy() / 0.8)
-        return scaled / scaled[allowed].sum()
-
-    first = probabilities([1])
-    expected["a"] = first[0]
-    for one in allowed[1:]:
-        second = probabilities([1, one])
-        expected["a" + LETTERS.decode([one])] = first[one] * second[0]
-        for other in allowed[1:]:
-            expected["a" + LETTERS.decode([one, other])] = first[one] * second[other]
-    assert sum(expected.values()) == pytest.approx(1)
-    for text, share in expected.items():
-        assert counts[text] / 20_000 == pytest.approx(share, abs=0.013), text
-
-
-def test_the_same_seed_draws_the_same_and_one_text_may_be_prompted_alone():
-    model = model_of().float()
-    one, same, other = (
-        sample(model, 4, 30, generator=torch.Generator().manual_seed(seed)) for seed in (1, 1, 2)
-    )
-    assert one == same != other
-    assert sample(model, 1, 5, "fed", top_k=1) == sample(model, 1, 5, "fed", top_p=1e-9)
+# --- learning
 
 
 LANGUAGES = {"abc": "abcabcabc", "fed": "fedfedfed"}
