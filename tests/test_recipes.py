@@ -1,4 +1,4 @@
-"""Recipes and the README: what they call exists, and the ones that need no data run."""
+"""Recipes and the README: all their flags exist, and the recipes that need no data run."""
 
 import os
 import re
@@ -45,7 +45,7 @@ def test_every_flag_that_recipes_and_readme_give_exists(command: str, verb: str)
 
 @pytest.mark.parametrize("recipe", ["ocr", "asr"])
 def test_the_toy_recipe_trains_measures_and_transcribes(recipe: str, tmp_path: Path) -> None:
-    """One epoch on all of it: that it learns in more is a measured result, not a test."""
+    """The recipe runs with one epoch; how well more epochs learn is a measured result, not a test."""
     done = run(["bash", str(ROOT / "recipes" / recipe / "toy.sh"), "--epochs", "1"], tmp_path, RUN="toy")
     assert done.returncode == 0, done.stderr
     assert "%WER" in done.stdout
@@ -61,7 +61,7 @@ def core_scripts() -> list[str]:
 
 @pytest.mark.parametrize("number", range(5), ids=["ctc", "tagger", "classifier", "generator", "translator"])
 def test_the_readme_imports_the_core_from_outside_in_a_few_lines(number: int, tmp_path: Path) -> None:
-    """At most 15 of them for each arrangement, 20 for CTC with its optimiser."""
+    """Each arrangement takes at most 15 lines, and CTC with its optimiser 20."""
     script = core_scripts()[number]
     assert len([line for line in script.splitlines() if line.strip()]) <= (15 if number else 20)
     checks = "\nassert torch.isfinite(loss)\n"
@@ -75,7 +75,7 @@ def test_the_readme_has_no_other_script_of_the_core() -> None:
 
 
 def test_the_core_learns_ready_made_features(tmp_path: Path) -> None:
-    """recipes/core/an4.sh on an archive made here: two kinds of frame stand for two letters."""
+    """recipes/core/an4.sh runs on a synthetic archive, in which two kinds of frame stand for two letters."""
     script = """
 import json, numpy as np
 rng = np.random.default_rng(0)

@@ -1,4 +1,4 @@
-"""What augmentation does to level, time and tone is measured on its result, against direct computation."""
+"""Level, time and pitch of augmented sound are measured on the result, against direct computation."""
 
 import math
 import pickle
@@ -28,7 +28,7 @@ NOTHING = {f"{name}_probability": 0.0 for name in ("speed", "room", "noise", "ga
 
 
 def speech(duration_s: float = 2.0, seed: int = 0) -> np.ndarray:
-    """Return noise that comes and goes as syllables do."""
+    """Return noise whose level rises and falls like that of syllables."""
     rng = np.random.default_rng(seed)
     count = round(duration_s * RATE_HZ)
     envelope = np.clip(np.sin(2 * np.pi * 3 * np.arange(count) / RATE_HZ), 0, None)
@@ -113,7 +113,7 @@ def test_a_room_leaves_the_direct_sound_where_it_was(sounds: Path) -> None:
     click[3000] = 0.5
     config = AugmentConfig(**NOTHING | {"room_probability": 1.0}, rooms=str(sounds / "rooms"))
     augment = build_augment(config, SignalConfig())
-    for seed in range(10):  # of the file and of made rooms
+    for seed in range(10):  # of the file and of generated rooms
         wet = augment(click, np.random.default_rng(seed))
         assert np.abs(wet).argmax() == 3000
         assert not np.abs(wet[: 3000 - 41]).max() > 1e-6

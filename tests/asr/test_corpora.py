@@ -1,4 +1,4 @@
-"""Corpora as others write them become the same examples; what is missing is named, one sentence each."""
+"""Corpora in the formats of others give the same examples; each missing item gives one sentence."""
 
 from pathlib import Path
 

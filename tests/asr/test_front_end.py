@@ -23,7 +23,7 @@ SETTINGS = list(product([2, 3, 4], ["utterance", "global"], [False, True]))
 def front_end_of(
     subsampling: int = 3, normalise: str = "utterance", deep: bool = False, rate: int = RATE, **more
 ) -> SpectrogramFrontEnd:
-    """Return a front end with biases, gains and band statistics other than those it starts with."""
+    """Return a front end whose biases, gains and band statistics differ from the initial ones."""
     torch.manual_seed(0)
     config = replace(SMALL, subsampling=subsampling, normalise=normalise, deep=deep, **more)
     front_end = SpectrogramFrontEnd(config, SignalConfig(sample_rate_hz=rate))
@@ -36,7 +36,7 @@ def front_end_of(
 
 
 def sounds_of(lengths: list[int], seed: int = 1) -> list[Tensor]:
-    """Return noises of changing colour and level, as recordings differ."""
+    """Return noises of different colours and levels."""
     rng = np.random.default_rng(seed)
     sounds = []
     for length in lengths:
@@ -55,7 +55,7 @@ def padded(sounds: list[Tensor], rubbish: float = 0.0) -> tuple[Tensor, Tensor]:
 
 
 def mel_filters(rate: int, fft: int, mels: int) -> np.ndarray:
-    """Return triangles (bins, mels), each from the peak of one neighbour to that of the other."""
+    """Return triangles (bins, mels); each extends from the peak of one neighbour to that of the other."""
     bins_hz = np.arange(fft // 2 + 1) * rate / fft
     edges_mel = np.linspace(0, 2595 * np.log10(1 + rate / 2 / 700), mels + 2)
     edges_hz = 700 * (10 ** (edges_mel / 2595) - 1)
@@ -144,7 +144,7 @@ def test_output_lengths_are_exactly_the_steps_that_come_out(subsampling, deep, l
 @pytest.mark.parametrize(("subsampling", "normalise", "deep"), SETTINGS)
 @pytest.mark.parametrize("hop_ms", [10.0, 12.5])
 def test_sound_moved_by_one_stride_has_features_moved_by_one_step(subsampling, normalise, deep, hop_ms):
-    """The sound is moved within silence, so that the statistics of the utterance stay what they are."""
+    """The sound moves within silence, so that the statistics of the utterance do not change."""
     front_end = front_end_of(subsampling, normalise, deep, hop_ms=hop_ms)
     stride = front_end.stride
     assert stride == round(RATE * hop_ms / 1000) * subsampling
@@ -162,7 +162,7 @@ def test_sound_moved_by_one_stride_has_features_moved_by_one_step(subsampling, n
 @pytest.mark.parametrize("deep", [False, True])
 @pytest.mark.parametrize("subsampling", [2, 3, 4])
 def test_a_step_is_centred_on_samples_of_its_own(subsampling, deep):
-    """The samples that a step depends on lie evenly about one of those in [s, s + 1) x stride."""
+    """The samples that a step depends on are symmetric about one of the samples in [s, s + 1) x stride."""
     front_end = front_end_of(subsampling, "global", deep)
     length = 40 * front_end.stride
     sounds = torch.stack(sounds_of([length] * 12)).requires_grad_()
@@ -248,7 +248,7 @@ def test_without_masks_training_and_evaluation_compute_the_same_function():
 
 
 def silenced_shares(front_end: SpectrogramFrontEnd, lengths: list[int]) -> np.ndarray:
-    """Return, of many draws, the share of each utterance's real windows that are silenced in all bands."""
+    """Return the mean share, over many draws, of each utterance's real windows that are 0 in all bands."""
     shares = []
     for seed in range(200):
         torch.manual_seed(seed)
@@ -273,7 +273,7 @@ def test_stripes_in_time_silence_no_more_than_their_share(frames):
 @pytest.mark.parametrize(("subsampling", "deep"), list(product([2, 3, 4], [False, True])))
 @pytest.mark.parametrize("rate", [4000, 11_025])
 def test_the_context_is_all_that_a_step_sees_and_little_more(subsampling, deep, rate):
-    """Little: a Hann window is almost 0 at its ends, and 0 at its first sample."""
+    """The influence is small: a Hann window is almost 0 at its ends, and 0 at its first sample."""
     front_end = front_end_of(subsampling, "global", deep, rate)
     before, behind = front_end.context
     (sound,) = sounds_of([24 * front_end.stride])

@@ -1,4 +1,4 @@
-"""What is shown of a recording, and what is heard of it again."""
+"""The picture and the sound of a recording in a report."""
 
 import io
 

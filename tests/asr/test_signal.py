@@ -1,4 +1,4 @@
-"""Any file becomes samples at the model's rate, whole and finite, or one sentence."""
+"""Any sound file becomes whole and finite samples at the rate of the model, or an error of one sentence."""
 
 import io
 import math
@@ -259,7 +259,7 @@ def test_a_source_is_one_recording_and_a_second_has_rate_many_steps() -> None:
 
 
 class Slow(io.BytesIO):
-    """Bytes of which a few come at a time."""
+    """A stream whose bytes arrive a few at a time."""
 
     def read1(self, size: int | None = -1, /) -> bytes:
         return super().read1(min(501, size if size is not None and size >= 0 else 501))
@@ -303,7 +303,7 @@ def test_a_stream_shorter_than_a_window_is_refused() -> None:
 
 @pytest.mark.parametrize("rate_hz", [16_000, 44_100])
 def test_what_came_before_an_error_is_given_whole(rate_hz: int) -> None:
-    """The resampler, too, gives what it held back."""
+    """The resampler yields its last samples, too."""
     samples = tone(1, rate_hz)
     samples[rate_hz // 2] = np.nan
     pieces = []

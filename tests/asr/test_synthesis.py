@@ -1,4 +1,4 @@
-"""Spoken tones: each letter has its sound, words are where they are said to be, a seed repeats itself."""
+"""Spoken tones: each letter has its sound, words are at their positions, and a seed gives the same corpus."""
 
 import json
 import subprocess
@@ -47,7 +47,7 @@ def test_words_are_where_the_tones_say_they_are() -> None:
 
 
 def test_letters_are_where_the_tones_say_they_are() -> None:
-    """In the middle of each its low tone is heard, and the letters of a word make up the word."""
+    """The middle of each letter has its low tone, and the letters of a word cover the word."""
     rng = np.random.default_rng(1)
     speaker = draw_speaker("one", rng)._replace(letter_s=0.2, brightness=0.5)
     tones = say_tones("at  tab", speaker, rng)

@@ -16,7 +16,7 @@ NONE = dict.fromkeys(CHANGES, 0.0)
 
 
 def line(width: int = 400, height: int = 48) -> np.ndarray:
-    """Letters as columns (W, H), ink 1."""
+    """Return letters as columns (W, H), ink 1."""
     image = draw_line("some letters on paper", None, np.random.default_rng(3), 48).resize((width, height))
     grey = np.asarray(image, dtype=np.float32).T
     return np.ascontiguousarray(np.clip(1.3 * (np.median(grey) - grey) / np.median(grey) - 0.1, 0, 1))

@@ -10,7 +10,7 @@ CONFIG = CorpusConfig()
 
 
 def put(folder: Path, **files: str | bytes | None) -> None:
-    """Write files whose names have "__" for ".": text, bytes, or an image for None."""
+    """Write files with text, bytes, or an image for None; "__" in a name stands for "."."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
         path = folder / name.replace("__", ".")

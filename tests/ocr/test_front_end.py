@@ -18,7 +18,7 @@ SETTINGS = list(product([4, 8], ["fold", "pool"], [False, True]))
 def front_end_of(
     stride: int = 4, height: str = "fold", deep: bool = False, height_px: int = 24
 ) -> ImageFrontEnd:
-    """Return a front end with biases and gains other than those it starts with, in float64."""
+    """Return a front end in float64 whose biases and gains differ from the initial ones."""
     torch.manual_seed(0)
     config = replace(SMALL, stride=stride, height=height, deep=deep)
     front_end = ImageFrontEnd(config, SignalConfig(height_px=height_px))
@@ -85,7 +85,7 @@ def test_a_line_moved_by_one_stride_has_features_moved_by_one_step(stride, heigh
 
 @pytest.mark.parametrize(("stride", "height", "deep"), SETTINGS)
 def test_a_step_looks_at_columns_around_its_own(stride, height, deep):
-    """The columns that a step depends on, over many lines, lie evenly about the middle of its own."""
+    """The columns that a step depends on, over many lines, are symmetric about the middle of its own."""
     front_end = front_end_of(stride, height, deep)
     columns = torch.stack(lines_of([160] * 24)).requires_grad_()
     features, _ = front_end(columns, torch.full((24,), 160))

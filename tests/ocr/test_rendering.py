@@ -1,4 +1,4 @@
-"""What is shown of a line."""
+"""The picture of a line in a report."""
 
 import io
 

@@ -12,7 +12,7 @@ CONFIG = SignalConfig(height_px=32)
 
 
 def line(width: int = 300, height: int = 64, ink: int = 20, paper: int = 230) -> Image.Image:
-    """Draw letters half as high as the line, and a block of ink at the left to tell directions by."""
+    """Draw letters of half the height of the line, and a block of ink that shows where left is."""
     image = Image.new("L", (width, height), paper)
     draw = ImageDraw.Draw(image)
     draw.text(

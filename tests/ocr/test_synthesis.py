@@ -1,4 +1,4 @@
-"""Drawn lines look like lines, are a corpus, and are the same for the same seed."""
+"""Drawn lines look like lines, are a corpus, and depend only on the seed."""
 
 import json
 import subprocess

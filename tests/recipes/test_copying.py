@@ -1,4 +1,4 @@
-"""The truth here is a sequence written out by hand."""
+"""The copy problem; the expected sequence is written by hand."""
 
 import json
 import os
@@ -102,7 +102,7 @@ def test_the_table_has_a_row_for_a_cell_and_a_column_for_a_length(tmp_path):
 
 
 def test_a_cell_learns_to_copy_and_the_command_says_how_well(tmp_path):
-    """Three symbols over four blanks, in texts it has never seen; chance is 12.5 %."""
+    """The model repeats three symbols over four blanks in unseen texts; chance is 12.5 %."""
     small(tmp_path, train=400, dev=100)
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     program = [sys.executable, str(RECIPE.parent / "copying.py")]

@@ -1,4 +1,4 @@
-"""The truth here is matrix powers for a linear recurrence, finite differences for the cells."""
+"""Gradients are compared with matrix powers (linear recurrence) and finite differences (cells)."""
 
 import math
 import os
@@ -37,7 +37,7 @@ def inputs(steps: int, seed: int = 0, batch: int = 2) -> tuple[torch.Tensor, tor
 
 
 def rate(case: Case, seed: int) -> float:
-    """Return by what the norm changes with each step back, between distance 50 and 100."""
+    """Return the factor of the norm for each step back, between distance 50 and 100."""
     norms = mean_norms(case, 1, 16, seed)
     return math.exp((norms[100].log() - norms[50].log()).item() / 50)
 
@@ -46,7 +46,7 @@ def rate(case: Case, seed: int) -> float:
 
 
 def test_norms_of_a_linear_recurrence_are_those_of_its_matrix_powers():
-    """With nothing below zero rnn_relu is linear: d (u . h_S) / d x_t = u W^(S - t) U."""
+    """With no value below zero, rnn_relu is linear: d (u . h_S) / d x_t = u W^(S - t) U."""
     encoder = build_encoder(Case("rnn_relu", "xavier"), seed=0)
     U, W, _, _ = encoder.forwards[0].parameters()
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""recipes/core/pairs.py: forms of dates and numbers, listed by hand, and files without a source in common."""
+"""recipes/core/pairs.py: forms of dates and numbers, listed by hand, and files that share no source."""
 
 import subprocess
 import sys
@@ -105,7 +105,7 @@ def test_ordinals_are_as_listed():
 
 
 def test_a_source_has_one_target():
-    """All forms of all days of four years: none stands for two days."""
+    """No form of a day of four years is a form of another day."""
     meant: dict[str, date] = {}
     for ordinal in range(date(1999, 1, 1).toordinal(), date(2003, 1, 1).toordinal()):
         day = date.fromordinal(ordinal)

@@ -174,7 +174,7 @@ QUICK = (
 
 
 def write_reviews(folder: Path, count: int, seed: int, negated: bool) -> None:
-    """Write neutral words with one that judges; if `negated`, half of the time behind "not"."""
+    """Write neutral words with one good or bad word; if `negated`, half of these follow "not"."""
     rng = np.random.default_rng(seed)
     for number in range(count):
         words = [str(word) for word in rng.choice(NEUTRAL, rng.integers(4, 14))]
@@ -188,7 +188,7 @@ def write_reviews(folder: Path, count: int, seed: int, negated: bool) -> None:
 
 @pytest.fixture(scope="module", params=["word", "character"])
 def reviews(request, tmp_path_factory) -> tuple[str, Path]:
-    """A unit and a corpus for it; words are judged with negation too."""
+    """Return a unit and a corpus for it; the corpus for words has negations."""
     folder = tmp_path_factory.mktemp("reviews")
     write_reviews(folder / "train", 1200, 1, negated=request.param == "word")
     write_reviews(folder / "dev", 200, 2, negated=request.param == "word")
@@ -212,7 +212,7 @@ def test_opinions_are_learnt_with_every_pooling(reviews, pooling, tmp_path, monk
 
 
 def test_pairs_that_ctc_cannot_spell_are_learnt(tmp_path, monkeypatch) -> None:
-    """Digits to words, from the end: the target is longer than the source, and in another order."""
+    """Digits become words from the last to the first: the target is longer, and in another order."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     for name in ("train", "dev"):
         rng = np.random.default_rng(len(name))
