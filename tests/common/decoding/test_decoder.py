@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from common.decoding.decoder import Decoder, DecodingConfig
 from common.decoding.greedy import greedy
-from common.decoding.hypothesis import Hypothesis, tempered
+from common.decoding.hypothesis import Hypothesis
 from common.language.kneser_ney import estimate
 from common.network.ctc import collapse
 from common.text.symbols import Alphabet
@@ -110,14 +110,6 @@ def test_a_temperature_leaves_text_and_places_and_changes_confidences():
         assert low.confidence < middle.confidence < high.confidence
     roots = np.sqrt([0.5, 0.3, *[0.2 / 26] * 26])
     assert soft.hits[1].confidence == pytest.approx(roots[0] / roots.sum())
-
-
-@given(st.integers(0, 2**32 - 1), st.floats(0.1, 10))
-def test_tempered_probabilities_are_the_softmax_of_divided_log_probabilities(seed, temperature):
-    rng = np.random.default_rng(seed)
-    log_probs, labels = random_log_probs(rng, 6, 5, sharpness=4), rng.integers(0, 5, 6)
-    expected = torch.from_numpy(log_probs / temperature).softmax(-1)[range(6), labels]
-    np.testing.assert_allclose(tempered(log_probs, labels, temperature), expected.numpy(), rtol=1e-9)
 
 
 # --- beam search
