@@ -37,7 +37,7 @@ TORCH_ROOMS = (
         "training",
         "commands.lm.recurrent",
     ),
-    *("recognition.export", "recognition.recognizer", "recognition.stream", "commands.lm.recurrent"),
+    *("recognition.configuration", "recognition.export", "recognition.recognizer", "recognition.stream"),
     "decoding.ctcdecode",
 )
 """modules that need torch, and packages all of whose modules do, except those named next"""

@@ -22,7 +22,7 @@ from common.recognition.modality import Modality
 from common.text.symbols import Alphabet, Names, Symbols
 
 if TYPE_CHECKING:
-    from common.recognition.configuration import HeadConfig  # imports torch
+    from common.recognition.configuration import HeadConfig  # which imports torch
 
 log = logging.getLogger(__name__)
 
