@@ -42,7 +42,7 @@ TORCH_ROOMS = (
 )
 """modules that need torch, and packages all of whose modules do, except those named next"""
 WITHOUT_TORCH = ("training.preparation",)
-SIDE_ROOMS = ("source", "signal", "rendering", "corpora", "modality")
+SIDE_ROOMS = ("source", "signal", "segmentation", "rendering", "corpora", "modality")
 
 
 def imported(path: Path) -> Iterator[str]:
