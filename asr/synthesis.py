@@ -14,6 +14,8 @@ import numpy as np
 import soundfile
 from tqdm import tqdm
 
+from common.command_line.flag import Positional
+from common.command_line.parser import choose, parse
 from common.files.aside import written_aside
 
 TONES_RATE_HZ = 16_000
@@ -176,7 +178,7 @@ def _make_word(rng: np.random.Generator) -> str:
 class TonesCommand:
     """Write a corpus of spoken tones."""
 
-    folder: Path
+    folder: Positional[Path]
     """folder to write train.jsonl, dev.jsonl and their recordings into"""
     count: int = 600
     """number of utterances in train; dev has a sixth as many"""
@@ -186,11 +188,9 @@ class TonesCommand:
 
 def main() -> None:
     """Run the command `tones FOLDER` with its flags."""
-    import tyro
-
-    command = tyro.extras.subcommand_cli_from_dict(
-        {"tones": TonesCommand}, prog="python -m asr.synthesis", config=(tyro.conf.PositionalRequiredArgs,)
-    )
+    prog = "python -m asr.synthesis"
+    verb, arguments = choose({"tones": "Write a corpus of spoken tones."}, sys.argv[1:], prog)
+    command = parse(TonesCommand, arguments, f"{prog} {verb}")
     try:
         write_spoken_tones(command.folder, command.count, command.seed)
     except (ValueError, OSError) as error:

@@ -1,4 +1,4 @@
-"""The commands: train, evaluate, transcribe, align, export and lm, for any modality."""
+"""The command of a modality: it finds the verb, parses its flags and runs it."""
 
 import atexit
 import gc
@@ -9,21 +9,29 @@ import warnings
 from collections.abc import Sequence
 from importlib import import_module
 
-from common.commands.flags import parse
+from common.command_line.parser import choose, parse
 from common.commands.output import ItemsFailedError
 from common.recognition.modality import Modality
 
 log = logging.getLogger(__name__)
 
 VERBS = ("train", "evaluate", "transcribe", "align", "export", "lm")
-"""modules of common.commands; only the one that is called is imported, so that it starts at once"""
+"""modules of common.commands; only the one that is called is imported, which keeps the start fast"""
 TRAINING_PACKAGES = ("lightning", "onnx", "tensorboard", "torch", "torchaudio", "torchvision")
-"""of the extra `train`"""
+"""packages of the extra `train`"""
 
 
 def main(modality: Modality, arguments: Sequence[str] | None = None) -> None:
-    """Run the command line of `modality` and exit: 0 all good, 1 something failed, 2 bad usage."""
-    atexit.register(gc.freeze)  # nothing is walked once more for cycles at the end, which would take 20 ms
+    """Run the command line of a modality.
+
+    Args:
+        modality: what the verbs work on.
+        arguments: the words after the command; None for those of this process.
+
+    Raises:
+        SystemExit: 0 if all went well, 1 if something failed, 2 for bad usage, 130 after an interrupt.
+    """
+    atexit.register(gc.freeze)  # skips the last search for reference cycles, which takes 20 ms
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     warnings.formatwarning = lambda message, *_, **__: f"{modality.name}: warning: {message}\n"
     arguments = list(sys.argv[1:] if arguments is None else arguments)
@@ -40,39 +48,49 @@ def main(modality: Modality, arguments: Sequence[str] | None = None) -> None:
         print(f"{modality.name}: no verb {name!r}; there are {', '.join(VERBS)}", file=sys.stderr)
         raise SystemExit(2)
     try:
-        verb = import_module(f"common.commands.{name}")
-        verb.run(modality, parse(verb.arguments(modality), arguments[1:], f"{modality.name} {name}"))
-    except BrokenPipeError:  # as the signal module's documentation has it: what is left goes nowhere
+        _run(modality, name, arguments[1:])
+    except BrokenPipeError:  # as in the signal module's documentation: the remaining output goes nowhere
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(1) from None
     except KeyboardInterrupt:
         print(f"{modality.name}: interrupted", file=sys.stderr)
         raise SystemExit(130) from None
     except (ItemsFailedError, ImportError, ValueError, OSError, MemoryError, RuntimeError) as error:
-        if not _is_of_the_user(error):
+        if not _can_be_mended_by_the_user(error):
             raise
         print(f"{modality.name}: {_sentence(error)}", file=sys.stderr)
         raise SystemExit(1) from None
 
 
-def _is_of_the_user(error: Exception) -> bool:
-    """Return whether what went wrong can be mended by who called, and is no mistake of ours."""
+def _run(modality: Modality, name: str, arguments: Sequence[str]) -> None:
+    """Run a verb: the type of its arguments is the dataclass that the flags are made of."""
+    words = [name]
+    if name == "lm":
+        from common.commands.lm import ACTIONS
+
+        action, arguments = choose(ACTIONS, arguments, f"{modality.name} lm")
+        words.append(action)
+    verb = import_module(".".join(["common.commands", *words]))
+    kind = verb.run.__annotations__["arguments"]
+    verb.run(modality, parse(kind, arguments, " ".join([modality.name, *words]), modality))
+
+
+def _can_be_mended_by_the_user(error: Exception) -> bool:
+    """Return whether the user can do something about an error, which is then no mistake of ours."""
     if isinstance(error, ImportError):
         return (error.name or "").split(".")[0] in TRAINING_PACKAGES
     return not isinstance(error, RuntimeError) or "memory" in str(error)
 
 
 def _sentence(error: Exception) -> str:
-    """Return in one line what went wrong."""
+    """Return one line for the user about an error."""
     if isinstance(error, ImportError):
         return f"this needs {error.name}, which is not installed; pip install 'amanuensis[train]'"
     if isinstance(error, MemoryError | RuntimeError):
         return f"not enough memory ({_first_line(error)}); lower --batch-budget"
     if isinstance(error, OSError) and error.filename is not None:
         return f"{os.fsdecode(error.filename)}: {error.strerror}"
-    if "Original Traceback" in str(
-        error
-    ):  # of a DataLoader's worker; its last line is "ValueError: sentence"
+    if "Original Traceback" in str(error):  # from a DataLoader's worker; it ends "ValueError: sentence"
         return str(error).strip().splitlines()[-1].partition(": ")[2]
     return str(error)
 
@@ -85,12 +103,13 @@ def _overview(modality: Modality) -> str:
     name, item = modality.name, modality.item
     return (
         f"usage: {name} VERB ...\n\n"
-        f"  train TRAIN DEV --run DIR         learn from transcribed {item}s; resumes with --resume\n"
-        f"  evaluate MODEL DATA               error rates on transcribed {item}s; --report out.html\n"
-        f"  transcribe FILE... --model MODEL  the text of {item}s, to stdout or to files\n"
-        f"  align MODEL DATA                  where the words of transcribed {item}s are\n"
-        f"  export MODEL OUT.onnx             a model that runs without torch, and faster; --int8\n"
-        f"  lm train TEXT... -o LM            a language model of n-grams from text; --recurrent --run DIR\n"
-        f"  lm evaluate LM TEXT...            bits and perplexity of other text; lm sample LM writes some\n\n"
-        f"`{name} VERB --help` lists a verb's options. Text goes to stdout, everything else to stderr."
+        f"  train TRAIN DEV --run DIR         learn from transcribed {item}s; continue with --resume\n"
+        f"  evaluate MODEL DATA               measure error rates on transcribed {item}s; --report out.html\n"
+        f"  transcribe FILE... --model MODEL  write the text of {item}s to stdout or to files\n"
+        f"  align MODEL DATA                  find where the words of transcribed {item}s are\n"
+        f"  export MODEL OUT.onnx             write a model that runs without torch, and faster; --int8\n"
+        f"  lm train TEXT... -o LM            learn a language model of n-grams; --recurrent --run DIR\n"
+        f"  lm evaluate LM TEXT...            measure bits and perplexity of a text\n"
+        f"  lm sample LM                      draw texts from a recurrent language model\n\n"
+        f"`{name} VERB --help` lists the options of a verb. Transcripts go to stdout, all else to stderr."
     )

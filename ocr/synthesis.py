@@ -15,6 +15,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 from tqdm import tqdm
 
+from common.command_line.flag import Positional
+from common.command_line.parser import choose, parse
 from common.files.aside import written_aside
 from common.files.plain_text import read_lines
 
@@ -298,7 +300,7 @@ def _fonts_for(text: str, fonts: Sequence[Path]) -> list[Path | None]:
 class Draw:
     """Draw short lines of text: FOLDER/00000.png, FOLDER/00000.gt.txt and so on."""
 
-    folder: Path
+    folder: Positional[Path]
     """folder to write into; it is created if it does not exist"""
     count: int = 2000
     """number of lines"""
@@ -350,11 +352,9 @@ def _read_words(path: Path) -> list[str]:
 
 def main() -> None:
     """Run the command `lines FOLDER` with its flags."""
-    import tyro
-
-    command = tyro.extras.subcommand_cli_from_dict(
-        {"lines": Draw}, prog="python -m ocr.synthesis", config=(tyro.conf.PositionalRequiredArgs,)
-    )
+    prog = "python -m ocr.synthesis"
+    verb, arguments = choose({"lines": "Draw short lines of text."}, sys.argv[1:], prog)
+    command = parse(Draw, arguments, f"{prog} {verb}")
     try:
         draw(command)
     except (ValueError, OSError) as error:

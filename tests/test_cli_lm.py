@@ -12,7 +12,7 @@ import pytest
 from command import Outcome, call
 
 from asr.modality import ASR
-from common.commands.lm import spelled
+from common.commands.lm.spelling import spelled
 from common.files.model_file import write_model
 from common.language.kneser_ney import estimate
 from common.language.loading import load_ngrams

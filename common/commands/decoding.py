@@ -1,16 +1,12 @@
 """Flags for how text is searched for, the same in every verb that writes text."""
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from common.commands.flags import Flag
+from common.commands.flags.decoding import DecodingFlags
 from common.decoding.decoder import Decoder, DecodingConfig
 from common.decoding.labelled import LabelDecoder
-
-HINT = "(default: as in the model file)"
-STORED = Flag(hint=HINT)
-
 
 NEEDS = {
     "lm_weight": "a language model; name one with --lm",
@@ -23,46 +19,6 @@ NEEDS = {
     "rescore_bonus": "a recurrent language model; name one with --rescore",
 }
 """what each weight of the beam search is for"""
-
-
-@dataclass(frozen=True)
-class DecodingFlags:
-    """How text is searched for; what is left out is as the model file has it."""
-
-    decoder: Annotated[Literal["greedy", "beam"] | None, STORED] = None
-    """greedy: the likeliest class of each step, fast; beam: the likeliest text. A language model, lexicon or
-    hot words mean beam."""
-    beam_width: Annotated[int | None, STORED] = None
-    """Texts the beam search follows at a time: more finds likelier ones, and takes longer."""
-    lm: Annotated[tuple[Path, ...], Flag(hint=HINT, repeated=True)] = ()
-    """Language model (.npz, ARPA, or a recurrent .safetensors: see the verb lm); say it twice for characters
-    and words."""
-    lm_weight: Annotated[float | None, STORED] = None
-    """Weight of the language model's natural log-probabilities."""
-    label_bonus: Annotated[float | None, STORED] = None
-    """Added for each character, with a model over characters."""
-    word_lm_weight: Annotated[float | None, STORED] = None
-    """Weight of the model over words where there is one over characters, too."""
-    word_bonus: Annotated[float | None, STORED] = None
-    """Added for each word, with a model over words or a lexicon."""
-    lexicon: Annotated[Path | None, STORED] = None
-    """File of words, one a line. Without it the words of the model over words are the lexicon."""
-    unknown_word_penalty: Annotated[float | None, STORED] = None
-    """Subtracted for each word outside the lexicon; without it only words of the lexicon are written."""
-    hot_words: Annotated[Path | None, Flag(hint="(default: none)")] = None
-    """File of words or phrases to be expected, one a line."""
-    hot_word_boost: Annotated[float | None, STORED] = None
-    """Added for each letter of a hot word."""
-    length_penalty: Annotated[float | None, STORED] = None
-    """Attention: the higher, the less a text suffers for its length."""
-    ctc_weight: Annotated[float | None, STORED] = None
-    """Attention with a CTC head: the share of CTC in a text's score."""
-    rescore: Annotated[Path | None, STORED] = None
-    """Recurrent language model that puts the best texts of the search in a new order."""
-    rescore_weight: Annotated[float | None, STORED] = None
-    """Weight of its natural log-probabilities."""
-    rescore_bonus: Annotated[float | None, STORED] = None
-    """Added for each character then."""
 
 
 OF_ATTENTION = ("length_penalty", "ctc_weight")

@@ -1,23 +1,22 @@
-"""The verb evaluate."""
+"""The verb evaluate: error rates of texts, accuracy of labels."""
 
 import json
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from tqdm import tqdm
-from tyro.conf import Positional
 
-from common.commands.decoding import DecodingFlags, build_decoder
-from common.commands.flags import budget, check_budget, flat
+from common.commands.decoding import build_decoder
+from common.commands.flags.evaluate import EvaluateFlags
+from common.commands.flags.shared import check_budget
 from common.commands.labels import Labelled, labelled
 from common.commands.output import ItemsFailedError, make_place, writing
 from common.data.manifest import Example
-from common.recognition.loading import Device, load_recognizer
+from common.recognition.loading import load_recognizer
 from common.recognition.modality import Modality
 from common.recognition.reading import Computed
 from common.recognition.transcriber import Transcriber
@@ -28,65 +27,28 @@ from common.training.preparation import load_examples, report_problems, report_u
 log = logging.getLogger(__name__)
 
 
-def arguments(modality: Modality) -> type:
-    """Return the dataclass whose fields are the flags."""
+def run(modality: Modality, arguments: EvaluateFlags) -> None:
+    """Print the error rates of a model, and write them as the flags say.
 
-    @dataclass(frozen=True)
-    class Evaluate:
-        """Error rates of a model on transcribed examples."""
-
-        model: Positional[Path]
-        """Model file."""
-        data: Positional[str]
-        """A folder or manifest, or several with commas between."""
-        report: Path | None = None
-        """Write a page that shows each example with its reference and hypothesis, worst first."""
-        json: Path | None = None
-        """Write all figures as JSON."""
-        tune: int | None = None
-        """Try so many settings of the decoder on every other example, and measure on the others."""
-        tune_metric: Literal["cer", "wer"] = "cer"
-        """What tuning makes small."""
-        save_tuned: Path | None = None
-        """Write the model there with the tuned settings, the language model and the lexicon inside."""
-        decoding: flat(DecodingFlags) = field(default_factory=DecodingFlags)  # type: ignore[valid-type]
-        batch_budget: budget(modality) = None  # type: ignore[valid-type]
-        device: Device = "auto"
-        """Where to compute."""
-        threads: int = 0
-        """Threads that compute the network; 0: one for each core."""
-        corpus: flat(modality.corpus_config) = field(  # type: ignore[valid-type,name-defined]
-            default_factory=modality.corpus_config
-        )
-
-    return Evaluate
-
-
-def run(modality: Modality, arguments: Any) -> None:
-    """Print the error rates of a model; raise ItemsFailedError if some examples could not be measured."""
+    Raises:
+        ItemsFailedError: some examples could not be measured; each has been named.
+    """
     _check(arguments)
     recognizer = load_recognizer(modality, arguments.model, arguments.device, arguments.threads)
     recognizer.decoder = build_decoder(recognizer.decoder, arguments.decoding, recognizer.task)
-    if arguments.tune is not None and recognizer.task == "attention":
-        raise ValueError(
-            "--tune: is for models of --task ctc; try --beam-width, --ctc-weight, --length-penalty"
-        )
+    _check_task(arguments, recognizer)
     found, problems = load_examples(modality, arguments.data, arguments.corpus)
     examples, textless = with_text(found, modality.item, label=recognizer.task == "classify")
     problems += textless
     unread: list[str] = []
-    facts: dict[str, Any] = {"model": str(arguments.model), "data": arguments.data}
-    if recognizer.parameter_count is not None:
-        facts["parameters"] = recognizer.parameter_count
+    if recognizer.task != "frames":
+        texts = [example.text or "" for example in examples]
+        report_unknown(texts, recognizer.alphabet, arguments.data)
     rate: ErrorRate | Confusion
     if not recognizer.alphabet.writes_text:
-        _check_labels(arguments)
-        if recognizer.task == "classify":
-            report_unknown(_texts(examples), recognizer.alphabet, arguments.data)
         done, rate = _confusion(recognizer, examples, arguments.batch_budget, unread)
     else:
-        report_unknown(_texts(examples), recognizer.alphabet, arguments.data)
-        rate = (_measure if arguments.tune is None else _tune)(recognizer, examples, arguments, unread)
+        rate = _error_rate(recognizer, examples, arguments, unread)
         done = rate.count
     report_problems(problems)
     problems += unread
@@ -96,48 +58,21 @@ def run(modality: Modality, arguments: Any) -> None:
         _print_confusion(rate, done, modality.item)
     else:
         _print_rate(rate, modality.item)
-    if arguments.json:
-        figures = {**facts, **rate.to_dict(), "refused": problems}
-        with writing(arguments.json):
-            arguments.json.write_text(
-                json.dumps(figures, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
-            )
-    if arguments.report:
+    facts: dict[str, Any] = {"model": str(arguments.model), "data": arguments.data}
+    if recognizer.parameter_count is not None:
+        facts["parameters"] = recognizer.parameter_count
+    if arguments.json is not None:
+        _write_json(arguments.json, {**facts, **rate.to_dict(), "refused": problems})
+    if arguments.report is not None:
         assert isinstance(rate, ErrorRate), "labels have no report"
-        _report(modality, recognizer, arguments, rate, facts)
+        _write_report(arguments.report, recognizer, f"{modality.name}: {arguments.data}", rate, facts)
     if problems:
         total = done + len(problems)
         raise ItemsFailedError(f"{len(problems)} of {total} {modality.item}s could not be evaluated")
 
 
-def _report(
-    modality: Modality, recognizer: Transcriber, arguments: Any, rate: ErrorRate, facts: dict[str, Any]
-) -> None:
-    """Write the page that shows each example."""
-    from common.text.report import write_report
-
-    config = recognizer.signal_config
-
-    def render(source: str) -> Any:
-        return modality.render(modality.read(source, config).values, config)
-
-    with writing(arguments.report):
-        shown = {name: f"{fact:,}" if isinstance(fact, int) else fact for name, fact in facts.items()}
-        write_report(arguments.report, f"{modality.name}: {arguments.data}", rate, render, shown)
-
-
-def _texts(examples: Sequence[Example]) -> list[str]:
-    return [example.text or "" for example in examples]
-
-
-def _check_labels(arguments: Any) -> None:
-    """Raise ValueError for what labels do not have."""
-    for name in ("tune", "report"):
-        if getattr(arguments, name) is not None:
-            raise ValueError(f"--{name}: is for models that write texts; this one gives labels")
-
-
-def _check(arguments: Any) -> None:
+def _check(arguments: EvaluateFlags) -> None:
+    """Raise ValueError for flags that contradict each other, and make the folders of files to be written."""
     check_budget(arguments.batch_budget)
     if arguments.tune is not None and arguments.tune < 1:
         raise ValueError(f"--tune is {arguments.tune}; give 1 trial or more")
@@ -147,13 +82,32 @@ def _check(arguments: Any) -> None:
         make_place(path)
 
 
-def _shown(
-    of: Callable[..., Iterator[Any]],
+def _check_task(arguments: EvaluateFlags, recognizer: Transcriber) -> None:
+    """Raise ValueError for flags that do not go with the task of the model."""
+    if arguments.tune is not None and recognizer.task == "attention":
+        raise ValueError(
+            "--tune: is for models of --task ctc; try --beam-width, --ctc-weight, --length-penalty"
+        )
+    if not recognizer.alphabet.writes_text:
+        for name in ("tune", "report"):
+            if getattr(arguments, name) is not None:
+                raise ValueError(f"--{name}: is for models that write texts; this one gives labels")
+
+
+def _with_progress(
+    find: Callable[..., Iterator[Any]],
     examples: Sequence[Example],
     batch_budget: float | None,
     refused: list[str],
 ) -> Iterator[Any]:
-    """Yield what `of` finds in examples, with a progress bar; what cannot be read is added to `refused`."""
+    """Yield what `find` finds in examples, with a progress bar.
+
+    Args:
+        find: takes sources, `batch_budget` and `refuse`, and yields batches or single results.
+        examples: their sources are given to `find`.
+        batch_budget: padded length of one batch.
+        refused: is given a sentence, which is also logged, for each example that cannot be read.
+    """
 
     def refuse(sentence: str) -> None:
         refused.append(sentence)
@@ -161,18 +115,20 @@ def _shown(
 
     sources = [example.source for example in examples]
     with tqdm(total=len(examples), unit="example", disable=None) as bar:
-        for found in of(sources, batch_budget=batch_budget, refuse=refuse):
+        for found in find(sources, batch_budget=batch_budget, refuse=refuse):
             yield found
             bar.update(len(found.items) if isinstance(found, Computed) else 1)
 
 
-def _measure(
-    recognizer: Transcriber, examples: Sequence[Example], arguments: Any, refused: list[str]
+def _error_rate(
+    recognizer: Transcriber, examples: Sequence[Example], arguments: EvaluateFlags, refused: list[str]
 ) -> ErrorRate:
-    """Return the error rate of the texts, in the order of the examples."""
+    """Return the error rate of the texts, those of the tuned decoder with --tune."""
+    if arguments.tune is not None:
+        return _tune(recognizer, examples, arguments, arguments.tune, refused)
     texts: dict[int, str] = {}
-    of = partial(recognizer.batches, compute=recognizer.compute)
-    for batch in _shown(of, examples, arguments.batch_budget, refused):
+    find = partial(recognizer.batches, compute=recognizer.compute)
+    for batch in _with_progress(find, examples, arguments.batch_budget, refused):
         for item, text in zip(batch.items, recognizer.texts(batch.output), strict=True):
             texts[item.place] = text
     rate = ErrorRate(recognizer.alphabet.normalise)
@@ -181,17 +137,19 @@ def _measure(
     return rate
 
 
-def _tune(recognizer: Any, examples: Sequence[Example], arguments: Any, refused: list[str]) -> ErrorRate:
+def _tune(
+    recognizer: Any, examples: Sequence[Example], arguments: EvaluateFlags, trials: int, refused: list[str]
+) -> ErrorRate:
     """Return the error rate of the tuned decoder on the examples that it was not tuned on."""
     from common.commands.tuning import save_tuned, tuned
 
     known = {}
-    of = partial(recognizer.batches, compute=recognizer.log_probs)
-    for batch in _shown(of, examples, arguments.batch_budget, refused):
+    find = partial(recognizer.batches, compute=recognizer.log_probs)
+    for batch in _with_progress(find, examples, arguments.batch_budget, refused):
         for item, log_probs in zip(batch.items, batch.output.each(), strict=True):
             known[item.place] = (log_probs, examples[item.place])
     decoder, rate = tuned(
-        recognizer.decoder, [known[index] for index in sorted(known)], arguments.tune, arguments.tune_metric
+        recognizer.decoder, [known[index] for index in sorted(known)], trials, arguments.tune_metric
     )
     if arguments.save_tuned is not None:
         with writing(arguments.save_tuned):
@@ -202,17 +160,38 @@ def _tune(recognizer: Any, examples: Sequence[Example], arguments: Any, refused:
 def _confusion(
     recognizer: Transcriber, examples: Sequence[Example], batch_budget: float | None, refused: list[str]
 ) -> tuple[int, Confusion]:
-    """Return how many examples were labelled, whole or step by step, and with what."""
+    """Return the number of examples that were labelled, as wholes or step by step, and their confusions."""
 
-    def of(_: list[str], batch_budget: float | None, refuse: Callable[[str], None]) -> Iterator[Labelled]:
+    def find(_: list[str], batch_budget: float | None, refuse: Callable[[str], None]) -> Iterator[Labelled]:
         return labelled(recognizer, examples, batch_budget, refuse)
 
     confusion, done = Confusion(independent=recognizer.task == "classify"), 0
-    for one in _shown(of, examples, batch_budget, refused):
+    for one in _with_progress(find, examples, batch_budget, refused):
         for (wanted, found), count in Counter(zip(one.wanted, one.found, strict=True)).items():
             confusion.add(wanted, found, count)
         done += 1
     return done, confusion
+
+
+def _write_json(path: Path, figures: dict[str, Any]) -> None:
+    with writing(path):
+        path.write_text(json.dumps(figures, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _write_report(
+    path: Path, recognizer: Transcriber, title: str, rate: ErrorRate, facts: dict[str, Any]
+) -> None:
+    """Write the page that shows each example with its reference and hypothesis."""
+    from common.text.report import write_report
+
+    modality, config = recognizer.modality, recognizer.signal_config
+
+    def render(source: str) -> Any:
+        return modality.render(modality.read(source, config).values, config)
+
+    with writing(path):
+        shown = {name: f"{fact:,}" if isinstance(fact, int) else fact for name, fact in facts.items()}
+        write_report(path, title, rate, render, shown)
 
 
 def _print_confusion(confusion: Confusion, done: int, item: str) -> None:

@@ -5,16 +5,14 @@ import math
 import operator
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import numpy as np
 from tqdm import tqdm
-from tyro.conf import Positional
 
-from common.commands.flags import flat
+from common.commands.flags.export import ExportFlags
 from common.commands.labels import Labelled, labelled
 from common.commands.output import ItemsFailedError, make_place, writing
 from common.data.manifest import Example
@@ -37,34 +35,7 @@ WANTED = {"float32": 0.999, "int8": 0.995}
 """share of characters that are to be those of torch"""
 
 
-def arguments(modality: Modality) -> type:
-    """Return the dataclass whose fields are the flags."""
-
-    @dataclass(frozen=True)
-    class Export:
-        """A model as one ONNX file, that transcribes faster on a CPU and without torch."""
-
-        model: Positional[Path]
-        """Model file."""
-        output: Positional[Path]
-        """The ONNX file to write."""
-        int8: bool = False
-        """Quantise the weights of LSTM layers: smaller and faster."""
-        calibration: str | None = None
-        """With --int8, a folder or manifest from which the ranges of maps are taken, such as the training
-        data: convolutions are quantised, too."""
-        data: str | None = None
-        """A folder or manifest on which error rates and speed are measured, before and after."""
-        threads: int = 0
-        """Threads that compute while speed is measured; 0: one for each core."""
-        corpus: flat(modality.corpus_config) = field(  # type: ignore[valid-type,name-defined]
-            default_factory=modality.corpus_config
-        )
-
-    return Export
-
-
-def run(modality: Modality, arguments: Any) -> None:
+def run(modality: Modality, arguments: ExportFlags) -> None:
     """Write the ONNX file, and print what it gains and loses if there are examples to measure that on.
 
     Raises:
@@ -98,7 +69,7 @@ def run(modality: Modality, arguments: Any) -> None:
         raise ItemsFailedError(f"{failed} of {total} {modality.item}s could not be measured")
 
 
-def _check(arguments: Any) -> None:
+def _check(arguments: ExportFlags) -> None:
     if arguments.model.suffix == ".onnx":
         raise ValueError(f"{arguments.model}: is exported already; name the .safetensors it was made of")
     if arguments.output.suffix != ".onnx":
@@ -108,7 +79,7 @@ def _check(arguments: Any) -> None:
     make_place(arguments.output)
 
 
-def _examples(modality: Modality, arguments: Any) -> tuple[list[Example], list[str]]:
+def _examples(modality: Modality, arguments: ExportFlags) -> tuple[list[Example], list[str]]:
     """Return what is to be measured on, and a sentence, already logged, for each that cannot be."""
     if arguments.data is None:
         return [], []
@@ -120,7 +91,7 @@ def _examples(modality: Modality, arguments: Any) -> tuple[list[Example], list[s
     return examples, problems + textless
 
 
-def _calibration(modality: Modality, arguments: Any, signal_config: Any) -> list[np.ndarray]:
+def _calibration(modality: Modality, arguments: ExportFlags, signal_config: Any) -> list[np.ndarray]:
     """Return signals from which the ranges of maps are taken."""
     if arguments.calibration is None:
         return []
@@ -147,7 +118,7 @@ class _Row(NamedTuple):
 
 
 def _compare(
-    recognizer: Transcriber, arguments: Any, files: dict[str, Path], examples: list[Example]
+    recognizer: Transcriber, arguments: ExportFlags, files: dict[str, Path], examples: list[Example]
 ) -> list[str]:
     """Print error rates, agreement, speed and size of torch and of each file.
 

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from io import BufferedIOBase, BufferedReader, FileIO
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
-from common.commands.flags import Flag
+from common.commands.flags.transcribe import TranscribeFlags
 from common.recognition.modality import Modality
 from common.text.transcript import Transcript
 
@@ -22,18 +22,7 @@ COLUMNS = 80
 """of a terminal that does not say"""
 
 
-def streaming(modality: Modality) -> Any:
-    """Return the type of the flag --stream, which is none where there is nothing to be streamed."""
-    if modality.stream is None:
-        return Annotated[bool, Flag(hidden=True)]
-    what = (
-        "Transcribe WAV while it comes, as from a microphone through - (standard input), and show the text so"
-        " far on standard error; for .safetensors models trained with --no-bidirectional --normalise global."
-    )
-    return Annotated[bool, Flag(help=what)]
-
-
-def check_streams(modality: Modality, arguments: Any) -> None:
+def check_streams(modality: Modality, arguments: TranscribeFlags) -> None:
     """Raise ValueError if what the flags ask for cannot be streamed."""
     if arguments.batch_budget is not None:
         raise ValueError("--batch-budget: a stream is in no batch; leave the flag out")

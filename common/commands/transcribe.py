@@ -3,54 +3,26 @@
 import dataclasses
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
-from typing import Annotated, Any, Literal
 
-from common.commands.decoding import DecodingFlags, build_decoder
-from common.commands.flags import Flag, budget, check_budget, flat
+from common.commands.decoding import build_decoder
+from common.commands.flags.shared import check_budget
+from common.commands.flags.transcribe import TranscribeFlags
 from common.commands.output import ItemsFailedError, check_output, name_failure, write_document
-from common.commands.streaming import STANDARD_INPUT, check_streams, streaming, transcribe_streams
-from common.recognition.loading import Device, load_recognizer
+from common.commands.streaming import STANDARD_INPUT, check_streams, transcribe_streams
+from common.recognition.loading import load_recognizer
 from common.recognition.modality import Modality
 from common.text.document import Document
 from common.text.formats import FORMATS, to_label
 
-BUNDLED = Flag(aliases=("-m",), hint="(default: the one that is installed)")
 
+def run(modality: Modality, arguments: TranscribeFlags) -> None:
+    """Write the text of each file.
 
-def arguments(modality: Modality) -> type:
-    """Return the dataclass whose fields are the flags."""
-
-    @dataclass(frozen=True)
-    class Transcribe:
-        """The text of files, in the order they are named."""
-
-        files: Annotated[tuple[str, ...], Flag(positional=True, hint="")]
-        """What to transcribe; - is standard input."""
-        model: Annotated[Path | None, BUNDLED] = None
-        """Model file, .onnx (runs without torch) or .safetensors."""
-        format: Annotated[Literal["txt", "json", "tsv", "ctm", "all"], Flag(aliases=("-f",))] = "txt"
-        """txt: the text, or a label and its probability; json: words and characters with positions and
-        confidences; tsv: a word a row; ctm: NIST's rows of words, with source, start and duration."""
-        output_dir: Annotated[Path | None, Flag(aliases=("-o",))] = None
-        """Write STEM.FORMAT there, one file for each input, instead of to standard output."""
-        alternatives: int = 0
-        """How many other readings json gives beside the best; for the beam search."""
-        decoding: flat(DecodingFlags) = field(default_factory=DecodingFlags)  # type: ignore[valid-type]
-        stream: streaming(modality) = False  # type: ignore[valid-type]
-        batch_budget: budget(modality) = None  # type: ignore[valid-type]
-        device: Device = "auto"
-        """Where to compute."""
-        threads: int = 0
-        """Threads that compute the network; 0: one for each core."""
-
-    return Transcribe
-
-
-def run(modality: Modality, arguments: Any) -> None:
-    """Write the text of each file; raise ItemsFailedError if some could not be transcribed."""
+    Raises:
+        ItemsFailedError: some files could not be transcribed; each has been named.
+    """
     _check_transcribe(arguments)
     if arguments.stream:
         check_streams(modality, arguments)
@@ -92,7 +64,7 @@ def run(modality: Modality, arguments: Any) -> None:
         raise ItemsFailedError(f"{len(failures)} of {total} {modality.item}s could not be transcribed")
 
 
-def _check_transcribe(arguments: Any) -> None:
+def _check_transcribe(arguments: TranscribeFlags) -> None:
     if not arguments.files:
         raise ValueError("no file to transcribe; name one or more, or - for standard input")
     if arguments.alternatives < 0:
@@ -121,7 +93,7 @@ class _StandardInput(BytesIO):
 def _sources(
     modality: Modality, files: Sequence[str], refuse: Callable[[str], None]
 ) -> Iterator[str | BytesIO]:
-    """Yield what can be read of each of `files`; what cannot be opened is refused."""
+    """Yield the sources in each file; call `refuse` with a sentence for a file that cannot be opened."""
     for file in files:
         if file == "-":
             yield _StandardInput(sys.stdin.buffer.read())

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import tyro
-from tyro.conf import Positional
 
 from asr.corpora import CorpusConfig, read_corpus
+from common.command_line.flag import Positional
+from common.command_line.parser import parse
 from common.data.manifest import Example, Part, write_manifest
 
 SHORTEST_S = 0.08
@@ -67,7 +67,7 @@ def _edges(
 
 def main() -> None:
     """Write the manifest."""
-    command = tyro.cli(Cut, config=(tyro.conf.PositionalRequiredArgs,))
+    command = parse(Cut)
     rng = np.random.default_rng(command.seed)
     corpus = read_corpus(str(command.aligned), CorpusConfig())
     examples = [cut for example in corpus.examples for cut in cuts(example, command, rng)]

@@ -16,9 +16,9 @@ from typing import Any, Literal
 from unittest.mock import patch
 
 import numpy as np
-import tyro
-from tyro.conf import Positional
 
+from common.command_line.flag import Positional
+from common.command_line.parser import parse
 from common.decoding.alignment import widen
 from common.decoding.greedy import Hit
 from common.recognition.recognizer import Recognizer
@@ -118,7 +118,7 @@ def measure(recognizer: Recognizer, manifest: Path, rule: Rule) -> None:
 
 def main() -> None:
     """Measure the distances with each rule."""
-    options = tyro.cli(Alignment)
+    options = parse(Alignment)
     recognizer = load(options.modality, options.model)
     print(f"{options.modality}, {options.model}, {options.manifest}")
     for name, rule in (

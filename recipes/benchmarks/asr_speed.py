@@ -19,12 +19,13 @@ from typing import Literal, NamedTuple
 import numpy as np
 import soundfile
 import soxr
-import tyro
 from contest import Program, a_line_each, ours, take_turns
 from measurement import print_row, use_cores
 
 from asr.corpora import CorpusConfig, read_corpus
 from asr.synthesis import write_spoken_tones
+from common.command_line.flag import Positional
+from common.command_line.parser import parse
 from common.text.metrics import ErrorRate
 
 PACKAGES = ("amanuensis", "onnxruntime", "torch")
@@ -51,7 +52,7 @@ for path in sys.argv[1:]:
 class AsrSpeed:
     """Measure real-time factor and error rates of ours and of pocketsphinx."""
 
-    speech: tyro.conf.Positional[str | None] = None
+    speech: Positional[str | None] = None
     """Corpus of transcribed utterances, as for `asr evaluate`; by default spoken tones."""
     count: int = 40
     """Number of utterances, chosen evenly; 0 for all."""
@@ -162,7 +163,7 @@ def measure(options: AsrSpeed, utterances: Sequence[Utterance]) -> None:
 
 def main() -> None:
     """Measure and print."""
-    options = tyro.cli(AsrSpeed)
+    options = parse(AsrSpeed)
     use_cores(options.cores, PACKAGES)
     with tempfile.TemporaryDirectory() as folder:
         measure(options, convert(options.speech, Path(folder), options.count))

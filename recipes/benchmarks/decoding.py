@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import tyro
 from measurement import print_row, use_cores
 
+from common.command_line.parser import parse
 from common.decoding.decoder import Decoder, DecodingConfig
 from common.language.arpa import write_arpa
 from common.language.kneser_ney import estimate
@@ -244,7 +244,7 @@ def main() -> None:
     """Measure all cases and print tables."""
     import torch
 
-    options = tyro.cli(Decoding)
+    options = parse(Decoding)
     use_cores(options.cores)
     compare(options)
     if torch.cuda.is_available():

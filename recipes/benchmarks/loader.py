@@ -5,15 +5,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import tyro
 from measurement import Run, prepare_lines, print_row, run_traced, use_cores
+
+from common.command_line.flag import Positional
+from common.command_line.parser import parse
 
 
 @dataclass(frozen=True)
 class Loader:
     """Measure the cost of reading and augmenting in training."""
 
-    lines: tyro.conf.Positional[Path | None] = None
+    lines: Positional[Path | None] = None
     """Folder of NAME.png and NAME.gt.txt to train on; by default lines of 48 x 900 px are drawn."""
     count: int = 255
     """Number of lines of one epoch."""
@@ -35,7 +37,7 @@ def measure(options: Loader, folder: Path) -> Iterator[tuple[str, Run]]:
 
 def main() -> None:
     """Measure and print a table."""
-    options = tyro.cli(Loader)
+    options = parse(Loader)
     use_cores(options.cores)
     head = ["ratio, epoch 1", "epoch 2", "lines/s, epoch 1", "epoch 2", "peak GB", "others"]
     head.append("loading (ratio to the first)")

@@ -6,8 +6,8 @@ import time
 from dataclasses import dataclass
 
 import numpy as np
-import tyro
 
+from common.command_line.parser import parse
 from common.decoding.alignment import align
 
 
@@ -31,7 +31,7 @@ def peak_mb() -> float:
 
 def main() -> None:
     """Align once and print time and memory."""
-    options = tyro.cli(LongAlignment)
+    options = parse(LongAlignment)
     rng = np.random.default_rng(1)
     scores = rng.standard_normal((options.steps, options.classes), dtype=np.float32)
     log_probs = scores - np.log(np.exp(scores).sum(axis=1, keepdims=True))

@@ -8,8 +8,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import tyro
 from measurement import LINE_HEIGHT_PX, LINE_WIDTH_PX, Run, draw_lines, print_row, run_traced, use_cores
+
+from common.command_line.parser import parse
 
 FILES = 32
 
@@ -63,7 +64,7 @@ def measure(sizes: Sequence[int], folder: Path) -> Iterator[tuple[str, Run]]:
 
 def main() -> None:
     """Measure and print a table."""
-    options = tyro.cli(Manifest)
+    options = parse(Manifest)
     use_cores(options.cores)
     head = ["ratio", "s to first batch", "to first update", "processor s", "peak GB", "others"]
     head.append("start of training (ratio of processor s, to the first)")

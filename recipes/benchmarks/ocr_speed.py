@@ -16,10 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-import tyro
 from contest import Measured, Program, ours, take_turns
 from measurement import convert_lines, print_row, run_programs, use_cores
 
+from common.command_line.flag import Positional
+from common.command_line.parser import parse
 from common.text.metrics import ErrorRate
 from ocr.synthesis import Draw, draw
 
@@ -42,7 +43,7 @@ write_safetensors([TorchVGSLModel(vgsl=f"{spec[:-1]} O1c96]", codec=codec, **kin
 class OcrSpeed:
     """Measure lines/s, cold start and error rate of ours, tesseract and kraken."""
 
-    lines: tyro.conf.Positional[tuple[str, ...]] = ()
+    lines: Positional[tuple[str, ...]] = ()
     """Folders of NAME.png (or webp ...) and NAME.gt.txt, each with the languages for tesseract unless they
     are English: FOLDER=deu+eng. By default lines are drawn."""
     count: int = 100
@@ -227,7 +228,7 @@ def _first_line(*command: str) -> str:
 
 def main() -> None:
     """Measure and print a table for each folder."""
-    options = tyro.cli(OcrSpeed)
+    options = parse(OcrSpeed)
     use_cores(options.cores, PACKAGES)
     name_versions(options)
     print(f"ours: {options.model or 'the bundled model'}; {options.repeats} repeats, {options.starts} starts")

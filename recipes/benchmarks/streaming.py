@@ -11,12 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import tyro
-from tyro.conf import Positional
 
 from asr.front_end import FrontEndConfig
 from asr.modality import ASR
 from asr.signal import SignalConfig
+from common.command_line.flag import Positional
+from common.command_line.parser import parse
 from common.data.signal import Signal
 from common.decoding.decoder import Decoder
 from common.recognition.configuration import EncoderConfig, ModelConfig
@@ -81,4 +81,4 @@ def measure(arguments: Streaming) -> None:
 
 
 if __name__ == "__main__":
-    measure(tyro.cli(Streaming))
+    measure(parse(Streaming))

@@ -6,8 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import tyro
 from measurement import Run, prepare_lines, print_row, run_traced, use_cores
+
+from common.command_line.flag import Positional
+from common.command_line.parser import parse
 
 BFLOAT16 = ["--precision", "bf16-mixed"]
 
@@ -16,7 +18,7 @@ BFLOAT16 = ["--precision", "bf16-mixed"]
 class TrainingSpeed:
     """Measure lines/s in training of ours and of kraken."""
 
-    lines: tyro.conf.Positional[Path | None] = None
+    lines: Positional[Path | None] = None
     """Folder of NAME.png and NAME.gt.txt to train on; by default lines of 48 x 900 px are drawn."""
     count: int = 255
     """Number of lines of one epoch."""
@@ -73,7 +75,7 @@ def measure(options: TrainingSpeed, ketos: str | None, folder: Path) -> Iterator
 
 def main() -> None:
     """Measure and print a table."""
-    options = tyro.cli(TrainingSpeed)
+    options = parse(TrainingSpeed)
     use_cores(options.cores)
     head = ["ratio", "lines/s", "others", "training (ratio to the first)"]
     print_row(head, head)

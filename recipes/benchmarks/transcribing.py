@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
-import tyro
 from measurement import Ran, print_row, run_programs, transcribe_command, use_cores
 
 from asr.synthesis import write_spoken_tones
+from common.command_line.flag import Flag
+from common.command_line.parser import parse
 from ocr.synthesis import Draw, draw
 
 PACKAGES = ("amanuensis", "onnxruntime", "torch")
@@ -36,7 +37,7 @@ class Transcribing:
     """Model of `asr transcribe`; the bundled one by default."""
     threads: int | None = None
     """Threads of both commands; their own default if not given."""
-    environment: Annotated[tyro.conf.UseAppendAction[tuple[Path, ...]], tyro.conf.arg(metavar="DIR")] = ()
+    environment: Annotated[tuple[Path, ...], Flag(repeated=True)] = ()
     """Installed environment whose size is measured; the flag may be repeated."""
     cores: int = 2
     """Number of cores of the machine that are used."""
@@ -159,7 +160,7 @@ def print_sizes(environments: Sequence[Path]) -> None:
 
 def main() -> None:
     """Measure and print tables."""
-    options = tyro.cli(Transcribing)
+    options = parse(Transcribing)
     use_cores(options.cores, PACKAGES)
     with tempfile.TemporaryDirectory() as folder:
         for case in cases(options, Path(folder)):

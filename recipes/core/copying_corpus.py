@@ -3,10 +3,11 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
 import numpy as np
-import tyro
+
+from common.command_line.flag import Positional
+from common.command_line.parser import parse
 
 SYMBOLS = "abcdefgh"
 BLANK, MARK = 8, 9
@@ -17,7 +18,7 @@ BLANK, MARK = 8, 9
 class CopyingCorpus:
     """Write FOLDER/train.jsonl and FOLDER/dev.jsonl, each with an .npy of inputs; they share no text."""
 
-    folder: Annotated[Path, tyro.conf.Positional]
+    folder: Positional[Path]
     """Folder to write into; it is created if it does not exist."""
     blanks: int = 100
     """T: number of steps from the last symbol to the mark."""
@@ -82,4 +83,4 @@ def write_corpus(corpus: CopyingCorpus) -> None:
 
 
 if __name__ == "__main__":
-    write_corpus(tyro.cli(CopyingCorpus))
+    write_corpus(parse(CopyingCorpus))

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-import tyro
 from torch import Tensor, nn
 
+from common.command_line.parser import parse
 from common.network.recurrent import Cell, Initialisation, RecurrentEncoder
 
 INPUT_SIZE, HIDDEN_SIZE = 16, 64
@@ -252,7 +252,7 @@ class Gradients:
 
 def main() -> None:
     """Measure, print and draw."""
-    options = tyro.cli(Gradients)
+    options = parse(Gradients)
     cases = dict.fromkeys((*VANISHING, *OTHERS, *KEPT, *EXPLODING))
     curves = {case: mean_norms(case, options.networks, options.sequences, options.seed) for case in cases}
     print(f"{'distance T - t':<30}" + "".join(f"{distance:>10}" for distance in TABLE_DISTANCES))

@@ -7,10 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-import tyro
-from tyro.conf import Positional
-
 from asr.modality import ASR
+from common.command_line.flag import Positional
+from common.command_line.parser import parse
 from common.data.manifest import Example, write_manifest
 from ocr.modality import OCR
 
@@ -49,7 +48,7 @@ def labelled(command: Label) -> list[Example]:
 
 def main() -> None:
     """Write the manifest."""
-    command = tyro.cli(Label, config=(tyro.conf.PositionalRequiredArgs,))
+    command = parse(Label)
     write_manifest(command.output, labelled(command))
 
 

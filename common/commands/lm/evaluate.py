@@ -2,49 +2,53 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
+from common.commands.flags.lm import LanguageModelEvaluateFlags
+from common.commands.lm.spelling import read_spelling
+from common.commands.lm.texts import read_texts, require_texts
 from common.language.loading import load_ngrams
+from common.language.ngram import NGram
 from common.language.recurrent_model import is_recurrent, read_language_model
+from common.recognition.modality import Modality
+from common.text.vocabulary import Vocabulary
 
 SHOWN = 12
 """unknown characters or words that are listed one by one"""
 
 
 class Row(NamedTuple):
-    """What one model says of texts."""
+    """The probabilities that one model gives to the texts."""
 
     name: str
     context: str
-    """what it knows of: the line, or all before"""
+    """what each probability is conditioned on: "line", the line up to there, or "running", all text before"""
     log_probs: list[np.ndarray]
     """(L + 1,) natural, of the characters or words of each line, and of its end"""
 
 
-def evaluate(arguments: Any, read: Callable[[str], list[str]]) -> None:
-    """Print a row for each model; `read` gives the lines in a Unicode form."""
+def run(modality: Modality, arguments: LanguageModelEvaluateFlags) -> None:
+    """Print a row for each model.
+
+    Tokens that one of the models does not know are not counted for any of them.
+
+    Raises:
+        ValueError: models that cannot be compared, or texts that cannot be used.
+    """
+    require_texts(arguments.texts, "measure on")
     paths = [arguments.model, *arguments.beside]
     ngrams = {path: load_ngrams(path) for path in paths if not is_recurrent(path)}
-    described = {path: read_language_model(path) for path in paths if path not in ngrams}
-    vocabularies = [parts.vocabulary for parts in described.values()]
-    units = {model.unit for model in ngrams.values()} | {words.unit for words in vocabularies}
-    forms = {vocabulary.unicode_form for vocabulary in vocabularies} or {"NFC"}
-    for name, several in (("unit", units), ("Unicode form", forms)):
-        if len(several) > 1:
-            raise ValueError(f"models differ in their {name}: {' and '.join(sorted(several))}; compare alike")
-    (unit,) = units
-    texts = [line for line in read(*forms) if line.strip()]
+    vocabularies = [read_language_model(path).vocabulary for path in paths if path not in ngrams]
+    unit, form = _agreed(list(ngrams.values()), vocabularies)
+    spelling = read_spelling(arguments.like, form)
+    texts = read_texts(modality, arguments.texts, arguments.corpus, spelling)
     lines = [list(text) if unit == "character" else text.split() for text in texts]
-    knows = [set(model.tokens) for model in ngrams.values()]
-    knows += [{t for t in words.symbols if words.labels[t] != words.unknown_label} for words in vocabularies]
-    known = set.intersection(*knows)
-    unknown = Counter(token for line in lines for token in line if token not in known)
+    known = _known_to_all(list(ngrams.values()), vocabularies)
     counted = [np.array([*(token in known for token in line), True]) for line in lines]
-
     rows = []
     for path in paths:
         if path in ngrams:
@@ -52,20 +56,45 @@ def evaluate(arguments: Any, read: Callable[[str], list[str]]) -> None:
         else:
             rows += _recurrent(path, texts, arguments.label)
     total = sum(int(mask.sum()) for mask in counted)
+    _print_rows(rows, counted, total, unit)
+    unknown = Counter(token for line in lines for token in line if token not in known)
+    left = ", ".join(f"{token!r} ({count:,})" for token, count in unknown.most_common(SHOWN))
+    more = f" and {len(unknown) - SHOWN} more" if len(unknown) > SHOWN else ""
+    print(
+        f"{total:,} {unit}s and ends of lines in {len(lines):,} lines"
+        + (f"; {unknown.total():,} not counted, unknown to a model: {left}{more}" if unknown else "")
+    )
+
+
+def _agreed(ngrams: Sequence[NGram], vocabularies: Sequence[Vocabulary]) -> tuple[str, str]:
+    """Return the unit and the Unicode form of all models; ValueError if they differ."""
+    units = {model.unit for model in ngrams} | {vocabulary.unit for vocabulary in vocabularies}
+    forms = {vocabulary.unicode_form for vocabulary in vocabularies} or {"NFC"}
+    for name, several in (("unit", units), ("Unicode form", forms)):
+        if len(several) > 1:
+            raise ValueError(f"models differ in their {name}: {' and '.join(sorted(several))}; compare alike")
+    return units.pop(), forms.pop()
+
+
+def _known_to_all(ngrams: Sequence[NGram], vocabularies: Sequence[Vocabulary]) -> set[str]:
+    """Return the characters or words that every model knows."""
+    known = [set(model.tokens) for model in ngrams]
+    known += [{t for t in words.symbols if words.labels[t] != words.unknown_label} for words in vocabularies]
+    return set.intersection(*known)
+
+
+def _print_rows(rows: Sequence[Row], counted: Sequence[np.ndarray], total: int, unit: str) -> None:
+    """Print the bits and perplexity of each row over the `total` tokens of the lines that are `counted`."""
     width = max(len("model"), *(len(row.name) for row in rows))
     print(f"{'model':{width}}  context  bits per {unit}    perplexity")
     for row in rows:
         nats = -sum(float(one[mask].sum()) for one, mask in zip(row.log_probs, counted, strict=True)) / total
         bits = f"{nats / math.log(2):{9 + len(unit)}.4f}"
         print(f"{row.name:{width}}  {row.context:7}  {bits}  {math.exp(nats):12.4f}")
-    print(f"{total:,} {unit}s and ends of lines in {len(lines):,} lines", end="")
-    left = ", ".join(f"{token!r} ({count:,})" for token, count in unknown.most_common(SHOWN))
-    more = f" and {len(unknown) - SHOWN} more" if len(unknown) > SHOWN else ""
-    print(f"; {unknown.total():,} not counted, unknown to a model: {left}{more}" if unknown else "")
 
 
 def _recurrent(path: Path, texts: Sequence[str], label: str | None) -> list[Row]:
-    """Return what a recurrent model says of each line for itself, and of all as they follow each other."""
+    """Return the rows of a recurrent model: each line on its own, and all lines as one running text."""
     from common.network.language_model import LanguageModel
     from common.network.scoring import label_log_probs
 

@@ -1,4 +1,4 @@
-"""`lm train --recurrent`: a recurrent language model through the training loop of all models."""
+"""`lm train --recurrent`: a recurrent language model is trained by the loop that trains all models."""
 
 import dataclasses
 import hashlib
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from common.commands.flags.lm import LanguageModelTrainFlags, RecurrentSettings
 from common.data.batching import BatchLoader
 from common.data.text_streams import Lines, Streams, join
 from common.language.recurrent_model import LanguageModelConfig
@@ -24,59 +25,51 @@ from common.training.optimisation import TrainingConfig, build_fabric, seed_ever
 log = logging.getLogger(__name__)
 
 EVERY = 50
-"""of so many lines one is held out, where no text is named for that"""
+"""one of this many lines is held out if no other text is named to measure on"""
 DEV_STEPS, DEV_STREAM = 256, 2000
-"""steps at a time, and labels worth a stream, of held-out text"""
+"""of held-out text: steps that are read at a time, and labels for each further stream"""
 
 Texts = Mapping[str, Sequence[str]]
-"""lines under their label, "" where there are none"""
+"""lines by their label, which is "" if texts have none"""
 
 
-def train(arguments: Any, texts: Texts, held_out: Texts, unicode_form: str) -> Trainer:
-    """Train as the arguments of `lm train --recurrent` say; return the Trainer where it ended.
+def train_recurrent(
+    arguments: LanguageModelTrainFlags, run: Path, texts: Texts, held_out: Texts, unicode_form: str
+) -> Trainer:
+    """Train a recurrent language model; return the Trainer in its final state.
+
+    Args:
+        arguments: the flags of `lm train`.
+        run: the run folder.
+        texts: training text.
+        held_out: text to measure on; without any, a part of `texts` is held out.
+        unicode_form: Unicode form of all texts.
 
     Raises:
         ValueError: a run folder in use without --resume, settings that differ on resuming, or held-out text
             that is too short or has other labels.
     """
     settings = arguments.settings
-    for name in ("lightning", "lightning.fabric", "lightning.pytorch"):  # at INFO from their import on
+    for name in ("lightning", "lightning.fabric", "lightning.pytorch"):  # importing them sets INFO
         logging.getLogger(name).setLevel(logging.WARNING)
     described = as_json(arguments)
-    check_folder(settings.run, settings.resume, described)
-    if not held_out:
-        held_out = {label: lines[EVERY - 1 :: EVERY] for label, lines in texts.items()}
-        texts = {
-            label: [line for number, line in enumerate(lines) if (number + 1) % EVERY]
-            for label, lines in texts.items()
-        }
-    if unknown := sorted(set(held_out) - set(texts)):
-        raise ValueError(f"--held-out: label {', '.join(unknown)}, but texts have {', '.join(texts)}")
-    if not all(held_out.values()):
-        raise ValueError(f"fewer than {EVERY} lines of text; name text to measure on with --held-out")
-
+    check_folder(run, settings.resume, described)
+    texts, held_out = _split(texts, held_out)
     config = TrainingConfig(select=None, **_given(TrainingConfig, settings))
     fabric = build_fabric(config)
     seed_everything(settings.seed)
-    lines = (line for some in texts.values() for line in some)
-    vocabulary = Vocabulary.from_texts(lines, arguments.unit, arguments.vocabulary, unicode_form)
-    conditions = tuple(label for label in texts if label)
-    network = LanguageModelConfig(**_given(LanguageModelConfig, settings.network))
-    if conditions and network.condition == "none":
-        network = dataclasses.replace(network, condition="every")
-    model = LanguageModel(network, vocabulary, conditions)
-    model.card = _card(arguments, texts)
+    model = _build(arguments, texts, unicode_form)
     data = _data(settings, model, texts, held_out)
-    trainer = Trainer(fabric, model, data, config, settings.run, measure_bits)
-    settings.run.mkdir(parents=True, exist_ok=True)
-    write_config(settings.run, described)
+    trainer = Trainer(fabric, model, data, config, run, measure_bits)
+    run.mkdir(parents=True, exist_ok=True)
+    write_config(run, described)
     log.info(
         "%d lines to train on, %d to measure on; %d %ss%s; %s parameters; %s, %s, torch %s",
         sum(map(len, texts.values())),
         sum(map(len, held_out.values())),
-        len(vocabulary.symbols),
-        vocabulary.unit,
-        f"; {network.condition}: {', '.join(conditions)}" if conditions else "",
+        len(model.vocabulary.symbols),
+        model.vocabulary.unit,
+        f"; {model.config.condition}: {', '.join(model.conditions)}" if model.conditions else "",
         f"{model.parameter_count:,}",
         fabric.device,
         fabric._precision.precision,
@@ -90,19 +83,47 @@ def train(arguments: Any, texts: Texts, held_out: Texts, unicode_form: str) -> T
         rate_name(progress.select),
         written_rate(progress.select, progress.best),
         progress.best_epoch + 1,
-        settings.run / "best.safetensors",
+        run / "best.safetensors",
     )
     return trainer
 
 
+def _split(texts: Texts, held_out: Texts) -> tuple[Texts, Texts]:
+    """Return the text to train on and the text to measure on, which is part of it if none is held out."""
+    if not held_out:
+        held_out = {label: lines[EVERY - 1 :: EVERY] for label, lines in texts.items()}
+        texts = {
+            label: [line for number, line in enumerate(lines) if (number + 1) % EVERY]
+            for label, lines in texts.items()
+        }
+    if unknown := sorted(set(held_out) - set(texts)):
+        raise ValueError(f"--held-out: label {', '.join(unknown)}, but texts have {', '.join(texts)}")
+    if not all(held_out.values()):
+        raise ValueError(f"fewer than {EVERY} lines of text; name text to measure on with --held-out")
+    return texts, held_out
+
+
+def _build(arguments: LanguageModelTrainFlags, texts: Texts, unicode_form: str) -> LanguageModel:
+    """Return a model with the vocabulary of the texts and a condition for each of their labels."""
+    lines = (line for some in texts.values() for line in some)
+    vocabulary = Vocabulary.from_texts(lines, arguments.unit, arguments.vocabulary, unicode_form)
+    conditions = tuple(label for label in texts if label)
+    network = LanguageModelConfig(**_given(LanguageModelConfig, arguments.settings.network))
+    if conditions and network.condition == "none":
+        network = dataclasses.replace(network, condition="every")
+    model = LanguageModel(network, vocabulary, conditions)
+    model.card = _card(arguments, texts)
+    return model
+
+
 def _given(kind: type, settings: Any) -> dict[str, Any]:
-    """Return those settings that are fields of the dataclass `kind`."""
+    """Return the settings that are also fields of the dataclass `kind`."""
     names = {field.name for field in dataclasses.fields(kind)}
     return {name: value for name, value in vars(settings).items() if name in names}
 
 
-def _data(settings: Any, model: LanguageModel, texts: Texts, held_out: Texts) -> Data:
-    """Return the batches; and set how the model is trained on them."""
+def _data(settings: RecurrentSettings, model: LanguageModel, texts: Texts, held_out: Texts) -> Data:
+    """Return the batches, and set the model's truncation of backpropagation for them."""
     encode = model.vocabulary.encode
     if settings.k1 == 0:
         seen, unseen = (
@@ -130,7 +151,7 @@ def _values(model: LanguageModel, labels: Sequence[str]) -> list[np.ndarray] | N
     return [model.as_values(label) for label in labels] if model.conditions else None
 
 
-def _card(arguments: Any, texts: Texts) -> dict[str, Any]:
+def _card(arguments: LanguageModelTrainFlags, texts: Texts) -> dict[str, Any]:
     digest = hashlib.sha256()
     for label, lines in texts.items():
         digest.update("\n".join([label, *lines, ""]).encode())

@@ -1,0 +1,37 @@
+"""The flags of the verb evaluate."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from common.command_line.flag import Flat, Positional
+from common.commands.flags.decoding import DecodingFlags
+from common.commands.flags.shared import BatchBudget, Corpus
+from common.recognition.loading import Device
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateFlags:
+    """Measure the error rates of a model on transcribed examples."""
+
+    model: Positional[Path]
+    """Model file."""
+    data: Positional[str]
+    """A folder or manifest, or several with commas between."""
+    report: Path | None = None
+    """Write an HTML page that shows each example with its reference and hypothesis, worst first."""
+    json: Path | None = None
+    """Write all figures as JSON."""
+    tune: int | None = None
+    """Try this many settings of the decoder on every other example, and measure the best on the others."""
+    tune_metric: Literal["cer", "wer"] = "cer"
+    """Error rate that tuning minimises."""
+    save_tuned: Path | None = None
+    """Write the model with the tuned settings, the language model and the lexicon inside to this file."""
+    decoding: Flat[DecodingFlags] = field(default_factory=DecodingFlags)
+    batch_budget: BatchBudget = None
+    device: Device = "auto"
+    """Where the network is computed."""
+    threads: int = 0
+    """Threads that compute the network; 0: one for each core."""
+    corpus: Corpus

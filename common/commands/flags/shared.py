@@ -1,0 +1,30 @@
+"""Flags that several verbs have."""
+
+from typing import Annotated, Any, Literal
+
+from common.command_line.flag import Flag
+from common.recognition.modality import Modality
+
+
+def _corpus_config(modality: Modality) -> type:
+    return modality.corpus_config
+
+
+Corpus = Annotated[Any, Flag(flat=True, kind=_corpus_config)]
+"""the modality's settings for reading a corpus"""
+
+BatchBudget = Annotated[
+    float | None,
+    Flag(
+        help="Padded length of one batch, in {length_unit}. A lower value needs less memory.",
+        default="{batch_budget:g}",
+    ),
+]
+
+UnicodeForm = Literal["NFC", "NFD", "NFKC", "NFKD", "none"]
+
+
+def check_budget(batch_budget: float | None) -> None:
+    """Raise ValueError for a batch budget that no signal fits into."""
+    if batch_budget is not None and not batch_budget > 0:
+        raise ValueError(f"--batch-budget is {batch_budget:g}; give a length above 0")

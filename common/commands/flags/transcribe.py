@@ -1,0 +1,40 @@
+"""The flags of the verb transcribe."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+from common.command_line.flag import Flag, Flat, Positional
+from common.commands.flags.decoding import DecodingFlags
+from common.commands.flags.shared import BatchBudget
+from common.recognition.loading import Device
+
+STREAM_HELP = (
+    "Transcribe WAV while it arrives, as from a microphone through - (standard input), and show the text so"
+    " far on standard error. The model must be a .safetensors file trained with --no-bidirectional"
+    " --normalise global."
+)
+
+
+@dataclass(frozen=True)
+class TranscribeFlags:
+    """Write the text of files, in the order in which they are named."""
+
+    files: Positional[tuple[str, ...]]
+    """Files to transcribe; - is standard input."""
+    model: Annotated[Path | None, Flag(aliases=("-m",), default="the model that is installed")] = None
+    """Model file, .onnx (runs without torch) or .safetensors."""
+    format: Annotated[Literal["txt", "json", "tsv", "ctm", "all"], Flag(aliases=("-f",))] = "txt"
+    """txt: the text, or a label and its probability; json: words and characters with positions and
+    confidences; tsv: one row for each word; ctm: NIST's rows of words, with source, start and duration."""
+    output_dir: Annotated[Path | None, Flag(aliases=("-o",))] = None
+    """Write one file STEM.FORMAT for each input into this folder, instead of standard output."""
+    alternatives: int = 0
+    """How many other readings json gives in addition to the best one; for the beam search."""
+    decoding: Flat[DecodingFlags] = field(default_factory=DecodingFlags)
+    stream: Annotated[bool, Flag(help=STREAM_HELP, needs="stream")] = False
+    batch_budget: BatchBudget = None
+    device: Device = "auto"
+    """Where the network is computed."""
+    threads: int = 0
+    """Threads that compute the network; 0: one for each core."""

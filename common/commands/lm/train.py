@@ -1,0 +1,39 @@
+"""`lm train`: an n-gram model or a recurrent one, as the flags say."""
+
+from common.commands.flags.lm import LanguageModelTrainFlags
+from common.commands.lm.ngrams import train_ngrams
+from common.commands.lm.spelling import read_spelling
+from common.commands.lm.texts import read_labelled_texts, require_texts
+from common.recognition.modality import Modality
+from common.training.preparation import corpus_paths
+
+
+def run(modality: Modality, arguments: LanguageModelTrainFlags) -> None:
+    """Train a language model.
+
+    Raises:
+        ValueError: flags that contradict each other, or texts that cannot be used.
+    """
+    require_texts(arguments.texts, "learn from")
+    if arguments.recurrent:
+        _train_recurrent(modality, arguments)
+    else:
+        train_ngrams(modality, arguments)
+
+
+def _train_recurrent(modality: Modality, arguments: LanguageModelTrainFlags) -> None:
+    useless = [f"--{name}" for name in ("order", "prune", "output") if getattr(arguments, name)]
+    if useless:
+        raise ValueError(f"{', '.join(useless)}: of no use to a recurrent model; leave it out")
+    run = arguments.settings.run
+    if run is None:
+        raise ValueError("--recurrent: trains in a folder of its own; name it with --run")
+    from common.commands.lm.recurrent import train_recurrent
+
+    spelling = read_spelling(arguments.like, arguments.unicode_form)
+    texts = read_labelled_texts(modality, arguments.texts, arguments.corpus, spelling)
+    held_out = {}
+    if arguments.held_out is not None:
+        paths = corpus_paths(arguments.held_out)
+        held_out = read_labelled_texts(modality, paths, arguments.corpus, spelling)
+    train_recurrent(arguments, run, texts, held_out, spelling.alphabet.unicode_form)
