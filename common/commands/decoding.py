@@ -1,4 +1,4 @@
-"""Flags for how text is searched for, the same in every verb that writes text."""
+"""The decoder that a verb uses: that of the model file, changed by the flags of the search."""
 
 from dataclasses import fields, replace
 from pathlib import Path
@@ -18,18 +18,23 @@ NEEDS = {
     "rescore_weight": "a recurrent language model; name one with --rescore",
     "rescore_bonus": "a recurrent language model; name one with --rescore",
 }
-"""what each weight of the beam search is for"""
+"""what each weight of the beam search has no effect without"""
 
 
 OF_ATTENTION = ("length_penalty", "ctc_weight")
 OF_BOTH = ("decoder", "beam_width")
-"""settings that an attention decoder has; the others are for CTC"""
+"""settings of an attention decoder only, and settings of attention and CTC; all others are of CTC only"""
 
 
 def build_decoder(
     stored: Decoder | LabelDecoder, flags: DecodingFlags, task: str = "ctc"
 ) -> Decoder | LabelDecoder:
-    """Return the decoder of a model file, changed by what flags say.
+    """Return the decoder of a model file, changed by the flags that were given.
+
+    Args:
+        stored: the decoder of the model file.
+        flags: of the verb.
+        task: of the model.
 
     Raises:
         ValueError: flags that contradict each other, or a file that cannot be read.
@@ -44,20 +49,10 @@ def build_decoder(
     if isinstance(stored, LabelDecoder):
         useless = material + [_flag(name) for name in given]
         raise ValueError(f"{', '.join(useless)}: of no use to a model that gives labels, not texts")
-    allowed = OF_ATTENTION + OF_BOTH if task == "attention" else names - set(OF_ATTENTION)
-    useless = [_flag(name) for name in given if name not in allowed]
-    useless += material if task == "attention" else []
-    if useless:
-        raise ValueError(f"{', '.join(useless)}: of no use to a model of --task {task}")
-    if task == "attention" and "decoder" not in given:
+    _check_task(task, list(given), material)
+    if (task == "attention" or material) and "decoder" not in given:
         given["decoder"] = "beam"
-    if material and "decoder" not in given:
-        given["decoder"] = "beam"
-    try:
-        config = replace(stored.config, **given)
-    except ValueError as error:  # "beam_width is 0; give 1 or more"
-        name, _, problem = str(error).partition(" ")
-        raise ValueError(f"{_flag(name)} {problem}") from None
+    config = _changed(stored.config, given)
     if config.decoder == "greedy":
         useless = material + [_flag(name) for name in given if name != "decoder"]
         if useless:
@@ -80,8 +75,27 @@ def build_decoder(
     return decoder
 
 
+def _check_task(task: str, settings: list[str], material: list[str]) -> None:
+    """Raise ValueError for settings, or flags that name files, that do not go with the task of the model."""
+    if task == "attention":
+        useless = [_flag(name) for name in settings if name not in OF_ATTENTION + OF_BOTH] + material
+    else:
+        useless = [_flag(name) for name in settings if name in OF_ATTENTION]
+    if useless:
+        raise ValueError(f"{', '.join(useless)}: of no use to a model of --task {task}")
+
+
+def _changed(config: DecodingConfig, given: dict[str, Any]) -> DecodingConfig:
+    """Return a configuration with the settings that were given; errors name their flag."""
+    try:
+        return replace(config, **given)
+    except ValueError as error:  # "beam_width is 0; give 1 or more"
+        name, _, problem = str(error).partition(" ")
+        raise ValueError(f"{_flag(name)} {problem}") from None
+
+
 def settings_in_use(decoder: Decoder) -> list[str]:
-    """Return which settings of NEEDS matter to this decoder."""
+    """Return the settings of NEEDS that have an effect on this decoder."""
     if decoder.config.decoder == "greedy":
         return []
     units = {model.unit for model in decoder.models}
@@ -108,7 +122,7 @@ def _rescorer(path: Path) -> Any:
 
 
 def flags_for(config: DecodingConfig, names: list[str]) -> str:
-    """Return the flags that say these settings, without those that are None."""
+    """Return the flags that give these settings, without those that are None."""
     given = {name: getattr(config, name) for name in names}
     return " ".join(f"{_flag(name)} {value:g}" for name, value in given.items() if value is not None)
 

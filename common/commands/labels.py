@@ -1,4 +1,4 @@
-"""What a model of labels gives, beside what is wanted: of whole signals, or of their steps."""
+"""Labels of a model and of the reference, for whole signals or for their steps."""
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
@@ -10,10 +10,10 @@ from common.recognition.transcriber import Transcriber
 
 
 class Labelled(NamedTuple):
-    """The labels of one example, "" for none: one, or one to a step."""
+    """The labels of one example: one for the whole, or one for each step; "" is no label."""
 
     place: int
-    """among the examples"""
+    """index of the example"""
     wanted: list[str]
     found: list[str]
 
@@ -24,13 +24,13 @@ def labelled(
     batch_budget: float | None,
     refuse: Callable[[str], None],
 ) -> Iterator[Labelled]:
-    """Yield the labels of `examples`, in no order.
+    """Yield the labels of examples, in any order.
 
     Args:
-        recognizer: of --task frames or classify.
-        examples: with a text or with places, as the task wants.
+        recognizer: a model of --task frames or classify.
+        examples: for classify they have a text, for frames the places of their words.
         batch_budget: padded length of one batch; None for the modality's default.
-        refuse: is given a sentence for each example that is left out.
+        refuse: is called with a sentence for each example that is left out.
     """
     alphabet, whole = recognizer.alphabet, recognizer.task == "classify"
     targets = FrameTargets(alphabet, recognizer.frame_labels, recognizer.stride, recognizer.offset)

@@ -1,4 +1,4 @@
-"""Files that verbs write, and the error for what they could not do."""
+"""The files that verbs write, and the error for items that failed."""
 
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -11,17 +11,17 @@ from common.text.document import Document
 
 
 class ItemsFailedError(Exception):
-    """Some items of the call failed, each already named; the others are done."""
+    """Some items of the call failed; each has been named, and the others are done."""
 
 
 def name_failure(modality: Modality, failures: list[str], sentence: str) -> None:
-    """Say what could not be done, and keep it among `failures`."""
+    """Print a sentence about an item that failed to standard error, and add it to `failures`."""
     failures.append(sentence)
     print(f"{modality.name}: {sentence}", file=sys.stderr)
 
 
 def make_place(path: Path) -> None:
-    """Make the folder of a file to be written at the end, so that what fails there fails now."""
+    """Make the folder of a file that is written at the end, so that an error there comes first."""
     if path.is_dir():
         raise ValueError(f"{path}: is a folder; name a file to write")
     with writing(path):
@@ -30,7 +30,7 @@ def make_place(path: Path) -> None:
 
 @contextmanager
 def writing(path: Path | str) -> Iterator[None]:
-    """Name `path` in the error if it cannot be written: Python's own has no name once the file is open."""
+    """Name `path` in the error if it cannot be written; Python's own error lacks it once a file is open."""
     try:
         yield
     except BrokenPipeError:
@@ -40,10 +40,10 @@ def writing(path: Path | str) -> Iterator[None]:
 
 
 def check_output(format: str, output_dir: Path | None) -> None:
-    """Make the folder that transcripts are to be written into.
+    """Make the folder that transcripts are written into.
 
     Raises:
-        ValueError: there is a file in its place, or no folder for several formats.
+        ValueError: a file has the name of the folder, or several formats are wanted without a folder.
     """
     if format == "all" and output_dir is None:
         raise ValueError("--format all writes several files for each input: say where with --output-dir")

@@ -1,4 +1,4 @@
-"""The flag --stream: what is still coming is transcribed at once, and shown while it grows."""
+"""The flag --stream: a recording is transcribed while it arrives, and its text is shown while it grows."""
 
 import os
 import signal
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 STANDARD_INPUT = "standard input"
 COLUMNS = 80
-"""of a terminal that does not say"""
+"""width that is assumed for a terminal that does not give its own"""
 
 
 def check_streams(modality: Modality, arguments: TranscribeFlags) -> None:
-    """Raise ValueError if what the flags ask for cannot be streamed."""
+    """Raise ValueError for flags that do not go with --stream."""
     if arguments.batch_budget is not None:
         raise ValueError("--batch-budget: a stream is in no batch; leave the flag out")
     model = arguments.model or (modality.bundled() if modality.bundled else None)
@@ -37,18 +37,18 @@ def check_streams(modality: Modality, arguments: TranscribeFlags) -> None:
 def transcribe_streams(
     recognizer: Any, files: Sequence[str], alternatives: int, refuse: Callable[[str], None]
 ) -> Iterator[Transcript]:
-    """Yield the transcript of each stream when it has ended; an interrupt ends the present one, and all.
+    """Yield the transcript of each stream after its end; an interrupt ends the current one and skips the rest.
 
     Args:
         recognizer: a `Recognizer`.
         files: names; - is standard input.
-        alternatives: how many other readings are wanted of each.
-        refuse: is given a sentence for each stream that cannot be read to its end. What came of it before
-            is transcribed all the same.
+        alternatives: number of other readings of each stream.
+        refuse: is called with a sentence for each stream that cannot be read to its end. The part before
+            that is transcribed all the same.
 
     Raises:
         ValueError: the recognizer cannot follow a stream.
-        KeyboardInterrupt: before anything has come.
+        KeyboardInterrupt: an interrupt before anything has arrived.
     """
     from common.recognition.stream import Stream
 
@@ -76,7 +76,7 @@ def transcribe_streams(
 
 
 def _follow(recognizer: Any, stream: Any, incoming: "Incoming") -> None:
-    """Feed what comes to a `Stream`, and show the text as it grows."""
+    """Feed the pieces that arrive to a `Stream`, and show the text as it grows."""
     display = Display(sys.stderr, any(map(str.isspace, "".join(recognizer.alphabet.symbols))))
     try:
         for piece in recognizer.modality.stream(incoming, recognizer.signal_config):
@@ -87,7 +87,7 @@ def _follow(recognizer: Any, stream: Any, incoming: "Incoming") -> None:
 
 @contextmanager
 def _opened(file: str, refuse: Callable[[str], None]) -> Iterator["Incoming | None"]:
-    """Give a file, of which an interrupt is the end while this lasts; None if it cannot be opened."""
+    """Open a file that an interrupt ends, as long as the context lasts; None if it cannot be opened."""
     try:
         raw = sys.stdin.buffer if file == "-" else BufferedReader(FileIO(file))
     except OSError as error:
@@ -105,12 +105,12 @@ def _opened(file: str, refuse: Callable[[str], None]) -> Iterator["Incoming | No
 
 
 class Incoming(BufferedIOBase):
-    """Bytes that are waited for, until they end or an interrupt ends them.
+    """Bytes that arrive over time, until they end or an interrupt ends them.
 
-    What is being computed when the interrupt comes is computed to its end; a second interrupt breaks it off.
+    An interrupt lets the current computation finish; a second one stops it.
 
     Attributes:
-        name: of the source.
+        name: name of the source.
         interrupted: whether there was an interrupt.
     """
 
@@ -119,7 +119,7 @@ class Incoming(BufferedIOBase):
         self.interrupted = self._waiting = False
 
     def read1(self, size: int = -1, /) -> bytes:
-        """Return what has come, at most `size` bytes, b"" at the end."""
+        """Wait for bytes and return them, at most `size`; return b"" at the end."""
         if self.interrupted:
             return b""
         try:
@@ -131,18 +131,18 @@ class Incoming(BufferedIOBase):
             self._waiting = False
 
     def interrupt(self, _number: int, _frame: FrameType | None) -> None:
-        """Handle the signal."""
+        """Handle SIGINT."""
         again, self.interrupted = self.interrupted, True
         if again or self._waiting:
             raise KeyboardInterrupt
 
 
 class Display:
-    """The text so far: on a terminal one line that is rewritten, elsewhere the words that are certain.
+    """Shows the text so far: on a terminal as one line that is rewritten, elsewhere the final words only.
 
     Args:
-        file: where to, standard error.
-        words: whether there are spaces between words.
+        file: the output, standard error.
+        words: whether spaces separate words.
     """
 
     def __init__(self, file: TextIO, words: bool) -> None:
@@ -151,19 +151,19 @@ class Display:
         self._rewrites = file.isatty()
 
     def show(self, partial: "Partial") -> None:
-        """Show what is new, at once."""
+        """Show the new part of the text at once."""
         if self._rewrites:
             self._rewrite(partial.text)
             return
         new = partial.settled[self._shown :]
-        while self._words and new and not new[-1].isspace():  # the last word may not be whole
+        while self._words and new and not new[-1].isspace():  # the last word may be incomplete
             new = new[:-1]
         if new.strip():
             print(new.strip(), file=self._file, flush=True)
             self._shown += len(new)
 
     def clear(self) -> None:
-        """Leave the line of the terminal as it was found."""
+        """Clear the line of the terminal."""
         if self._line:
             self._rewrite("")
 
@@ -181,7 +181,7 @@ class Display:
 
 
 def _tail(text: str, columns: int) -> str:
-    """Return the end of a text that has so many columns, at most."""
+    """Return the end of a text that fits into this many columns."""
     text = text[-max(columns, 1) :]
     while text and _width(text) > columns:
         text = text[1:]
@@ -189,6 +189,6 @@ def _tail(text: str, columns: int) -> str:
 
 
 def _width(text: str) -> int:
-    """Return the columns of a terminal that a text takes."""
+    """Return the number of columns that a text takes on a terminal."""
     wide = sum(unicodedata.east_asian_width(character) in "WF" for character in text)
     return len(text) + wide - sum(unicodedata.combining(character) > 0 for character in text)

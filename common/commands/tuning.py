@@ -1,4 +1,4 @@
-"""What `evaluate --tune` does: weights searched on one half of the examples, figures on the other."""
+"""`evaluate --tune`: weights are searched on one half of the examples and measured on the other."""
 
 import logging
 from collections.abc import Sequence
@@ -18,19 +18,19 @@ from common.text.metrics import ErrorRate
 log = logging.getLogger(__name__)
 
 SIGNALS_PER_BATCH = 32
-"""signals of like length that are decoded together"""
+"""signals of similar length that are decoded together"""
 
 
 def tuned(
     decoder: Decoder, known: Sequence[tuple[np.ndarray, Example]], trials: int, metric: Literal["cer", "wer"]
 ) -> tuple[Decoder, ErrorRate]:
-    """Search the settings of `decoder` on every other signal; print what was tried, and how the others fare.
+    """Search settings of a decoder on every other signal; print the trials, and the result on the others.
 
     Args:
-        decoder: as it is.
+        decoder: the decoder to start from.
         known: log-probabilities (S, C) of each signal, and the example with its text.
-        trials: how many settings to try.
-        metric: what is to become small.
+        trials: number of settings to try.
+        metric: error rate to minimise.
 
     Returns:
         The tuned decoder, and its error rate on the signals that it was not tuned on.
@@ -74,7 +74,7 @@ def tuned(
 
 
 def searched_names(decoder: Decoder) -> list[str]:
-    """Return which settings of this decoder are searched: those in use; a lexicon that is hard stays so."""
+    """Return the settings in use, which are searched; without a penalty if unknown words are excluded."""
     unsaid = "unknown_word_penalty" if decoder.config.unknown_word_penalty is None else ""
     return [name for name in settings_in_use(decoder) if name != unsaid]
 
@@ -85,7 +85,7 @@ def _shown(config: DecodingConfig, name: str) -> str:
 
 
 def _batches(known: Sequence[tuple[np.ndarray, Example]]) -> list[ReferenceBatch]:
-    """Return signals in batches of like length, the shortest first."""
+    """Return signals in batches of similar length, the shortest first."""
     ordered = sorted(known, key=lambda one: len(one[0]))
     batches = []
     for first in range(0, len(ordered), SIGNALS_PER_BATCH):
@@ -99,7 +99,7 @@ def _batches(known: Sequence[tuple[np.ndarray, Example]]) -> list[ReferenceBatch
 
 
 def _compare(before: Decoder, after: Decoder, held_out: Sequence[ReferenceBatch]) -> ErrorRate:
-    """Print the error rates of greedy decoding, of the settings before and after; return the last."""
+    """Print the error rates of greedy decoding, then of beam search before and after; return the last."""
     greedy = Decoder(before.alphabet)
     rates: dict[str, Any] = {"greedy": measure(greedy, held_out)}
     if before.config.decoder == "beam":
@@ -127,7 +127,7 @@ def _print_reliability(judged: CharacterConfidences, temperature: float) -> None
 
 
 def save_tuned(recognizer: Any, decoder: Decoder, path: Path) -> None:
-    """Write the model with this decoder, its language models and its lexicon inside."""
+    """Write the model with a decoder, its language models and its lexicon inside."""
     recognizer.decoder = decoder
     recognizer.save(path)
     size = path.stat().st_size / 1e6
