@@ -37,7 +37,7 @@ def check_streams(modality: Modality, arguments: TranscribeFlags) -> None:
 def transcribe_streams(
     recognizer: Any, files: Sequence[str], alternatives: int, refuse: Callable[[str], None]
 ) -> Iterator[Transcript]:
-    """Yield the transcript of each stream after its end; an interrupt ends the current one and skips the rest.
+    """Yield the transcript of each stream after its end; an interrupt ends this stream and skips the rest.
 
     Args:
         recognizer: a `Recognizer`.
