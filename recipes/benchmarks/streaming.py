@@ -53,11 +53,11 @@ def measure(arguments: Streaming) -> None:
     rate_hz = recognizer.signal_config.sample_rate_hz
     noise = 0.1 * np.random.default_rng(0).standard_normal(rate_hz * arguments.duration_s)
     samples = noise.astype(np.float32)
-    step_ms, behind_ms = (
+    step_ms, after_ms = (
         1000 * count / rate_hz for count in (recognizer.stride, recognizer.front_end.context[1])
     )
     print(f"{recognizer.parameter_count} parameters; steps of {step_ms:.0f} ms, each decoded", end=" ")
-    print(f"{behind_ms:.1f} ms after its end ({behind_ms + step_ms:.1f} ms after its start) at the soonest")
+    print(f"{after_ms:.1f} ms after its end ({after_ms + step_ms:.1f} ms after its start) at the soonest")
     stored = recognizer.decoder
     for name in ("greedy", "beam"):
         config = replace(stored.config, decoder=name)
