@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from common.network.attention import Attention, Sources
-from common.network.recurrent import summary
+from common.network.recurrent import LSTM, summary
 from common.text.symbols import BLANK
 
 Arrangement = Literal["first", "every", "additive", "dot", "location"]
@@ -130,7 +130,7 @@ class AttentionDecoder(nn.Module):
             self.attention = Attention(input_size, hidden_size, attention_size, arrangement)
         self.bridge = nn.Linear(input_size, hidden_size * (2 if cell == "lstm" else 1))
         self.embedding = nn.Embedding(classes, embedding_size)
-        layer = nn.LSTM if cell == "lstm" else nn.GRU
+        layer = LSTM if cell == "lstm" else nn.GRU
         self.cell = layer(embedding_size + context_size, hidden_size, batch_first=True)
         self.mix = nn.Linear(hidden_size + context_size, hidden_size)
         self.output = nn.Linear(hidden_size, classes)

@@ -10,11 +10,11 @@ Each sequence is reversed within its own length, so padding never reaches the ba
 
 import math
 from collections.abc import Callable
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 Cell = Literal["lstm", "gru", "rnn_tanh", "rnn_relu"]
 Initialisation = Literal["uniform", "xavier", "orthogonal", "identity"]
@@ -255,9 +255,31 @@ def _initialise(
         d.chunk(4)[1].zero_()
 
 
+class LSTM(nn.LSTM):
+    """torch's LSTM, which also runs under autocast on CPUs without a kernel for it in half precision.
+
+    oneDNN has such a kernel for AVX-512 and newer. Without one, torch raises "could not create a primitive
+    descriptor for the LSTM forward propagation primitive"; this layer computes in float32 there.
+    """
+
+    def forward(self, input: Any, hx: Any = None) -> Any:
+        """Return what nn.LSTM returns; in float32 where half precision is not possible."""
+        values = input.data if isinstance(input, PackedSequence) else input  # (..., D)
+        if values.device.type != "cpu" or not torch.is_autocast_enabled("cpu") or has_half_lstm():
+            return super().forward(input, hx)  # type: ignore[has-type]
+        with torch.autocast("cpu", enabled=False):
+            first = None if hx is None else tuple(part.float() for part in hx)
+            return super().forward(input.float(), first)  # type: ignore[has-type]
+
+
+def has_half_lstm() -> bool:
+    """Return whether oneDNN has an LSTM in half precision on this CPU."""
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
 def _layer(cell: Cell, input_size: int, hidden_size: int) -> nn.RNNBase:
     if cell == "lstm":
-        return nn.LSTM(input_size, hidden_size, batch_first=True)
+        return LSTM(input_size, hidden_size, batch_first=True)
     if cell == "gru":
         return nn.GRU(input_size, hidden_size, batch_first=True)
     return nn.RNN(input_size, hidden_size, batch_first=True, nonlinearity=cell.removeprefix("rnn_"))
