@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import NamedTuple
@@ -10,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import soxr
 
+from asr.configuration import AugmentConfig
 from asr.corpora import SOUND_EXTS
 from asr.signal import SignalConfig, measure, read
 from common.data.manifest import read_manifest
@@ -22,52 +22,6 @@ RESPONSE_S = 1.0
 """part of an impulse response that is used after the peak of the direct sound"""
 ONSET_S = 0.0025
 """part of an impulse response that is used before the peak of the direct sound"""
-
-
-@dataclass(frozen=True)
-class AugmentConfig:
-    """Which random changes are made to a recording, how often and how strongly."""
-
-    speed_probability: float = 0.75
-    """probability that tempo and pitch change together"""
-    speeds: tuple[float, ...] = (0.9, 0.95, 1.05, 1.1)
-    """factors of tempo and pitch, of which one is drawn; 1.1 is faster and higher"""
-    room_probability: float = 0.3
-    """probability that the reverberation of a room is added"""
-    rooms: str | None = None
-    """folder or manifest of impulse responses; without it they are generated: noise that decays"""
-    room_decay_s: tuple[float, float] = (0.1, 0.7)
-    """time in which the sound of a generated room decays by 60 dB, shortest and longest"""
-    room_direct_db: tuple[float, float] = (-2.0, 14.0)
-    """level of the direct sound over the reverberation of a generated room, lowest and highest"""
-    tilt_probability: float = 0.0
-    """probability that high frequencies become stronger or weaker, as with another microphone"""
-    tilt_db: tuple[float, float] = (-40.0, 10.0)
-    """change of the highest frequency, lowest and highest; the change falls linearly to 0 at frequency 0"""
-    noise_probability: float = 0.5
-    """probability that noise is added"""
-    noises: str | None = None
-    """folder or manifest of noises; without it noise is generated: white to brown, and mains hum"""
-    noise_snr_db: tuple[float, float] = (5.0, 30.0)
-    """level of the speech over the noise, lowest and highest"""
-    gain_probability: float = 0.5
-    """probability that the level changes"""
-    gain_db: tuple[float, float] = (-15.0, 6.0)
-    """change of the level, lowest and highest; the peak never goes above 1"""
-
-    def __post_init__(self) -> None:
-        for kind in ("speed", "room", "tilt", "noise", "gain"):
-            name = f"{kind}_probability"
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; choose a number from 0 to 1")
-        for name in ("room_decay_s", "room_direct_db", "tilt_db", "noise_snr_db", "gain_db"):
-            low, high = getattr(self, name)
-            if not -200 <= low <= high <= 200:
-                raise ValueError(f"{name} goes from {low} to {high}; put the lower number first")
-        if not self.speeds or not all(0.25 <= speed <= 4 for speed in self.speeds):
-            raise ValueError(f"speeds are {self.speeds}; choose factors from 0.25 to 4, such as 0.9 1.1")
-        if self.room_decay_s[0] <= 0:
-            raise ValueError(f"room_decay_s starts at {self.room_decay_s[0]}; choose more than 0 seconds")
 
 
 class _Sound(NamedTuple):

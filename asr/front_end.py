@@ -7,47 +7,18 @@ The spectrogram is part of the model, so that training, evaluation, export and s
 
 import copy
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torchaudio.transforms import FrequencyMasking, MelSpectrogram
 
+from asr.configuration import FrontEndConfig
 from asr.signal import SignalConfig
 from common.network.convolution import ConvBlock, ConvBlocks, zero_padding
 
 SILENCE = 1e-6
 """Power that is added before the logarithm: about -60 dB of the mel energy of a full-scale tone."""
-
-
-@dataclass(frozen=True)
-class FrontEndConfig:
-    """The spectrogram and the convolutional network over it."""
-
-    mels: int = 80
-    """Bands of the mel spectrogram."""
-    window_ms: float = 25.0
-    """Length of an analysis window."""
-    hop_ms: float = 10.0
-    """Time from one window to the next."""
-    normalise: Literal["utterance", "global"] = "utterance"
-    """Scale each band to mean 0 and deviation 1, over the utterance or over a sample of the training data."""
-    subsampling: Literal[2, 3, 4] = 3
-    """Windows in one step: 3 gives 33 steps a second; fast speech spelt in letters needs 2 or 3."""
-    channels: tuple[int, int, int] = (32, 64, 96)
-    """Feature maps of the three blocks."""
-    deep: bool = False
-    """Add a second convolution with a shortcut to the last two blocks."""
-    feature_dropout: float = 0.1
-    """Share of the feature maps of the last block that are set to 0 in training."""
-    mask_bands: int = 15
-    """SpecAugment (Park et al. 2019): largest width of each of two stripes of mel bands; 0 for none."""
-    mask_frames: int = 40
-    """SpecAugment: largest width of each of two or more stripes of windows; 0 for none."""
-    mask_share: float = 0.15
-    """SpecAugment: largest share of the windows that all stripes in time may mask together."""
 
 
 class ConvolvedSpectrogram(nn.Module):

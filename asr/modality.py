@@ -1,19 +1,37 @@
 """The modality of speech: the functions and configurations that `common` needs for recordings."""
 
 from pathlib import Path
+from typing import Any
 
 from asr.corpora import CorpusConfig, read_corpus
 from asr.rendering import render
 from asr.segmentation import segment
 from asr.signal import SignalConfig, expand, measure, read, steps_per_length, stream
-from common.recognition.modality import Modality, Training
+from common.recognition.modality import AugmentOne, Modality, Training
 
 
 def _training() -> Training:
-    from asr.augment import AugmentConfig, build_augment, evenly
-    from asr.front_end import FrontEndConfig, SpectrogramFrontEnd
+    from asr.configuration import AugmentConfig, FrontEndConfig
 
-    return Training(AugmentConfig, build_augment, FrontEndConfig, SpectrogramFrontEnd, evenly)
+    return Training(AugmentConfig, _augment, FrontEndConfig, _front_end, _evenly)
+
+
+def _augment(config: Any, signal_config: SignalConfig) -> AugmentOne:
+    from asr.augment import build_augment
+
+    return build_augment(config, signal_config)
+
+
+def _front_end(config: Any, signal_config: SignalConfig) -> Any:
+    from asr.front_end import SpectrogramFrontEnd
+
+    return SpectrogramFrontEnd(config, signal_config)
+
+
+def _evenly(config: Any) -> Any:
+    from asr.augment import evenly
+
+    return evenly(config)
 
 
 def _bundled() -> Path:

@@ -7,7 +7,7 @@ Each change has its own probability and takes its random numbers from the genera
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -16,48 +16,8 @@ from torch import Tensor
 from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as change
 
+from ocr.configuration import AugmentConfig
 from ocr.signal import SignalConfig
-
-
-@dataclass(frozen=True)
-class AugmentConfig:
-    """The probability of each change, and the strength of all of them."""
-
-    strength: float = 1.0
-    """factor of the extent of every change; 1 suits print, typescript and handwriting"""
-    neighbour: float = 0.1
-    """probability of parts of another line at the upper or lower edge"""
-    stretch: float = 0.5
-    """probability of a wider or narrower hand, by up to a fifth"""
-    warp: float = 0.6
-    """probability of rotation, slant, smaller or larger writing, shift and margins"""
-    elastic: float = 0.5
-    """probability of a wavy baseline and distorted letters"""
-    thickness: float = 0.35
-    """probability of a broader or finer pen"""
-    fade: float = 0.5
-    """probability of paler ink, uneven along the line, and of harder or softer edges"""
-    ground: float = 0.3
-    """probability of stains, shadows and ink from the other side of the sheet"""
-    rule: float = 0.06
-    """probability of a ruled line or frame across or beside the writing"""
-    coarse: float = 0.15
-    """probability of a scan of low resolution"""
-    blur: float = 0.15
-    """probability of an image out of focus"""
-    noise: float = 0.35
-    """probability of grain and specks"""
-    jpeg: float = 0.1
-    """probability of artefacts of strong JPEG compression"""
-
-    def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if not 0 <= value <= (3 if field.name == "strength" else 1):
-                raise ValueError(
-                    f"{field.name} is {value}; a probability from 0 to 1, or a strength up to 3, was wanted"
-                )
-
 
 Change = Callable[[Tensor, np.random.Generator, float], Tensor]
 

@@ -4,29 +4,11 @@ columns (B, W, H) -> 5x5, stride 2 -> 3x3, pool 2x2 -> 3x3, pool height -> 3x3, 
 48 px high               24                12               6                   3    fold: D = 3 x channels
 """
 
-from dataclasses import dataclass
-from typing import Literal
-
 from torch import Tensor, nn
 
 from common.network.convolution import ConvBlock, ConvBlocks
+from ocr.configuration import FrontEndConfig
 from ocr.signal import SignalConfig
-
-
-@dataclass(frozen=True)
-class FrontEndConfig:
-    """The shape of the convolutional network over line images."""
-
-    channels: tuple[int, int, int, int] = (24, 48, 96, 128)
-    """Feature maps of the four blocks; a GPU trains (48, 96, 192, 256) with --deep in the same time."""
-    deep: bool = False
-    """Add a second convolution with a shortcut to the last three blocks."""
-    stride: Literal[4, 8] = 4
-    """Pixels of the line in one step: 4 for print, 8 for large or wide handwriting."""
-    height: Literal["fold", "pool"] = "fold"
-    """Keep every height of the last feature maps as features, or only the maximum over the height."""
-    feature_dropout: float = 0.1
-    """Share of the feature maps of the last block that are set to 0 in training."""
 
 
 class ImageFrontEnd(nn.Module):

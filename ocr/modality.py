@@ -1,8 +1,9 @@
 """The modality of text lines: the functions and configurations that `common` needs for images."""
 
 from pathlib import Path
+from typing import Any
 
-from common.recognition.modality import Modality, Training
+from common.recognition.modality import AugmentOne, Modality, Training
 from ocr.corpora import CorpusConfig, read_corpus
 from ocr.rendering import render
 from ocr.segmentation import segment
@@ -10,10 +11,27 @@ from ocr.signal import SignalConfig, expand, measure, read, steps_per_length
 
 
 def _training() -> Training:
-    from ocr.augment import AugmentConfig, build_augment, evenly
-    from ocr.front_end import FrontEndConfig, ImageFrontEnd
+    from ocr.configuration import AugmentConfig, FrontEndConfig
 
-    return Training(AugmentConfig, build_augment, FrontEndConfig, ImageFrontEnd, evenly)
+    return Training(AugmentConfig, _augment, FrontEndConfig, _front_end, _evenly)
+
+
+def _augment(config: Any, signal_config: SignalConfig) -> AugmentOne:
+    from ocr.augment import build_augment
+
+    return build_augment(config, signal_config)
+
+
+def _front_end(config: Any, signal_config: SignalConfig) -> Any:
+    from ocr.front_end import ImageFrontEnd
+
+    return ImageFrontEnd(config, signal_config)
+
+
+def _evenly(config: Any) -> Any:
+    from ocr.augment import evenly
+
+    return evenly(config)
 
 
 def _bundled() -> Path:

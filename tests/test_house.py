@@ -36,16 +36,14 @@ TORCH_ROOMS = (
         "decoding.attention",
         "network",
         "training",
-        "commands.flags.train",
         "commands.lm.recurrent",
-        "commands.train",
     ),
-    *("recognition.configuration", "recognition.export", "recognition.recognizer", "recognition.stream"),
+    *("recognition.export", "recognition.recognizer", "recognition.stream"),
     "decoding.ctcdecode",
 )
 """modules that need torch, and packages all of whose modules do, except those named next"""
-WITHOUT_TORCH = ("training.preparation",)
-SIDE_ROOMS = ("source", "signal", "segmentation", "rendering", "corpora", "modality")
+WITHOUT_TORCH = ("network.choices", "training.configuration", "training.preparation")
+SIDE_ROOMS = ("source", "signal", "segmentation", "rendering", "corpora", "configuration", "modality")
 
 
 def imported(path: Path) -> Iterator[str]:

@@ -7,13 +7,14 @@ energies, and the context c is the mean of the steps by these weights:
 """
 
 import math
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-Energy = Literal["additive", "dot", "location"]
+from common.network.choices import Energy
+
 LOCATION_FILTERS = 10
 LOCATION_SPAN = 31
 """steps of the last weights that one filter covers, half of them on either side"""

@@ -22,10 +22,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from common.network.attention import Attention, Sources
+from common.network.choices import Arrangement
 from common.network.recurrent import LSTM, summary
 from common.text.symbols import BLANK
-
-Arrangement = Literal["first", "every", "additive", "dot", "location"]
 
 
 class DecoderState(NamedTuple):

@@ -9,17 +9,14 @@ All heads return log-probabilities in float32, whatever the precision elsewhere.
 the losses over the batch, and the number of targets that no output can reach.
 """
 
-from typing import Literal
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from common.network.attention_decoder import AttentionDecoder, attention_losses
+from common.network.choices import Pooling
 from common.network.ctc import count_impossible, ctc_losses
 from common.network.recurrent import summary
-
-Pooling = Literal["last", "mean", "attention"]
 
 
 class CTCHead(nn.Module):

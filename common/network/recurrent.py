@@ -10,14 +10,14 @@ Each sequence is reversed within its own length, so padding never reaches the ba
 
 import math
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
-Cell = Literal["lstm", "gru", "rnn_tanh", "rnn_relu"]
-Initialisation = Literal["uniform", "xavier", "orthogonal", "identity"]
+from common.network.choices import Cell, Initialisation
+
 GATES = {"lstm": 4, "gru": 3, "rnn_tanh": 1, "rnn_relu": 1}
 """number of matrices that torch stacks in one: i, f, g, o for the LSTM; r, z, n for the GRU"""
 

@@ -4,9 +4,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 from common.data.frame_targets import FrameLabels
-from common.network.attention_decoder import Arrangement
-from common.network.heads import Pooling
-from common.network.recurrent import Initialisation
+from common.network.choices import Arrangement, Cell, Initialisation, Pooling
 from common.recognition.modality import Modality
 
 
@@ -14,7 +12,7 @@ from common.recognition.modality import Modality
 class EncoderConfig:
     """The recurrent network between front end and head."""
 
-    cell: Literal["lstm", "gru", "rnn_tanh", "rnn_relu"] = "lstm"
+    cell: Cell = "lstm"
     """Kind of recurrent cell."""
     hidden_size: int = 192
     """Units of one direction of one layer."""

@@ -13,9 +13,12 @@ from common.data.signal import Segment, Signal, Source
 from common.text.document import Interval
 from common.text.rendering import Rendering
 
+# quoted: NumPy imports np.random when the name is evaluated
+AugmentOne = Callable[[np.ndarray, "np.random.Generator"], np.ndarray]
+
 
 class Training(NamedTuple):
-    """The parts of a modality that need torch. They are imported on request: the rest runs without it.
+    """What a modality needs for training; only the functions import torch, when they are called.
 
     augment_config, front_end_config: frozen dataclasses.
     augment: `(augment_config, signal_config) -> augment_one`, and
@@ -38,8 +41,7 @@ class Training(NamedTuple):
     """
 
     augment_config: type
-    # quoted: NumPy imports np.random when the name is evaluated
-    augment: Callable[[Any, Any], Callable[[np.ndarray, "np.random.Generator"], np.ndarray]]
+    augment: Callable[[Any, Any], AugmentOne]
     front_end_config: type
     front_end: Callable[[Any, Any], Any]
     evenly: Callable[[Any], Any] = lambda config: config
@@ -76,7 +78,7 @@ class Modality:
     render: Callable[[np.ndarray, Any], Rendering]
     """`(values, signal_config)`: a picture, and a sound if there is one"""
     training: Callable[[], Training]
-    """imports and returns the parts that need torch"""
+    """returns the parts that only training needs"""
     segment: Callable[[Source, Any], Iterator[Segment]] | None = None
     """`(source, signal_config)`: the lines of a page, or the utterances of a recording, in reading order;
     the ValueErrors of `read`. None: each source is one segment."""

@@ -19,7 +19,7 @@ from typing import Any
 
 import torch
 
-from common.training.optimisation import RESUMABLE
+from common.training.configuration import RESUMABLE
 
 
 def as_json(config: Any) -> dict[str, Any]:

@@ -16,8 +16,8 @@ from common.data.manifest import Example
 from common.data.signal import Signal
 from common.recognition.modality import Modality
 from common.recognition.recognizer import Recognizer
+from common.training.configuration import TrainingConfig
 from common.training.loop import Data
-from common.training.optimisation import TrainingConfig
 
 FIT_EXAMPLES = 500
 """number of examples from which a front end computes statistics, such as the mean of each band"""

@@ -29,8 +29,9 @@ from common.training.checkpoint import (
     restore_random_states,
     write_checkpoint,
 )
+from common.training.configuration import TrainingConfig
 from common.training.log import RunLog, epoch_line, epoch_row, rate_name, written_rate
-from common.training.optimisation import TrainingConfig, WeightAverage, build_optimizer, learning_rate
+from common.training.optimisation import WeightAverage, build_optimizer, learning_rate
 
 log = logging.getLogger(__name__)
 

@@ -3,8 +3,7 @@
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,75 +11,7 @@ from lightning.fabric import Fabric
 from lightning.fabric.plugins import MixedPrecision
 from torch import Tensor, nn
 
-
-@dataclass(frozen=True)
-class TrainingConfig:
-    """The settings of the training loop."""
-
-    epochs: int = 40
-    """Passes over the training data."""
-    learning_rate: float = 2e-3
-    """Highest learning rate of AdamW."""
-    weight_decay: float = 1e-2
-    """Weight decay of AdamW, on matrices and kernels."""
-    schedule: Literal["cosine", "one-cycle", "constant"] = "cosine"
-    """After warm-up the rate falls along a cosine or stays; one-cycle warms up over a third of the run."""
-    warmup_steps: int = 200
-    """Updates in which the learning rate rises from 0 (not for one-cycle)."""
-    clip_norm: float = 50.0
-    """Largest gradient norm; a larger gradient is scaled down (Pascanu et al. 2013)."""
-    ema: float = 0.998
-    """Decay of the averaged weights, which are evaluated and saved; 0 for no average."""
-    batch_budget: float | None = None
-    """Padded length of one batch over all devices: seconds (asr), line heights (ocr)."""
-    precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
-    """auto: bfloat16 where the machine computes it faster (GPUs since Ampere, CPUs with AMX)."""
-    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
-    """Device to train on."""
-    devices: int = 1
-    """Processes, one per GPU (or CPU share); under torchrun the number per node."""
-    nodes: int = 1
-    """Machines, under torchrun."""
-    workers: int = 0
-    """Processes per device that read ahead; 0, best on few cores, reads inline; with a GPU 4 to 16."""
-    cache_gb: float = 2.0
-    """Memory for signals that have been read."""
-    seed: int = 1
-    """Seed of the weights, the order and the augmentation."""
-    select: Literal["cer", "wer"] | None = None
-    """Dev error rate that chooses the best model; default: the task's own, which is CER for texts."""
-    patience: int = 0
-    """Stop after this many epochs without a better dev error rate; 0: never stop early."""
-    checkpoint_minutes: float = 5.0
-    """Minutes between writes of latest.ckpt, which is also written after each epoch."""
-
-    def __post_init__(self) -> None:
-        least = {
-            "epochs": 1,
-            "devices": 1,
-            "nodes": 1,
-            "warmup_steps": 0,
-            "workers": 0,
-            "seed": 0,
-            "patience": 0,
-        }
-        for name, bound in least.items():
-            if getattr(self, name) < bound:
-                raise ValueError(f"{name} is {getattr(self, name)}; {bound} or more is wanted")
-        for name in ("learning_rate", "clip_norm", "batch_budget"):
-            value = getattr(self, name)
-            if value is not None and not 0 < value < math.inf:
-                raise ValueError(f"{name} is {value}; a number above 0 is wanted")
-        least_of = min(self.weight_decay, self.cache_gb, self.checkpoint_minutes)
-        if not (0 <= self.ema < 1 and least_of >= 0):
-            raise ValueError(
-                f"ema {self.ema}, weight_decay {self.weight_decay}, cache_gb {self.cache_gb},"
-                f" checkpoint_minutes {self.checkpoint_minutes}: ema in [0, 1) and nothing below 0 is wanted"
-            )
-
-
-RESUMABLE = {"epochs", "device", "devices", "nodes", "workers", "cache_gb", "patience", "checkpoint_minutes"}
-"""settings that may change when a run is resumed"""
+from common.training.configuration import TrainingConfig
 
 
 def resolve_precision(precision: str, device: torch.device) -> str:

@@ -11,18 +11,16 @@ import logging
 import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from common.data.frame_targets import FrameLabels, frame_names, parts_of
 from common.data.lengths import length_cache, with_lengths
 from common.data.manifest import Example
+from common.recognition.configuration import HeadConfig
 from common.recognition.modality import Modality
 from common.text.symbols import Alphabet, Names, Symbols
-
-if TYPE_CHECKING:
-    from common.recognition.configuration import HeadConfig  # which imports torch
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +62,7 @@ def corpus_paths(paths: str) -> list[str]:
 
 
 def usable_examples(
-    modality: Modality, paths: str, corpus_config: Any, head: "HeadConfig"
+    modality: Modality, paths: str, corpus_config: Any, head: HeadConfig
 ) -> tuple[list[Example], list[str]]:
     """Return the examples that have the targets of the task, and one sentence for each other example.
 
@@ -169,7 +167,7 @@ def _name(example: Example) -> str:
 # --- their labels
 
 
-def find_labels(examples: Sequence[Example], head: "HeadConfig", unicode_form: str, paths: str) -> Symbols:
+def find_labels(examples: Sequence[Example], head: HeadConfig, unicode_form: str, paths: str) -> Symbols:
     """Return the alphabet or the names that the targets of `examples` are made of.
 
     Args:
@@ -199,7 +197,7 @@ def find_labels(examples: Sequence[Example], head: "HeadConfig", unicode_form: s
 
 
 def report_unknown_labels(
-    examples: Sequence[Example], alphabet: Symbols, head: "HeadConfig", paths: str
+    examples: Sequence[Example], alphabet: Symbols, head: HeadConfig, paths: str
 ) -> None:
     """Log which labels of the development examples the model cannot give.
 

@@ -6,22 +6,23 @@ RunConfig   folder.py             preparation.py          recognition/  loaders.
 
 import logging
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
 from common.data.manifest import Example
-from common.recognition.configuration import EncoderConfig, HeadConfig, ModelConfig
+from common.recognition.configuration import ModelConfig
 from common.recognition.modality import Modality
 from common.recognition.recognizer import Recognizer
+from common.training.configuration import RunConfig
 from common.training.evaluation import example_writer, measure
 from common.training.folder import as_json, check_folder, provenance, write_config, write_refused
 from common.training.loaders import build_loaders, fit_front_end
 from common.training.log import rate_name, written_rate
 from common.training.loop import Trainer
-from common.training.optimisation import TrainingConfig, build_fabric, seed_everything
+from common.training.optimisation import build_fabric, seed_everything
 from common.training.preparation import (
     corpus_paths,
     find_labels,
@@ -34,35 +35,6 @@ from common.training.preparation import (
 from common.training.start import copy_weights
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunConfig:
-    """The settings of one run; config.json of the run folder keeps them under these names.
-
-    `front_end`, `signal`, `corpus` and `augment` are of the modality's own dataclasses: `signal_config` and
-    `corpus_config` of `Modality`, `front_end_config` and `augment_config` of its `Training`.
-    """
-
-    train: str
-    """Training data: a folder or manifest, or several with commas between them."""
-    dev: str
-    """Development data: the model is measured on it after each epoch and never learns from it."""
-    run: Path
-    """Folder for the model, the checkpoints and the logs."""
-    resume: bool = False
-    """Continue the run in that folder exactly where its last checkpoint was written."""
-    start_from: Path | None = None
-    """A model file whose weights the run starts with, instead of random ones; the architecture must match."""
-    unicode_form: Literal["NFC", "NFD", "NFKC", "NFKD", "none"] = "NFC"
-    """Unicode form of the texts, here and in every later comparison."""
-    training: TrainingConfig = field(default_factory=TrainingConfig)
-    encoder: EncoderConfig = field(default_factory=EncoderConfig)
-    head: HeadConfig = field(default_factory=HeadConfig)
-    front_end: Any
-    signal: Any
-    corpus: Any
-    augment: Any
 
 
 def train(modality: Modality, config: RunConfig) -> Trainer:

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from common.command_line.parser import parse
-from common.network.recurrent import Cell, Initialisation, RecurrentEncoder
+from common.network.choices import Cell, Initialisation
+from common.network.recurrent import RecurrentEncoder
 
 INPUT_SIZE, HIDDEN_SIZE = 16, 64
 STEPS, SHOWN = 150, 100

@@ -7,8 +7,7 @@ from common.command_line.flag import Flag, Flat, Positional
 from common.commands.flags.shared import Corpus
 from common.recognition.configuration import EncoderConfig, HeadConfig
 from common.recognition.modality import Modality
-from common.training.optimisation import TrainingConfig
-from common.training.run import RunConfig
+from common.training.configuration import RunConfig, TrainingConfig
 
 
 def _front_end_config(modality: Modality) -> type:

@@ -17,10 +17,11 @@ from common.language.recurrent_model import LanguageModelConfig
 from common.network.language_model import LanguageModel, Truncation
 from common.network.scoring import measure_bits
 from common.text.vocabulary import Vocabulary
+from common.training.configuration import TrainingConfig
 from common.training.folder import as_json, check_folder, provenance, write_config
 from common.training.log import rate_name, written_rate
 from common.training.loop import Data, Trainer
-from common.training.optimisation import TrainingConfig, build_fabric, seed_everything
+from common.training.optimisation import build_fabric, seed_everything
 
 log = logging.getLogger(__name__)
 

@@ -34,3 +34,29 @@ print([name for name in {heavy} if name in sys.modules])
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
     assert done.stdout == "[]\n"
     assert "none.onnx: no such file" in done.stderr
+
+
+def test_help_of_every_verb_needs_no_torch():
+    """Each page is printed although importing torch and its companions fails, as on a plain installation."""
+    code = """
+import contextlib, io, sys
+for name in ("torch", "torchaudio", "torchvision", "lightning", "onnx"):
+    sys.modules[name] = None
+from common import cli
+from asr.modality import ASR
+from ocr.modality import OCR
+verbs = [*((verb,) for verb in cli.VERBS), ("lm", "train"), ("lm", "evaluate"), ("lm", "sample")]
+for modality in (ASR, OCR):
+    for words in verbs:
+        page = io.StringIO()
+        try:
+            with contextlib.redirect_stdout(page):
+                cli.main(modality, [*words, "--help"])
+        except SystemExit as ended:
+            assert ended.code == 0, words
+        assert page.getvalue().startswith(f"usage: {modality.name} {' '.join(words)} "), words
+        flag = {"asr": "--augment.rooms", "ocr": "--augment.jpeg"}[modality.name]
+        assert (flag in page.getvalue()) == (words == ("train",)), words
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 0, done.stderr

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from common.network.attention_decoder import Arrangement, AttentionDecoder, attention_losses, end_targets
+from common.network.attention_decoder import AttentionDecoder, attention_losses, end_targets
+from common.network.choices import Arrangement
 from common.network.recurrent import RecurrentEncoder
 
 ARRANGEMENTS = get_args(Arrangement)

@@ -16,7 +16,8 @@ from PIL import Image, ImageDraw
 
 from common.cli import main
 from common.network import heads
-from common.training.optimisation import TrainingConfig, learning_rate
+from common.training.configuration import TrainingConfig
+from common.training.optimisation import learning_rate
 from ocr.modality import OCR
 
 TINY = ("--hidden-size", "16", "--layers", "1", "--channels", "4", "4", "8", "8", "--height-px", "16")

@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from common.training.optimisation import TrainingConfig, WeightAverage, build_fabric
+from common.training.configuration import TrainingConfig
+from common.training.optimisation import WeightAverage, build_fabric
 
 
 class Probe(nn.Module):

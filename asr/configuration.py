@@ -1,0 +1,81 @@
+"""The settings of the front end and of augmentation.
+
+They are not beside the code that they configure, because that imports torch and help must do without.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class FrontEndConfig:
+    """The spectrogram and the convolutional network over it."""
+
+    mels: int = 80
+    """Bands of the mel spectrogram."""
+    window_ms: float = 25.0
+    """Length of an analysis window."""
+    hop_ms: float = 10.0
+    """Time from one window to the next."""
+    normalise: Literal["utterance", "global"] = "utterance"
+    """Scale each band to mean 0 and deviation 1, over the utterance or over a sample of the training data."""
+    subsampling: Literal[2, 3, 4] = 3
+    """Windows in one step: 3 gives 33 steps a second; fast speech spelt in letters needs 2 or 3."""
+    channels: tuple[int, int, int] = (32, 64, 96)
+    """Feature maps of the three blocks."""
+    deep: bool = False
+    """Add a second convolution with a shortcut to the last two blocks."""
+    feature_dropout: float = 0.1
+    """Share of the feature maps of the last block that are set to 0 in training."""
+    mask_bands: int = 15
+    """SpecAugment (Park et al. 2019): largest width of each of two stripes of mel bands; 0 for none."""
+    mask_frames: int = 40
+    """SpecAugment: largest width of each of two or more stripes of windows; 0 for none."""
+    mask_share: float = 0.15
+    """SpecAugment: largest share of the windows that all stripes in time may mask together."""
+
+
+@dataclass(frozen=True)
+class AugmentConfig:
+    """Which random changes are made to a recording, how often and how strongly."""
+
+    speed_probability: float = 0.75
+    """probability that tempo and pitch change together"""
+    speeds: tuple[float, ...] = (0.9, 0.95, 1.05, 1.1)
+    """factors of tempo and pitch, of which one is drawn; 1.1 is faster and higher"""
+    room_probability: float = 0.3
+    """probability that the reverberation of a room is added"""
+    rooms: str | None = None
+    """folder or manifest of impulse responses; without it they are generated: noise that decays"""
+    room_decay_s: tuple[float, float] = (0.1, 0.7)
+    """time in which the sound of a generated room decays by 60 dB, shortest and longest"""
+    room_direct_db: tuple[float, float] = (-2.0, 14.0)
+    """level of the direct sound over the reverberation of a generated room, lowest and highest"""
+    tilt_probability: float = 0.0
+    """probability that high frequencies become stronger or weaker, as with another microphone"""
+    tilt_db: tuple[float, float] = (-40.0, 10.0)
+    """change of the highest frequency, lowest and highest; the change falls linearly to 0 at frequency 0"""
+    noise_probability: float = 0.5
+    """probability that noise is added"""
+    noises: str | None = None
+    """folder or manifest of noises; without it noise is generated: white to brown, and mains hum"""
+    noise_snr_db: tuple[float, float] = (5.0, 30.0)
+    """level of the speech over the noise, lowest and highest"""
+    gain_probability: float = 0.5
+    """probability that the level changes"""
+    gain_db: tuple[float, float] = (-15.0, 6.0)
+    """change of the level, lowest and highest; the peak never goes above 1"""
+
+    def __post_init__(self) -> None:
+        for kind in ("speed", "room", "tilt", "noise", "gain"):
+            name = f"{kind}_probability"
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; choose a number from 0 to 1")
+        for name in ("room_decay_s", "room_direct_db", "tilt_db", "noise_snr_db", "gain_db"):
+            low, high = getattr(self, name)
+            if not -200 <= low <= high <= 200:
+                raise ValueError(f"{name} goes from {low} to {high}; put the lower number first")
+        if not self.speeds or not all(0.25 <= speed <= 4 for speed in self.speeds):
+            raise ValueError(f"speeds are {self.speeds}; choose factors from 0.25 to 4, such as 0.9 1.1")
+        if self.room_decay_s[0] <= 0:
+            raise ValueError(f"room_decay_s starts at {self.room_decay_s[0]}; choose more than 0 seconds")
