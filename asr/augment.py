@@ -199,12 +199,9 @@ def _sounds(path: str) -> tuple[_Sound, ...]:
     place = Path(path)
     if place.is_dir():
         files = sorted(str(file) for file in place.rglob("*") if file.suffix.lower() in SOUND_EXTS)
-        sounds = tuple(_Sound(file, measure(file)) for file in files)
     else:
-        sounds = tuple(
-            _Sound(example.source, measure(example.source) if example.length is None else example.length)
-            for example in read_manifest(place, ("audio_filepath", "source"), ("duration", "length"))
-        )
+        files = [example.source for example in read_manifest(place, ("audio_filepath", "source")).examples]
+    sounds = tuple(_Sound(file, measure(file)) for file in files)
     if not sounds:
         raise ValueError(f"{path}: has no sound files ({' '.join(SOUND_EXTS)}); name another folder")
     return sounds

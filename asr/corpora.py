@@ -1,12 +1,14 @@
 """Corpora of recorded speech, in the formats of other projects: manifests, folders and tables."""
 
-import json
+import math
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from common.data.manifest import Corpus, Example, read_manifest
+from asr.source import part_name
+from common.data.manifest import Corpus, Example, is_length, read_manifest
 from common.files.plain_text import read_line
 from common.files.source import source_file
 
@@ -30,23 +32,25 @@ def read_corpus(path: str, config: CorpusConfig) -> Corpus:
 
         FILE.csv          a table with wav_filename,transcript[,speaker]; paths are relative to the table
         any other FILE    a NeMo manifest: JSON lines with audio_filepath (or source), text and, if known,
-                          duration, offset and speaker
+                          duration and speaker; with an offset, the duration from there on is the utterance,
+                          without one it is the whole recording
         FOLDER            a Kaldi data folder, if it has a wav.scp: text and, if present, segments, utt2spk
                           and utt2dur; plain paths, as given or relative to the folder
                           a LibriSpeech tree, if it has a *.trans.txt at any depth
                           else recordings NAME.wav (flac, ogg, opus, mp3), each with a NAME.txt of one line
 
-    Lengths are in seconds, or None if the corpus does not give them.
+    Lengths are in seconds, or None if the corpus does not give them. A row that cannot be understood is a
+    problem, and the other rows are read all the same.
 
     Raises:
-        ValueError: the path is none of these, or its tables cannot be read.
+        ValueError: the path is none of these, or it has no row that can be understood.
     """
     place = Path(path)
     if place.is_dir():
         if (place / "wav.scp").exists():
             corpus = _read_kaldi(place)
         elif transcripts := sorted(place.rglob("*.trans.txt")):
-            corpus = _read_librispeech(transcripts)
+            corpus = _read_librispeech(place, transcripts)
         else:
             corpus = _read_pairs(place, config.text_ext)
     elif place.suffix.lower() == ".csv":
@@ -75,68 +79,50 @@ def _with_files(corpus: Corpus) -> Corpus:
 
 
 def _read_nemo(path: Path, text_key: str) -> Corpus:
-    examples, problems = [], []
-    offsets = _offsets(path)
-    for example in read_manifest(path, ("audio_filepath", "source"), ("duration", "length"), text_key):
+    read = read_manifest(path, ("audio_filepath", "source"), ("duration", "length"), text_key, _from_offset)
+    examples, problems = [], list(read.problems)
+    for example in read.examples:
         if example.text is None:
             problems.append(f'{example.origin}: {example.source} has no "{text_key}"; write what is said')
-        elif example.origin in offsets:
-            examples.append(_segment(example, offsets[example.origin]))
         else:
             examples.append(example)
     return Corpus(examples, problems)
 
 
-def _offsets(path: Path) -> dict[str, float]:
-    """Return {origin: start in seconds} of the utterances of a manifest that have an "offset"."""
-    if not path.is_file() or b'"offset"' not in (content := path.read_bytes()):
-        return {}
-    offsets = {}
-    for number, line in enumerate(content.removeprefix(b"\xef\xbb\xbf").splitlines(), 1):
-        if b'"offset"' not in line:
-            continue
-        try:
-            offset = json.loads(line).get("offset")
-        except (ValueError, AttributeError):
-            continue  # read_manifest reports the error
-        if offset is None:
-            continue
-        if isinstance(offset, bool) or not isinstance(offset, int | float) or not 0 <= offset < 1e9:
-            raise ValueError(f'{path}:{number}: "offset" is {offset!r}; make it a number of seconds')
-        offsets[f"{path}:{number}"] = float(offset)
-    return offsets
+def _from_offset(example: Example, fields: dict[str, Any]) -> Example:
+    """Return the segment of `example` that begins at the "offset" of its row, if it has one.
+
+    Raises:
+        ValueError: the offset is not a number of seconds, 0 or more.
+    """
+    offset = fields.get("offset")
+    if offset is None:
+        return example
+    if not is_length(offset):
+        raise ValueError(f'"offset" is {offset!r}; make it a number of seconds, 0 or more')
+    return _segment(example, float(offset) + 0.0)  # + 0.0: -0.0 is 0
 
 
-def _segment(example: Example, start_s: float, end_s: float | None = None) -> Example:
+def _segment(example: Example, start_s: float, end_s: float | None = None, channel: str = "") -> Example:
     """Return a segment of `example`, to `end_s` or else for its length, or else to the end."""
     if end_s is None and example.length is not None:
         end_s = start_s + example.length
-    if start_s == 0 and end_s is None:
+    if start_s == 0 and end_s is None and not channel:
         return example
-    end = "" if end_s is None else f"{end_s:.6f}".rstrip("0").rstrip(".")
-    start = f"{start_s:.6f}".rstrip("0").rstrip(".")
-    return replace(
-        example,
-        source=f"{example.source}[{start},{end}]",
-        length=None if end_s is None else end_s - start_s,
-    )
+    source = f"{example.source}{part_name(start_s, end_s, channel)}"
+    return replace(example, source=source, length=None if end_s is None else end_s - start_s)
 
 
 # --- tables
 
 
 def _read_csv(path: Path) -> Corpus:
-    import csv
-
-    examples, problems = [], []
-    rows = csv.reader(line for _, line in _lines(path))
-    header = next(rows, [])
+    examples, problems = [], list[str]()
+    rows = _csv_rows(path, problems)
+    origin, header = next(rows, (f"{path}:1", []))
     if "wav_filename" not in header or "transcript" not in header:
-        raise ValueError(f"{path}:1: the columns are {header}; name them wav_filename,transcript")
-    for row in rows:
-        origin = f"{path}:{rows.line_num}"
-        if not row:
-            continue
+        raise ValueError(f"{origin}: the columns are {header}; name them wav_filename,transcript")
+    for origin, row in rows:
         if len(row) != len(header):
             problems.append(
                 f"{origin}: has {len(row)} fields, {len(header)} were wanted; quote text with commas"
@@ -150,33 +136,60 @@ def _read_csv(path: Path) -> Corpus:
     return Corpus(examples, problems)
 
 
-def _read_librispeech(transcripts: Iterable[Path]) -> Corpus:
+def _csv_rows(path: Path, problems: list[str]) -> Iterator[tuple[str, list[str]]]:
+    """Yield ("path:line", fields) of each row that is not blank; a quoted field may have line breaks.
+
+    After a line that is not CSV, such as one with a quote that is never closed, the next line begins a row.
+    """
+    import csv
+
+    lines = list(_lines(path, problems))
+    first = 0
+    while first < len(lines):
+        start, rows = first, csv.reader((f"{line}\n" for _, line in lines[first:]), strict=True)
+        try:
+            for row in rows:
+                if row:
+                    yield lines[first][0], row
+                first = start + rows.line_num
+        except csv.Error as error:
+            open_quote = "unexpected end of data" in str(error)
+            reason = "its quote is never closed" if open_quote else f"is not a row of CSV ({error})"
+            problems.append(f"{lines[first][0]}: {reason}; correct the quotes")
+            first += 1
+
+
+def _read_librispeech(folder: Path, transcripts: Iterable[Path]) -> Corpus:
     examples: list[Example] = []
     problems: list[str] = []
+    rows: dict[Path, dict[str, tuple[str, str]]] = {}  # chapter -> utterance -> origin, text
     for transcript in transcripts:
-        sounds = {file.stem: file for file in _sounds(transcript.parent.iterdir(), problems)}
-        for origin, line in _lines(transcript):
-            utterance, _, text = line.partition(" ")
-            if not utterance:
-                continue
-            sound = sounds.pop(utterance, None)
+        rows.setdefault(transcript.parent, {}).update(_table(transcript, problems))
+    files = [file for file in sorted(folder.rglob("*")) if not file.name.startswith(".") and file.is_file()]
+    sounds = {(file.parent, file.stem): file for file in _sounds(files, problems)}
+    for chapter, utterances in rows.items():
+        for utterance, (origin, text) in utterances.items():
+            sound = sounds.pop((chapter, utterance), None)
             if sound is None:
                 problems.append(
                     f"{origin}: there is no {utterance}.flac beside it; restore it or drop the line"
                 )
             else:
-                examples.append(Example(str(sound), text.strip(), None, utterance.split("-")[0], origin))
-        problems += [f"{sound}: has no line in {transcript}; write what is said" for sound in sounds.values()]
+                examples.append(Example(str(sound), text, None, utterance.split("-")[0], origin))
+    for (chapter, _), sound in sounds.items():
+        missing = "has no line in the transcript of its folder" if chapter in rows else "has no transcript"
+        problems.append(f"{sound}: {missing}; write what is said")
     return Corpus(examples, problems)
 
 
 def _read_kaldi(folder: Path) -> Corpus:
-    recordings = _kaldi_recordings(folder)
-    texts = _table(folder / "text")
-    speakers = _table(folder / "utt2spk", optional=True)
-    durations = _table(folder / "utt2dur", optional=True)
-    segments = _table(folder / "segments", optional=True)
-    examples, problems = [], []
+    problems: list[str] = []
+    recordings = _kaldi_recordings(folder, problems)
+    texts = _table(folder / "text", problems)
+    speakers = _table(folder / "utt2spk", problems, optional=True)
+    durations = _table(folder / "utt2dur", problems, optional=True)
+    segments = _table(folder / "segments", problems, optional=True)
+    examples = []
     for utterance, (origin, segment) in (segments or recordings).items():
         if utterance not in texts:
             problems.append(f"{origin}: {utterance} has no line in {folder / 'text'}; write what is said")
@@ -186,13 +199,16 @@ def _read_kaldi(folder: Path) -> Corpus:
             problems.append(f"{origin}: {name} has no line in {folder / 'wav.scp'}; add the recording")
             continue
         text_origin, text = texts[utterance]
-        length = None
-        if utterance in durations and not segments:
-            length = _number(*durations[utterance])
-        example = Example(
-            recordings[name][1], text, length, speakers.get(utterance, ("", ""))[1], text_origin
-        )
-        examples.append(_kaldi_segment(example, origin, times) if segments else example)
+        example = Example(recordings[name][1], text, None, speakers.get(utterance, ("", ""))[1], text_origin)
+        try:
+            if segments:
+                example = _kaldi_segment(example, origin, times)
+            elif utterance in durations:
+                example = replace(example, length=_seconds(*durations[utterance]))
+        except ValueError as error:
+            problems.append(str(error))
+            continue
+        examples.append(example)
     for utterance, (origin, _) in texts.items():
         if utterance not in (segments or recordings):
             missing = folder / ("segments" if segments else "wav.scp")
@@ -200,54 +216,70 @@ def _read_kaldi(folder: Path) -> Corpus:
     return Corpus(examples, problems)
 
 
-def _kaldi_recordings(folder: Path) -> dict[str, tuple[str, str]]:
-    recordings = _table(folder / "wav.scp")
-    for name, (origin, path) in recordings.items():
+def _kaldi_recordings(folder: Path, problems: list[str]) -> dict[str, tuple[str, str]]:
+    recordings = _table(folder / "wav.scp", problems)
+    for name, (origin, path) in list(recordings.items()):
         if path.endswith("|") or path.startswith("|"):
-            raise ValueError(
+            problems.append(
                 f"{origin}: {path!r} is a command, a file was wanted; run it once and name what it writes"
             )
-        if not os.path.isabs(path) and (folder / path).exists():
+            del recordings[name]
+        elif not os.path.isabs(path) and (folder / path).exists():
             recordings[name] = (origin, str(folder / path))  # else, as in Kaldi, to the working directory
     return recordings
 
 
 def _kaldi_segment(example: Example, origin: str, times: str) -> Example:
+    """Return the segment of a line `UTTERANCE RECORDING START END [CHANNEL]`; channels count from 0."""
     fields = times.split()
-    if len(fields) < 2:
-        raise ValueError(f"{origin}: {times!r} are no times; write UTTERANCE RECORDING START END")
-    start_s, end_s = (_number(origin, field) for field in fields[:2])
-    if start_s < 0 or (end_s <= start_s and end_s != -1):
-        raise ValueError(f"{origin}: goes from {start_s} to {end_s} s; let it end after it starts")
-    return _segment(example, start_s, None if end_s == -1 else end_s)  # -1: to the end
+    if len(fields) not in (2, 3):
+        raise ValueError(f"{origin}: {times!r} are no times; write UTTERANCE RECORDING START END [CHANNEL]")
+    start_s = _seconds(origin, fields[0])
+    end_s = None if fields[1] in ("-1", "-1.0") else _seconds(origin, fields[1])  # -1: to the end
+    if end_s is not None and end_s <= start_s:
+        raise ValueError(f"{origin}: goes from {start_s:g} to {end_s:g} s; let it end after it starts")
+    channel = ""
+    if len(fields) == 3:
+        if not (fields[2].isascii() and fields[2].isdigit()):
+            raise ValueError(f"{origin}: {fields[2]!r} is no channel; write its number, counted from 0")
+        channel = str(int(fields[2]) + 1)
+    return _segment(example, start_s, end_s, channel)
 
 
-def _table(path: Path, optional: bool = False) -> dict[str, tuple[str, str]]:
-    """Return {first field: (origin, rest of the line)} of a Kaldi table."""
+def _table(path: Path, problems: list[str], optional: bool = False) -> dict[str, tuple[str, str]]:
+    """Return {first field: (origin, rest of the line)} of a table of names.
+
+    A line whose name stands in an earlier line is a problem, and the earlier line is used.
+    """
     if optional and not path.exists():
         return {}
     rows: dict[str, tuple[str, str]] = {}
-    for origin, line in _lines(path):
+    for origin, line in _lines(path, problems):
         fields = line.split(maxsplit=1)
         if not fields:
             continue
         if fields[0] in rows:
-            raise ValueError(f"{origin}: {fields[0]} stands there twice; remove one of the lines")
+            problems.append(f"{origin}: {fields[0]} has a line above; remove one of the two")
+            continue
         rows[fields[0]] = (origin, fields[1].strip() if len(fields) > 1 else "")
-    if not rows:
+    if not rows and not optional:
         raise ValueError(f"{path}: has no lines; write one for each utterance")
     return rows
 
 
-def _number(origin: str, field: str) -> float:
+def _seconds(origin: str, field: str) -> float:
+    """Return the number of seconds, 0 or more, that a field of a table names."""
     try:
-        return float(field)
+        seconds = float(field) + 0.0  # + 0.0: -0.0 is 0
     except ValueError:
-        raise ValueError(f"{origin}: {field!r} is not a number of seconds; correct it") from None
+        seconds = math.nan
+    if not 0 <= seconds < math.inf:
+        raise ValueError(f"{origin}: {field!r} is not a number of seconds, 0 or more; correct it")
+    return seconds
 
 
-def _lines(path: Path) -> Iterator[tuple[str, str]]:
-    r"""Yield ("path:line", text of the line); lines end with \n or \r\n."""
+def _lines(path: Path, problems: list[str]) -> Iterator[tuple[str, str]]:
+    r"""Yield ("path:line", text of the line); lines end with \n or \r\n. One not in UTF-8 is a problem."""
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -256,9 +288,9 @@ def _lines(path: Path) -> Iterator[tuple[str, str]]:
         try:
             yield f"{path}:{number}", line.decode("utf-8").removesuffix("\r")
         except UnicodeDecodeError as error:
-            raise ValueError(
+            problems.append(
                 f"{path}:{number}: byte {error.start + 1} of the line is not UTF-8; convert the file to UTF-8"
-            ) from None
+            )
 
 
 # --- a folder of recordings, each with its text

@@ -1,6 +1,7 @@
 """The signal of a recording: its samples at the sample rate of the model."""
 
 import io
+import math
 import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -8,14 +9,17 @@ from dataclasses import dataclass
 import numpy as np
 import soxr
 
-from asr.source import find_part, open_sound, read_part, source_name
+from asr.source import Part, find_part, open_sound, read_part, source_name
 from common.data.signal import Signal, Source
+from common.files.source import source_file
 from common.files.wav import read_blocks, read_header
 
 SHORTEST_S = 0.025
 """length of one analysis window; a shorter recording holds no speech"""
 LARGEST = 1e30
 """largest sample that is accepted in a float file; sums of larger ones overflow"""
+CANCELLED = 0.01
+"""share of the channels' mean energy below which their mean is said to cancel them out (-20 dB)"""
 
 
 @dataclass(frozen=True)
@@ -37,13 +41,15 @@ class SignalConfig:
 def read(source: Source, config: SignalConfig) -> Signal:
     """Return the sound of `source` as float32 samples (N,) in [-1, 1] at the rate of `config`.
 
-    The channels are averaged. A file with samples beyond 1 (a float file or a lossy codec) is scaled down
-    to a peak of 1. Samples are never clipped, and a quiet file is never made louder. Silence is accepted.
+    The channels are averaged unless one is named. A file with samples beyond 1 (a float file or a lossy
+    codec) is scaled down to a peak of 1. Samples are never clipped, and a quiet file is never made louder.
+    Silence is accepted with a warning.
 
     Args:
         source: a path or an open binary stream, in any format that libsndfile reads (wav, flac, ogg, opus,
             mp3, aiff ...). "talk.wav[12.5,15.75]" is the segment between these two times in seconds,
-            "talk.wav[12.5,]" is everything after the first.
+            "talk.wav[12.5,]" is everything after the first, "talk.wav[channel2]" is its second channel, and
+            "talk.wav[12.5,15.75,channel2]" is a segment of it.
         config: the sample rate and the longest duration.
 
     Raises:
@@ -62,7 +68,7 @@ def read(source: Source, config: SignalConfig) -> Signal:
             raise ValueError(
                 f"{name}: is {duration_s:.4f} s long, at least {SHORTEST_S} s were wanted; drop it"
             )
-        blocks = _averaged(read_part(sound, part, name), sound.samplerate, name, part.start)
+        blocks = _mixed(read_part(sound, part, name), sound.samplerate, name, part)
         samples = np.concatenate(list(_resampling(blocks, sound.samplerate, config.sample_rate_hz)))
     peak = max(samples.max(), -samples.min())
     if peak > 1:
@@ -85,7 +91,7 @@ def stream(source: io.BufferedIOBase, config: SignalConfig) -> Iterator[Signal]:
     """
     name = source_name(source)
     header = read_header(source, name)
-    blocks = _averaged(read_blocks(source, header, name), header.rate_hz, name)
+    blocks = _mixed(read_blocks(source, header, name), header.rate_hz, name)
     received, peak = 0, 1.0
     for samples in _resampling(blocks, header.rate_hz, config.sample_rate_hz):
         if not len(samples):
@@ -128,12 +134,18 @@ def steps_per_length(config: SignalConfig) -> float:
     return float(config.sample_rate_hz)
 
 
-def _averaged(blocks: Iterable[np.ndarray], rate_hz: int, name: str, start: int = 0) -> Iterator[np.ndarray]:
-    """Yield the mean over the channels (N,) of each block (N, channels); the first sample is frame `start`.
+def _mixed(
+    blocks: Iterable[np.ndarray], rate_hz: int, name: str, part: Part | None = None
+) -> Iterator[np.ndarray]:
+    """Yield the wanted channel (N,) of each block (N, channels), or the mean over the channels.
+
+    A warning is given if all samples are the same, or if the channels cancel each other out.
 
     Raises:
         ValueError: a sample is not a finite number, or is `LARGEST` or larger.
     """
+    first, wanted = (part.start, part.channel) if part else (0, None)
+    start, lowest, highest, energy, mixed_energy = first, math.inf, -math.inf, 0.0, 0.0
     for block in blocks:
         numbers = np.abs(block) < LARGEST  # False for NaN
         if not numbers.all():
@@ -143,7 +155,23 @@ def _averaged(blocks: Iterable[np.ndarray], rate_hz: int, name: str, start: int 
                 "record it anew"
             )
         start += len(block)
-        yield block[:, 0] if block.shape[1] == 1 else block.mean(1)
+        channel = 0 if block.shape[1] == 1 else wanted
+        mixed = block.mean(1) if channel is None else block[:, channel]
+        if channel is None:
+            energy += float(np.square(block, dtype=np.float64).mean(1).sum())
+            mixed_energy += float(np.square(mixed, dtype=np.float64).sum())
+        lowest, highest = min(lowest, float(mixed.min())), max(highest, float(mixed.max()))
+        yield mixed
+    if mixed_energy < CANCELLED * energy:
+        file = source_file(name)
+        warnings.warn(
+            f"{name}: its channels cancel each other out; name one of them, as in {file}[channel1]",
+            stacklevel=2,
+        )
+    elif start > first and lowest == highest:
+        warnings.warn(
+            f"{name}: is silent, all its samples are the same; look at what recorded it", stacklevel=2
+        )
 
 
 def _resampling(blocks: Iterable[np.ndarray], rate_hz: int, wanted_hz: int) -> Iterator[np.ndarray]:

@@ -32,14 +32,37 @@ MP3_KBITS = (
     (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
 )
 """bit rates of layer III by their index in a frame header: of MPEG 2 and 2.5, then of MPEG 1"""
-SEGMENT = re.compile(r"\[(?P<start>\d+(?:\.\d+)?),(?P<end>\d+(?:\.\d+)?)?\]$")
+NUMBER = r"\d+(?:\.\d*)?|\.\d+"
+SOUND_PART = re.compile(
+    rf"\[(?:(?P<start>{NUMBER}),(?P<end>{NUMBER})?(?:,channel(?P<channel>\d+))?|channel(?P<only>\d+))\]",
+    re.ASCII,
+)
+"""a part of a recording, without spaces: [1.5,2.25]  [1.5,]  [1.5,2.25,channel2]  [channel2]"""
 
 
 class Part(NamedTuple):
-    """The part of a file that is wanted: `frames` frames, the first of which is frame `start`."""
+    """The part of a file that is wanted: `frames` frames, the first of which is frame `start`.
+
+    channel: the index of the wanted channel, counted from 0; None for the mean of all.
+    """
 
     start: int
     frames: int
+    channel: int | None = None
+
+
+def part_name(start_s: float = 0, end_s: float | None = None, channel: str = "") -> str:
+    """Return the suffix of a source that names a part of it, which `find_part` understands.
+
+    Args:
+        start_s: where the part begins.
+        end_s: where it ends; None for the end of the recording.
+        channel: the number of a channel, counted from 1; "" for the mean of all.
+    """
+    start, end = ("" if time is None else f"{time:.6f}".rstrip("0").rstrip(".") for time in (start_s, end_s))
+    names = [f"channel{channel}"] if channel else []
+    times = [start, end] if start_s or end_s is not None or not channel else []
+    return f"[{','.join(times + names)}]"
 
 
 def source_name(source: Source | io.BufferedIOBase) -> str:
@@ -199,25 +222,41 @@ def _mp3_frame(content: bytes, place: int) -> _Mp3Frame | None:
 
 
 def find_part(source: Source, sound: soundfile.SoundFile) -> Part:
-    """Return the part of `sound` that `source` names: a segment, or the whole recording.
+    """Return the part of `sound` that `source` names: a segment, a channel, or the whole recording.
 
     Raises:
-        ValueError: the segment is not inside the recording.
+        ValueError: the part cannot be understood, or is not inside the recording.
     """
-    frames = int(sound.frames)
-    found = SEGMENT.search(str(source)) if isinstance(source, str | Path) else None
-    if found is None or source_file(str(source)) == str(source):
+    frames, rate_hz = int(sound.frames), sound.samplerate
+    named = str(source)[len(source_file(str(source))) :] if isinstance(source, str | Path) else ""
+    if not named:
         return Part(0, frames)
-    whole_s = frames / sound.samplerate
+    found = SOUND_PART.fullmatch(named.replace(" ", ""))
+    if found is None:
+        raise ValueError(
+            f"{source}: {named} names no part of a recording; write [START,END] in seconds, as in"
+            " [12.5,15.75], or [channel1]"
+        )
+    channel = found["channel"] or found["only"]
+    if channel is not None and not 1 <= int(channel) <= sound.channels:
+        raise ValueError(
+            f"{source}: the recording has {sound.channels} channels, counted from 1; name one of them"
+        )
+    index = None if channel is None else int(channel) - 1
+    if found["start"] is None:
+        return Part(0, frames, index)
+    whole_s = frames / rate_hz
     start_s = float(found["start"])
     end_s = whole_s if found["end"] is None else float(found["end"])
-    if not start_s < min(end_s, whole_s) or end_s > whole_s + OVERSHOOT_S:
+    if found["end"] is not None and end_s <= start_s:
+        raise ValueError(f"{source}: ends before it starts; correct the times")
+    if start_s >= whole_s or end_s > whole_s + OVERSHOOT_S:
+        place = "starts" if start_s >= whole_s else "ends"
         raise ValueError(
-            f"{source}: the recording has {whole_s:.3f} s, and a segment must start before it ends "
-            "and lie inside the recording; correct the times"
+            f"{source}: {place} after the end of the recording, at {whole_s:.3f} s; correct the times"
         )
-    start, end = (round(seconds * sound.samplerate) for seconds in (start_s, min(end_s, whole_s)))
-    return Part(start, min(end, frames) - start)
+    start, end = round(start_s * rate_hz), round(min(end_s, whole_s) * rate_hz)
+    return Part(start, min(end, frames) - start, index)
 
 
 def read_part(sound: soundfile.SoundFile, part: Part, name: str) -> Iterator[np.ndarray]:

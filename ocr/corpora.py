@@ -55,8 +55,9 @@ def read_corpus(path: str, config: CorpusConfig) -> Corpus:
 
 
 def _read_lines(path: Path) -> Corpus:
-    examples, problems = [], []
-    for example in read_manifest(path, source_keys=SOURCE_KEYS):
+    read = read_manifest(path, source_keys=SOURCE_KEYS)
+    examples, problems = [], list(read.problems)
+    for example in read.examples:
         if example.text is None or not example.text.strip():
             problems.append(f"{example.origin}: {example.source} has no text; write it down or drop the line")
         else:

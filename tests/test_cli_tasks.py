@@ -300,7 +300,7 @@ def test_before_and_after_export_the_share_of_wrong_labels_is_measured(task, eit
 def test_augmentation_that_stretches_takes_the_labels_along(words):
     """All utterances of the fixture are trained on, though most were said faster or slower."""
     assert "left out" not in words.said.err
-    example = read_manifest(words.train, ("audio_filepath",))[0]
+    example = read_manifest(words.train, ("audio_filepath",)).examples[0]
     names = Names(("ab", "ten"), " ")
     targets = FrameTargets(names, "words", 160, 0.0)
 

@@ -14,17 +14,21 @@ from common.files.source import absolute, source_file
 
 log = logging.getLogger(__name__)
 
+STATED_SLACK = 0.5
+"""how far a length that a corpus states may be from the measured one: seconds, or line heights"""
+
 
 def with_lengths(
     examples: Sequence[Example], measure: Callable[[str], float], cache: Path | None
 ) -> tuple[list[Example], list[str]]:
     """Return `examples` with every length known, and one sentence for each that could not be measured.
 
-    Examples that could not be measured are not among those returned. Measured lengths are kept in `cache`
-    and taken from there as long as the size and the modification time of the file stay the same.
+    Examples that could not be measured are not among those returned, nor are those whose stated length is
+    wrong by more than STATED_SLACK: their text may belong to another part of the source. Measured lengths are kept
+    in `cache` and taken from there as long as the size and the modification time of the file stay the same.
 
     Args:
-        examples: those that have a length are returned unchanged.
+        examples: those whose stated length is right are returned unchanged.
         measure: returns the length of a source, or raises ValueError or OSError.
         cache: a file of JSON lines (source, size, mtime_ns, length), created if missing; None: no cache.
     """
@@ -33,25 +37,17 @@ def with_lengths(
     known = _read_cache(cache) if cache else {}
     entries: dict[str, _Entry] = {}
     measured, problems = [], []
-    unknown = sum(example.length is None for example in examples)
-    bar = tqdm(total=unknown, desc="measuring", unit=" files", disable=None if unknown else True, leave=False)
-    with bar:
-        for example in examples:
-            if example.length is not None:
-                measured.append(example)
-                continue
-            bar.update()
-            source = absolute(example.source)
-            try:
-                status = os.stat(source_file(source))
-                entry = known.get(source)
-                if entry is None or entry[:2] != (status.st_size, status.st_mtime_ns):
-                    entry = _Entry(status.st_size, status.st_mtime_ns, measure(example.source))
-            except (ValueError, OSError) as error:
-                problems.append(_problem(example, error))
-                continue
+    for example in tqdm(examples, desc="measuring", unit=" files", disable=None, leave=False):
+        source = absolute(example.source)
+        try:
+            status = os.stat(source_file(source))
+            entry = entries.get(source) or known.get(source)
+            if entry is None or entry[:2] != (status.st_size, status.st_mtime_ns):
+                entry = _Entry(status.st_size, status.st_mtime_ns, measure(example.source))
             entries[source] = entry
-            measured.append(replace(example, length=entry.length))
+            measured.append(_with_length(example, entry.length))
+        except (ValueError, OSError) as error:
+            problems.append(_problem(example, error))
     if cache and any(known.get(source) is not entry for source, entry in entries.items()):
         _write_cache(cache, entries)
     return measured, problems
@@ -66,6 +62,18 @@ def length_cache(path: str | Path) -> Path:
 
     name = hashlib.sha256(os.fsencode(Path(path).resolve())).hexdigest()[:32]
     return home / "amanuensis" / f"lengths-{name}.jsonl"
+
+
+def _with_length(example: Example, length: float) -> Example:
+    """Return `example` with the length that it states, or else with the measured `length`."""
+    if example.length is None:
+        return replace(example, length=length)
+    if abs(example.length - length) > STATED_SLACK:
+        raise ValueError(
+            f"{example.source}: its length is stated as {example.length:g} and is {length:.2f}; "
+            "correct it or leave it out"
+        )
+    return example
 
 
 def _problem(example: Example, error: Exception) -> str:

@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -53,36 +53,46 @@ def read_manifest(
     source_keys: Sequence[str] = ("source",),
     length_keys: Sequence[str] = ("length",),
     text_key: str = "text",
-) -> list[Example]:
+    adapt: Callable[[Example, dict[str, Any]], Example] | None = None,
+) -> Corpus:
     """Return the examples of a file of JSON lines, such as `{"source": "a.png", "text": "a line"}`.
 
     Sources are relative to the manifest's folder. Blank lines and unknown keys are skipped. A text or length
     that is missing or null is None. "words" and "characters" are optional lists of [text, start, end], or of
-    objects with these keys, as `align` writes them.
+    objects with these keys, as `align` writes them. A line that is not a JSON object in UTF-8, has no source,
+    or has a value of the wrong type is a problem; the other lines are read all the same.
 
     Args:
         path: a file in UTF-8, with or without a byte order mark.
         source_keys: possible keys of the source; the first that a line has is used.
         length_keys: possible keys of the length; the first that a line has is used.
         text_key: the key of the text.
+        adapt: returns the example that is used in place of one, given all fields of its line; it raises
+            ValueError for a field that it cannot use.
 
     Raises:
-        ValueError: "path:line: ..." if a line is not a JSON object in UTF-8, has no source, or has a value
-            of the wrong type; "path: ..." if the file cannot be read or has no examples.
+        ValueError: the file cannot be read, or no line of it is an example.
     """
     folder, keys = os.path.dirname(path), _Keys(source_keys, length_keys, text_key)
-    examples = []
+    examples: list[Example] = []
+    problems: list[str] = []
     try:
         with open(path, "rb") as file:
             for number, line in enumerate(file, 1):
                 written = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
-                if written.strip():
-                    examples.append(_example(written, f"{path}:{number}", folder, keys))
+                if not written.strip():
+                    continue
+                try:
+                    examples.append(_example(written, f"{path}:{number}", folder, keys, adapt))
+                except ValueError as error:
+                    problems.append(f"{path}:{number}: {error}")
     except OSError as error:
         raise ValueError(f"{path}: cannot be read ({error.strerror}); name a file of JSON lines") from error
+    if not examples and problems:
+        raise ValueError(problems[0])
     if not examples:
         raise ValueError(f'{path}: no examples in it; write one JSON object a line, with "{source_keys[0]}"')
-    return examples
+    return Corpus(examples, problems)
 
 
 class _Keys(NamedTuple):
@@ -91,28 +101,32 @@ class _Keys(NamedTuple):
     text: str
 
 
-def _example(line: bytes, origin: str, folder: str, keys: _Keys) -> Example:
-    try:
-        fields = _object(line)
-        source = _first(fields, keys.source)
-        if not isinstance(source, str) or not source:
-            raise ValueError(_wrong(fields, keys.source, source, "a file name"))
-        return Example(
-            os.path.join(folder, source),
-            _text(fields, keys.text),
-            _length(fields, keys.length),
-            _speaker(fields),
-            origin,
-            _parts(fields, "words"),
-            _parts(fields, "characters"),
-        )
-    except ValueError as error:
-        raise ValueError(f"{origin}: {error}") from None
+def _example(
+    line: bytes,
+    origin: str,
+    folder: str,
+    keys: _Keys,
+    adapt: Callable[[Example, dict[str, Any]], Example] | None,
+) -> Example:
+    fields = _object(line)
+    source = _first(fields, keys.source)
+    if not isinstance(source, str) or not source:
+        raise ValueError(_wrong(fields, keys.source, source, "a file name"))
+    example = Example(
+        os.path.join(folder, source),
+        _text(fields, keys.text),
+        _length(fields, keys.length),
+        _speaker(fields),
+        origin,
+        _parts(fields, "words"),
+        _parts(fields, "characters"),
+    )
+    return example if adapt is None else adapt(example, fields)
 
 
 def _object(line: bytes) -> dict[str, Any]:
     try:
-        fields = json.loads(line.decode("utf-8"))
+        fields = json.loads(line.decode("utf-8").rstrip())
     except UnicodeDecodeError as error:
         raise ValueError(
             f"byte {error.start + 1} of the line is not UTF-8; convert the file to UTF-8"

@@ -90,7 +90,7 @@ def measure(source: str) -> float:
 
 def read_corpus(path: str, config: CorpusConfig) -> Corpus:
     """Return the sequences of a manifest."""
-    return Corpus(read_manifest(path, length_keys=("steps",)), [])
+    return read_manifest(path, length_keys=("steps",))
 
 
 def render(values: np.ndarray, config: SignalConfig) -> Rendering:

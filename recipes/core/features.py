@@ -7,10 +7,11 @@ example of everything that a modality has to provide; `common` does not change f
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -130,20 +131,11 @@ def measure(source: str) -> float:
 def read_corpus(path: str, config: CorpusConfig) -> Corpus:
     """Return the utterances of a manifest."""
     archive = config.archive or str(Path(path).with_suffix(".npz"))
-    examples = read_manifest(path, source_keys=("id",), length_keys=("frames",))
-    return Corpus(
-        [
-            Example(
-                f"{archive}::{Path(example.source).name}",
-                example.text,
-                example.length,
-                example.speaker,
-                example.origin,
-            )
-            for example in examples
-        ],
-        [],
-    )
+
+    def adapt(example: Example, fields: dict[str, Any]) -> Example:
+        return replace(example, source=f"{archive}::{Path(example.source).name}")
+
+    return read_manifest(path, source_keys=("id",), length_keys=("frames",), adapt=adapt)
 
 
 def render(values: np.ndarray, config: SignalConfig) -> Rendering:

@@ -94,7 +94,8 @@ def test_samples_beyond_one_are_scaled_down_not_clipped() -> None:
 
 def test_silence_is_sound() -> None:
     content = encoded(np.zeros(1600, np.int16), 16_000, "WAV", "PCM_16")
-    assert not read(io.BytesIO(content), CONFIG).values.any()
+    with pytest.warns(UserWarning, match="is silent"):
+        assert not read(io.BytesIO(content), CONFIG).values.any()
 
 
 @pytest.mark.parametrize(("ext", "kind", "subtype"), FORMATS[:5])
@@ -113,9 +114,66 @@ def test_a_segment_is_that_part_of_the_recording(tmp_path: Path, ext: str, kind:
 def test_a_segment_outside_of_the_recording_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "talk.wav"
     path.write_bytes(encoded(noise(2), 16_000, "WAV", "PCM_16"))
-    for times in ("[2.1,3]", "[1,2.6]", "[1.5,1.2]", "[2,]"):
-        with pytest.raises(ValueError, match=r"talk.wav\[.*the recording has 2.000 s"):
+    for times, reason in {
+        "[2.1,3]": "starts after the end of the recording, at 2.000 s",
+        "[1,2.6]": "ends after the end of the recording, at 2.000 s",
+        "[1.5,1.2]": "ends before it starts",
+        "[2,]": "starts after the end of the recording, at 2.000 s",
+    }.items():
+        with pytest.raises(ValueError, match=rf"talk.wav\[.*: {reason}; correct the times"):
             read(f"{path}{times}", CONFIG)
+
+
+@pytest.mark.parametrize(
+    "part", ["[1.4-2.4]", "[0:01,0:02]", "[5]", "::x", "[]", "[,]", "[-0,1]", "[nan,1]", "[1e0,2]", "[1;2]"]
+)
+def test_what_names_no_part_is_refused_and_not_read_as_the_whole(tmp_path: Path, part: str) -> None:
+    path = tmp_path / "talk.wav"
+    path.write_bytes(encoded(noise(3), 16_000, "WAV", "PCM_16"))
+    for act in (lambda source: read(source, CONFIG), measure):
+        with pytest.raises(ValueError, match=r"names no part of a recording; write \[START,END\] in seconds"):
+            act(f"{path}{part}")
+
+
+def test_a_part_is_the_same_with_spaces_and_without_a_leading_zero(tmp_path: Path) -> None:
+    path = tmp_path / "talk.wav"
+    path.write_bytes(encoded(noise(3), 16_000, "WAV", "PCM_16"))
+    wanted = read(str(path), CONFIG).values[8000:22_400]
+    for part in ("[0.5,1.4]", "[.5,1.4]", "[0.5, 1.4]", "[ 0.50 ,1.40 ]"):
+        np.testing.assert_array_equal(read(f"{path}{part}", CONFIG).values, wanted)
+
+
+def test_a_named_channel_is_read_alone(tmp_path: Path) -> None:
+    path = tmp_path / "call.wav"
+    channels = np.stack([tone(1), noise(1)], 1)
+    path.write_bytes(encoded(channels, 16_000, "WAV", "FLOAT"))
+    np.testing.assert_array_equal(read(f"{path}[channel1]", CONFIG).values, tone(1))
+    np.testing.assert_array_equal(read(f"{path}[channel2]", CONFIG).values, noise(1))
+    np.testing.assert_array_equal(read(f"{path}[0.25,0.5,channel2]", CONFIG).values, noise(1)[4000:8000])
+    assert measure(f"{path}[0.25,,channel2]") == 0.75
+    for part in ("[channel0]", "[channel3]"):
+        with pytest.raises(ValueError, match="has 2 channels, counted from 1"):
+            read(f"{path}{part}", CONFIG)
+
+
+def test_channels_that_cancel_each_other_out_are_said(tmp_path: Path) -> None:
+    path = tmp_path / "opposite.wav"
+    path.write_bytes(encoded(np.stack([tone(1), -tone(1)], 1), 16_000, "WAV", "PCM_16"))
+    with pytest.warns(UserWarning, match=r"opposite.wav: its channels cancel each other out; .*\[channel1\]"):
+        read(str(path), CONFIG)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        read(f"{path}[channel1]", CONFIG)
+        for other in (tone(1), noise(1), np.zeros(16_000, np.float32)):
+            read(io.BytesIO(encoded(np.stack([tone(1), other], 1), 16_000, "WAV", "PCM_16")), CONFIG)
+
+
+@pytest.mark.parametrize("level", [0.0, 0.25])
+def test_a_recording_whose_samples_are_all_the_same_is_said_to_be_silent(level: float) -> None:
+    content = encoded(np.full(16_000, level), 16_000, "WAV", "PCM_16")
+    for act in (lambda: read(io.BytesIO(content), CONFIG), lambda: list(stream(io.BytesIO(content), CONFIG))):
+        with pytest.warns(UserWarning, match="is silent, all its samples are the same"):
+            act()
 
 
 def test_a_file_that_is_named_like_a_segment_is_a_file(tmp_path: Path) -> None:

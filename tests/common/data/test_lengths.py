@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 from common.data.lengths import length_cache, with_lengths
@@ -61,12 +62,17 @@ def test_examples_that_cannot_be_measured_are_named_and_left_out(tmp_path):
     ]
 
 
-def test_known_lengths_are_kept_without_a_look_at_the_file(tmp_path):
-    examples = [Example("nowhere.wav", "t", 3.0)]
+def test_a_stated_length_is_kept_if_the_file_has_it_and_refused_otherwise(tmp_path):
+    first, second = files(tmp_path, {"a": 10, "b": 20})
+    stated = [replace(first, length=5.4), replace(second, length=1.4)]
+    measured, problems = with_lengths(stated, Ruler(), tmp_path / "cache")
+    assert measured == stated[:1]
+    assert problems == [
+        f"m:2: {tmp_path}/b: its length is stated as 1.4 and is 10.00; correct it or leave it out"
+    ]
     ruler = Ruler()
-    assert with_lengths(examples, ruler, tmp_path / "cache") == (examples, [])
+    assert with_lengths(stated, ruler, tmp_path / "cache") == (measured, problems)
     assert ruler.asked == []
-    assert not (tmp_path / "cache").exists()
 
 
 def test_parts_of_one_file_are_measured_each(tmp_path):

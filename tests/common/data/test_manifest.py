@@ -1,5 +1,6 @@
 import json
 import os
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,17 +23,22 @@ def test_sources_are_relative_to_the_manifest_and_lines_know_where_they_stand(tm
         b'\xef\xbb\xbf{"source": "a.png", "text": "\xc3\xa4 b", "length": 2, "speaker": "x", "more": [1]}\r\n'
         b'\n  \n{"source": "/b.npz::k"}',
     )
-    assert read_manifest(path) == [
-        Example(f"{tmp_path}/a.png", "ä b", 2.0, "x", f"{path}:1"),
-        Example("/b.npz::k", None, None, "", f"{path}:4"),
-    ]
+    assert read_manifest(path) == (
+        [
+            Example(f"{tmp_path}/a.png", "ä b", 2.0, "x", f"{path}:1"),
+            Example("/b.npz::k", None, None, "", f"{path}:4"),
+        ],
+        [],
+    )
 
 
 def test_other_names_of_the_keys_can_be_given(tmp_path):
     path = manifest(
         tmp_path, '{"audio_filepath": "/a.wav", "duration": 1.5, "sentence": "hi", "speaker": 12}'
     )
-    (example,) = read_manifest(path, ("source", "audio_filepath"), ("length", "duration"), "sentence")
+    (example,) = read_manifest(
+        path, ("source", "audio_filepath"), ("length", "duration"), "sentence"
+    ).examples
     assert example == Example("/a.wav", "hi", 1.5, "12", f"{path}:1")
 
 
@@ -57,11 +63,26 @@ def test_other_names_of_the_keys_can_be_given(tmp_path):
         (b'{"source": "\xff"}', "byte 13 of the line is not UTF-8; convert the file to UTF-8"),
     ],
 )
-def test_a_line_that_is_no_example_is_an_error_with_its_number(tmp_path, line, sentence):
-    good = b'{"source": "a"}\n\n'
-    path = manifest(tmp_path, good + (line if isinstance(line, bytes) else line.encode()))
-    with pytest.raises(ValueError, match=f"^{path}:3: .*{sentence}"):
-        read_manifest(path)
+def test_a_line_that_is_no_example_is_a_problem_and_the_others_are_read(tmp_path, line, sentence):
+    line = line if isinstance(line, bytes) else line.encode()
+    path = manifest(tmp_path, b'{"source": "a"}\n\n' + line + b'\n{"source": "b"}')
+    examples, (problem,) = read_manifest(path)
+    assert [example.origin for example in examples] == [f"{path}:1", f"{path}:4"]
+    assert re.match(f"{path}:3: .*{sentence}", problem)
+    with pytest.raises(ValueError, match=sentence):
+        read_manifest(manifest(tmp_path, line))
+
+
+def test_an_example_can_be_adapted_by_other_fields_and_refused_with_the_number_of_its_line(tmp_path):
+    def adapt(example, fields):
+        if "page" not in fields:
+            raise ValueError("no page; name one")
+        return replace(example, source=f"{example.source}[{fields['page']}]")
+
+    path = manifest(tmp_path, '{"source": "/a", "page": 3}\r\r\n{"source": "/b"}\r\r\n')
+    examples, problems = read_manifest(path, adapt=adapt)
+    assert [(example.source, example.origin) for example in examples] == [("/a[3]", f"{path}:1")]
+    assert problems == [f"{path}:2: no page; name one"]
 
 
 def test_places_are_lists_or_objects_as_align_writes_them(tmp_path):
@@ -72,7 +93,7 @@ def test_places_are_lists_or_objects_as_align_writes_them(tmp_path):
         ' "characters": [{"text": "a", "end": 1, "start": 0.5}]}\n{"source": "/a", "words": null}',
     )
     words = (Part("ab", 0, 1.5), Part("c", 2, 3))
-    found = [(example.words, example.characters) for example in read_manifest(path)]
+    found = [(example.words, example.characters) for example in read_manifest(path).examples]
     assert found == [(words, ()), (words[:1], (Part("a", 0.5, 1),)), ((), ())]
 
 
@@ -136,7 +157,7 @@ PARTS = st.lists(
 def test_what_was_written_is_read_back(tmp_path_factory, examples):
     path = tmp_path_factory.mktemp("manifest") / "m.jsonl"
     write_manifest(path, examples)
-    read = read_manifest(path)
+    read = read_manifest(path).examples
     assert [replace(example, origin="") for example in read] == examples
 
 
@@ -147,13 +168,13 @@ def test_a_folder_with_its_manifest_can_be_moved_and_other_sources_stay_found(tm
     write_manifest("data/m.jsonl", [Example(source, "x") for source in sources])
     written = [json.loads(line)["source"] for line in Path("data/m.jsonl").read_text().splitlines()]
     assert written[:3] == ["lines/a.png", "b.png", f"{tmp_path}/elsewhere/c.png"]
-    read = [example.source for example in read_manifest("data/m.jsonl")]
+    read = [example.source for example in read_manifest("data/m.jsonl").examples]
     assert [os.path.abspath(source) for source in read] == [os.path.abspath(source) for source in sources]
 
 
 def test_a_file_name_that_is_not_utf8_survives(tmp_path):
     name = os.fsdecode(b"/data/caf\xe9.png")
     write_manifest(tmp_path / "m.jsonl", [Example(name, "é")])
-    (example,) = read_manifest(tmp_path / "m.jsonl")
+    (example,) = read_manifest(tmp_path / "m.jsonl").examples
     assert os.fsencode(example.source) == b"/data/caf\xe9.png"
     assert example.text == "é"
