@@ -131,13 +131,17 @@ class RecurrentModel:
     def __init__(self, parts: ModelContent, condition: str | None = None) -> None:
         self.parts, self.condition = parts, condition
         self.config, self.vocabulary = parts.config, parts.vocabulary
-        self._scores: dict[str, float] = {}
+        self._scores: dict[str, float | None] = {}
         lstm = self.config.cell == "lstm"
         self.width = self.config.layers * self.config.hidden_size * (2 if lstm else 1)
         try:
             self._build()
         except KeyError as error:
             raise ValueError(f"language model: its weight {error} is missing; train it again") from None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return how a copy is made, in another process, too: from the content of the file."""
+        return type(self), (self.parts, self.condition)
 
     @classmethod
     def load(cls, path: str | Path, condition: str | None = None) -> Self:
@@ -260,9 +264,10 @@ class RecurrentModel:
 
     def score(self, texts: Sequence[str]) -> np.ndarray:
         """Return the natural log-probability (N,) of each text with its end; scores are cached."""
-        new = [text for text in dict.fromkeys(texts) if text not in self._scores]
+        known = {text: self._scores.get(text) for text in texts}
+        new = [text for text, score in known.items() if score is None]
+        known.update(zip(new, (float(one.sum()) for one in self.log_probs(new)), strict=True))
         if len(self._scores) + len(new) > REMEMBERED:
-            self._scores.clear()
-            new = list(dict.fromkeys(texts))
-        self._scores.update(zip(new, (float(one.sum()) for one in self.log_probs(new)), strict=True))
-        return np.array([self._scores[text] for text in texts])
+            self._scores = {}  # not emptied in place: another thread may be adding to it
+        self._scores.update(known)
+        return np.array([known[text] for text in texts])

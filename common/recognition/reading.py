@@ -114,7 +114,7 @@ class Reading:
         steps = np.array([item.steps for item in segments], dtype=np.float64)
         waiting = iter(plan_batches(steps, self.budget))
         running = deque[Any]()
-        with ThreadPoolExecutor(self.workers) as pool:
+        with _threads(self.workers) as pool:
             while True:
                 # one batch more than there are workers: none of them waits while an output is decoded
                 for batch in islice(waiting, self.workers + 1 - len(running)):
@@ -129,7 +129,7 @@ class Reading:
     def _read_ahead(self, wanted: Iterable[Wanted], most: float) -> Iterator[Item]:
         """Yield what threads read ahead of its use: at most `most` signal steps, judged by the longest."""
         coming, remaining, longest = deque[Any](), enumerate(wanted), most / READERS
-        with ThreadPoolExecutor(READERS) as pool:
+        with _threads(READERS) as pool:
             while True:
                 while len(coming) < min(self.window, max(READERS, most / longest)):
                     place, one = next(remaining, (0, None))
@@ -150,6 +150,16 @@ class Reading:
                 for number, segment in enumerate(segments):
                     last = number + 1 == len(segments)
                     yield Item(place, number, name, segment, content.labels, last)
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[ThreadPoolExecutor]:
+    """Give `count` threads; work that they have not begun when the block is left is not done."""
+    pool = ThreadPoolExecutor(count)
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def name_of(source: Source | Signal) -> str:

@@ -39,6 +39,7 @@ class OnnxRecognizer(Transcriber):
         modality: modality of the model.
         header: header of its file.
         decoder: decoder in the file.
+        graph: content of the file.
         session: session of onnxruntime with the graph.
         threads: number of threads, each of which computes one signal at a time.
 
@@ -55,17 +56,23 @@ class OnnxRecognizer(Transcriber):
         modality: Modality,
         header: Mapping[str, Any],
         decoder: Decoder | LabelDecoder,
+        graph: bytes,
         session: onnxruntime.InferenceSession,
         threads: int = 1,
     ) -> None:
-        self.modality, self.header, self._session = modality, dict(header), session
-        self._pool = ThreadPoolExecutor(threads)
+        self.modality, self.header = modality, dict(header)
+        self._graph, self._session, self._threads = graph, session, threads
+        self._pool, self._process = ThreadPoolExecutor(threads), os.getpid()
         self.alphabet, self.decoder = decoder.alphabet, decoder
         self._head: dict[str, Any] = header["config"].get("head", {})
         self.card = dict(header.get("card") or {})
         self._signal_config = modality.signal_config(**header["config"]["signal"])
         self._stride, self._offset = int(header["stride"]), float(header["offset"])
         self._shortest = int(header["shortest"])
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return how a copy is made, in another process, too: its session and its threads are its own."""
+        return _restored, (self.modality, self.header, self.decoder, self._graph, self._threads, self.card)
 
     @property
     def task(self) -> str:
@@ -106,6 +113,8 @@ class OnnxRecognizer(Transcriber):
         """Return the log-probabilities of `signals` (T, ...), each computed alone."""
         if len(signals) == 1:
             return LogProbs(*padded([self._one(signals[0])]))
+        if self._process != os.getpid():  # a forked process has the pool of its parent without its threads
+            self._pool, self._process = ThreadPoolExecutor(self._threads), os.getpid()
         return LogProbs(*padded(list(self._pool.map(self._one, signals))))
 
     def _one(self, signal: np.ndarray) -> np.ndarray:
@@ -145,7 +154,22 @@ class OnnxRecognizer(Transcriber):
                 decoder, _ = decoder_from(alphabet, file.header.get("decoding"), tensors, task)
         ready = session.result()
         with _describing(path):
-            return cls(modality, file.header, decoder, ready, threads or _cores())
+            return cls(modality, file.header, decoder, file.raw, ready, threads or _cores())
+
+
+def _restored(
+    modality: Modality,
+    header: Mapping[str, Any],
+    decoder: Decoder | LabelDecoder,
+    graph: bytes,
+    threads: int,
+    card: dict[str, Any],
+) -> OnnxRecognizer:
+    """Return the recognizer that `OnnxRecognizer.__reduce__` describes."""
+    session = _session("a copy of an exported model", graph)
+    recognizer = OnnxRecognizer(modality, header, decoder, graph, session, threads)
+    recognizer.card = card
+    return recognizer
 
 
 @contextmanager

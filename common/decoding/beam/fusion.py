@@ -3,9 +3,17 @@
 A scorer is an automaton over labels: each state has a gain for every label that may be appended, and a next
 state. `Fusion` adds the gains of several scorers. It stores the states of their product automaton that it has
 met in a table, so that the search looks up gains and next states for all prefixes of all utterances at once.
+
+Searches in several threads share the table: what is already in it is read without a lock, and one thread at a
+time adds to it. If the table has grown too large, each search goes on with a new one:
+
+    full table    0  1  2 ... 90,000      the beam holds the states 7, 512 and 80,301
+    new table     0                       those become its states 1, 2 and 3
 """
 
+import os
 from collections.abc import Sequence
+from threading import Lock
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -13,7 +21,9 @@ import numpy as np
 from common.decoding.arrays import Array, from_numpy, namespace, to_numpy
 
 TABLE_BYTES = 300_000_000
-"""the next search starts a new table if the table has grown beyond this size"""
+"""a table that has grown beyond this size is replaced by a new one"""
+BEAMS = 4
+"""a table has room for at least this many times the states that a beam brought into it"""
 UNSEEN = -1
 STATE_MULTIPLIER = 0x9E3779B97F4A7C15
 """2 ** 64 over the golden ratio; spreads keys (Knuth, The Art of Computer Programming 3, 6.4)"""
@@ -37,14 +47,17 @@ class Scorer(Protocol):
 
 @runtime_checkable
 class CachingScorer(Scorer, Protocol):
-    """A scorer whose memory grows with every new text."""
+    """A scorer whose states have a meaning only together with its memory, which grows with every new text."""
 
     def emptied(self) -> Scorer:
         """Return the same scorer with an empty memory."""
 
+    def adopt(self, other: Any, states: np.ndarray) -> np.ndarray:
+        """Return the states (N,) here of the texts with these `states` (N,) in `other`, the scorer before."""
+
 
 class Fusion:
-    """The sum of several scorers.
+    """The sum of several scorers; searches in several threads may use it at once.
 
     Args:
         scorers: one or more.
@@ -54,39 +67,87 @@ class Fusion:
     def __init__(self, scorers: Sequence[Scorer], classes: int) -> None:
         self.scorers, self.classes = tuple(scorers), classes
         self._table = Table(self.scorers, classes)
+        self._lock, self._process = Lock(), os.getpid()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return how a copy is made, in another process, too: with an empty table."""
+        return Fusion, (_emptied(self.scorers), self.classes)
 
     def table(self) -> "Table":
-        """Return the table for a search: the one so far, or a new one if that has grown too large."""
-        if self._table.size > TABLE_BYTES:
-            self.scorers = tuple(
-                one.emptied() if isinstance(one, CachingScorer) else one for one in self.scorers
-            )
-            self._table = Table(self.scorers, self.classes)
-        return self._table
+        """Return the table for a search that starts: the one so far, or a new one if that is too large."""
+        if self._process != os.getpid():
+            # forked: another thread of the parent may have been writing into the table, with the lock held
+            self._lock, self._process = Lock(), os.getpid()
+            self._renew()
+        with self._lock:
+            if self._table.full:
+                self._renew()
+            return self._table
+
+    def move(self, table: "Table", states: Array) -> tuple["Table", Array]:
+        """Return the table in which a search goes on, and its states there.
+
+        Args:
+            table: the table so far, which is full.
+            states: (B, K) of the prefixes in the beam.
+        """
+        new = self.table()
+        return new, from_numpy(states, new.adopt(table, to_numpy(states)))
+
+    def _renew(self) -> None:
+        self.scorers = _emptied(self.scorers)
+        self._table = Table(self.scorers, self.classes)
+
+
+def _emptied(scorers: tuple[Scorer, ...]) -> tuple[Scorer, ...]:
+    """Return the scorers, with an empty memory."""
+    return tuple(one.emptied() if isinstance(one, CachingScorer) else one for one in scorers)
 
 
 class Table:
     """Gains and next states of all states of a `Fusion` that were met so far; state 0 is the start.
 
     The methods take and return NumPy arrays or torch tensors. The table itself is on the CPU, with a copy of
-    the gains on the device of the search.
+    the gains on the device of the search. Arrays that are too small are replaced by larger ones with the same
+    content, and a next state is written after all that belongs to it. A thread that reads meanwhile thus sees
+    either the next state or `UNSEEN`.
     """
 
     def __init__(self, scorers: tuple[Scorer, ...], classes: int) -> None:
         self.scorers, self.classes = scorers, classes
-        self.count = 0
+        self.count, self._room = 0, 0
         self._states = np.empty((1024, len(scorers)), np.int64)
         self._gains = np.empty((1024, classes), np.float32)
         self._best = np.empty(1024, np.float32)
         self._following = np.empty((1024, classes), np.int32)
         self._index = Index()
         self._copies: dict[Any, list[Any]] = {}
+        self._lock = Lock()  # held by the thread that adds states, or that calls a scorer
         self._numbers(np.array([[scorer.start for scorer in scorers]], np.int64))
 
     @property
     def size(self) -> int:
         """Bytes in use."""
-        return self.count * (8 * self.classes + 8 * len(self.scorers) + 16)
+        return self.count * (8 * self.classes + 8 * len(self.scorers) + 32)
+
+    @property
+    def full(self) -> bool:
+        """Whether searches should go on with another table."""
+        return self.size > TABLE_BYTES and self.count > self._room
+
+    def adopt(self, other: "Table", states: np.ndarray) -> np.ndarray:
+        """Return the states here of the texts that have these `states` in `other`, an older table."""
+        known, place = np.unique(states, return_inverse=True)
+        with other._lock, self._lock:
+            columns = [
+                mine.adopt(theirs, column) if isinstance(mine, CachingScorer) else column
+                for mine, theirs, column in zip(
+                    self.scorers, other.scorers, other._states[known].T, strict=True
+                )
+            ]
+            numbers = self._numbers(np.stack(columns, axis=1))
+            self._room += BEAMS * states.size
+        return numbers.astype(np.int64)[place.reshape(states.shape)]
 
     def gains(self, states: Array, labels: Array) -> Array:
         """Return the gains of `labels` in `states`, float64; the two shapes broadcast."""
@@ -109,7 +170,8 @@ class Table:
         unseen = following == UNSEEN
         if unseen.any():
             distinct, _ = np.unique(places[unseen], return_index=True)  # without it, NumPy imports numpy.ma
-            self._explore(distinct)
+            with self._lock:
+                self._explore(distinct)
             following = self._following.reshape(-1).take(places)
         return from_numpy(states, following.astype(np.int64))
 
@@ -117,8 +179,9 @@ class Table:
         """Return the gain of ending the text in each of `states` (any shape), float64."""
         known, place = np.unique(to_numpy(states), return_inverse=True)
         gains = np.zeros(len(known))
-        for scorer, column in zip(self.scorers, self._states[known].T, strict=True):
-            gains += scorer.final(column)
+        with self._lock:
+            for scorer, column in zip(self.scorers, self._states[known].T, strict=True):
+                gains += scorer.final(column)
         return from_numpy(states, gains[place.reshape(states.shape)])
 
     def _explore(self, places: np.ndarray) -> None:
@@ -168,13 +231,14 @@ class Table:
     def _copy(self, name: str, like: Array) -> Array:
         """Return an up-to-date flat copy of the array `name` on the device of `like`."""
         torch = namespace(like)
-        ours = getattr(self, name)
-        copy, count = self._copies.get((name, like.device), (None, 0))
-        if copy is None or len(copy) < len(ours):
-            copy, count = torch.from_numpy(ours).to(like.device, copy=True), self.count
-        elif count < self.count:
-            copy[count : self.count] = torch.from_numpy(ours[count : self.count]).to(like.device)
-        self._copies[name, like.device] = [copy, self.count]
+        with self._lock:
+            ours = getattr(self, name)
+            copy, count = self._copies.get((name, like.device), (None, 0))
+            if copy is None or len(copy) < len(ours):
+                copy, count = torch.from_numpy(ours).to(like.device, copy=True), self.count
+            elif count < self.count:
+                copy[count : self.count] = torch.from_numpy(ours[count : self.count]).to(like.device)
+            self._copies[name, like.device] = [copy, self.count]
         return copy
 
 

@@ -5,6 +5,8 @@ one call with all other new texts of all utterances. If the pool is full, the ol
 are computed again, letter by letter, in the rare case that a prefix in the beam still needs them.
 
     number   0    1    2    3            parent  -    0    1    1        texts  ""  t  th  ti
+
+A text that was adopted from a full scorer has no parent here, and is never removed; nor is the empty text.
 """
 
 from collections.abc import Sequence
@@ -66,11 +68,33 @@ class RecurrentScorer:
         self._place[0] = 0
         self._owner = np.zeros(1, np.int64)  # of each place in the pool
         self._states, self._log_probs = model.start()
-        self._next = 1
+        self._next = self._pinned = 1  # the first places are never given to other texts
 
     def emptied(self) -> "RecurrentScorer":
         """Return the same scorer with an empty pool."""
         return RecurrentScorer(self.model, self.symbols, self.weight, self.bonus, self.ends, self.pool_bytes)
+
+    def adopt(self, other: "RecurrentScorer", states: np.ndarray) -> np.ndarray:
+        """Return the states (N,) here of the texts with these `states` (N,) in `other`, which may go.
+
+        Their network states are copied and stay in the pool, since the texts before them are not here.
+        """
+        texts, place = np.unique(states, return_inverse=True)
+        places, count, pinned = other._places(texts), len(texts), self._pinned
+        # keys of other texts are 0 or more
+        numbers = 1 + self._index.add(-1 - self._index.count - np.arange(count))[0]
+        self._make_room()
+        self._place[self._place >= pinned] += count
+        self._place[numbers] = pinned + np.arange(count)
+        for name, new in (
+            ("_owner", numbers),
+            ("_states", other._states[places]),
+            ("_log_probs", other._log_probs[places]),
+        ):
+            old = getattr(self, name)
+            setattr(self, name, np.concatenate([old[:pinned], new.astype(old.dtype), old[pinned:]]))
+        self._pinned, self._next, self._most = pinned + count, self._next + count, self._most + count
+        return numbers[place]
 
     def rows(self, states: np.ndarray) -> np.ndarray:
         """Return the gain of each label in `states`: (N, C)."""
@@ -82,11 +106,7 @@ class RecurrentScorer:
     def advance(self, states: np.ndarray, labels: np.ndarray) -> np.ndarray:
         """Return the next states (N,) after `labels` (N,) are appended."""
         numbers, new = self._index.add(states * len(self._label) + labels)
-        end = self._index.count + 1
-        if end > len(self._parent):
-            size = max(end, 2 * len(self._parent))
-            self._parent, self._last = np.resize(self._parent, size), np.resize(self._last, size)
-            self._place = np.append(self._place, np.full(size - len(self._place), FORGOTTEN))
+        self._make_room()
         self._parent[numbers[new] + 1] = states[new]
         self._last[numbers[new] + 1] = self._label[labels[new]]
         self._compute(numbers[new] + 1)
@@ -98,6 +118,14 @@ class RecurrentScorer:
             return np.zeros(len(states))
         places = self._places(states)
         return self.weight * self._log_probs[places, END_LABEL].astype(np.float64)
+
+    def _make_room(self) -> None:
+        """Enlarge the arrays of texts to the number of texts."""
+        end = self._index.count + 1
+        if end > len(self._parent):
+            size = max(end, 2 * len(self._parent))
+            self._parent, self._last = np.resize(self._parent, size), np.resize(self._last, size)
+            self._place = np.append(self._place, np.full(size - len(self._place), FORGOTTEN))
 
     def _places(self, texts: np.ndarray) -> np.ndarray:
         """Return the places (N,) of texts in the pool; texts that were removed are computed again."""
@@ -122,13 +150,14 @@ class RecurrentScorer:
         self._keep(texts, states, log_probs)
 
     def _keep(self, texts: np.ndarray, states: np.ndarray, log_probs: np.ndarray) -> None:
-        """Put texts (N,) into the pool in place of the oldest ones; the empty text stays at place 0."""
+        """Put texts (N,) into the pool in place of the oldest ones; the pinned texts stay."""
         if not len(texts):
             return
-        most = max(self._most, 1 + AT_ONCE * len(texts))
+        pinned = self._pinned
+        most = max(self._most, pinned + AT_ONCE * len(texts))
         if self._next + len(texts) > len(self._owner) < most:
             self._grow(min(most, max(2 * len(self._owner), self._next + len(texts))))
-        places = 1 + (self._next - 1 + np.arange(len(texts))) % (len(self._owner) - 1)
+        places = pinned + (self._next - pinned + np.arange(len(texts))) % (len(self._owner) - pinned)
         before = self._owner[places]
         self._place[before[before != FORGOTTEN]] = FORGOTTEN
         self._owner[places], self._place[texts] = texts, places

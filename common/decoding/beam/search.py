@@ -133,6 +133,8 @@ class BeamSearch:
         moving = beam.each(lambda part: part[rows])
         trace = self._empty_trace(moving, steps)
         for t in range(steps):
+            if self.fusion and beam.table and beam.table.full:
+                beam.table, moving.state = self.fusion.move(beam.table, moving.state)
             now = Classes(*(part[t, : active[t]] for part in classes))
             self._step(moving, int(active[t]), now, Trace(*(part[t] for part in trace)), beam.table)
         back = from_numpy(log_probs, np.argsort(longest_first))

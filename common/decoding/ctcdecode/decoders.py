@@ -254,7 +254,7 @@ def _feed(states: Sequence[DecoderState], log_probs: np.ndarray, lengths: np.nda
         joint = Beam(**arrays, table=beams[0].table, traces=[])
         states[rows[0]].search.beams.feed(joint, log_probs[rows], lengths[rows])
         for place, (row, beam) in enumerate(zip(rows, beams, strict=True)):
-            own = slice(place, place + 1)
+            own, beam.table = slice(place, place + 1), joint.table
             for name in STATE:
                 setattr(beam, name, getattr(joint, name)[own])
             beam.traces += [Trace(*(part[: lengths[row], own] for part in trace)) for trace in joint.traces]

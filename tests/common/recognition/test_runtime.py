@@ -1,8 +1,11 @@
+import copy
 import json
 import os
+import pickle
 import subprocess
 import sys
 import threading
+from multiprocessing import get_all_start_methods, get_context
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +46,13 @@ def both(folder: Path, name: str) -> tuple[Recognizer, OnnxRecognizer]:
     modality = KINDS[name].modality
     torch_one = Recognizer.load(modality, folder / f"{name}.safetensors")
     return torch_one, OnnxRecognizer.load(modality, folder / f"{name}.onnx", threads=1)
+
+
+def loaded_with_beam(folder: Path, name: str) -> OnnxRecognizer:
+    recognizer = OnnxRecognizer.load(KINDS[name].modality, folder / f"{name}.onnx", threads=2)
+    config = DecodingConfig("beam", beam_width=8)
+    recognizer.decoder = Decoder(recognizer.alphabet, config, recognizer.decoder.models, quiet=True)
+    return recognizer
 
 
 # --- the same transcripts
@@ -109,6 +119,52 @@ def test_threads_are_as_many_as_asked_for_or_as_there_are_cores(folder):
         assert 1 <= threading.active_count() - before <= (threads or os.cpu_count() or 1)
     with pytest.raises(ValueError, match=r"^threads is -1; give 1 or more, or 0 for one for each core$"):
         OnnxRecognizer.load(OCR, folder / "ocr.onnx", threads=-1)
+
+
+def transcribed(recognizer: OnnxRecognizer, name: str) -> list[str]:
+    return [transcript.text for transcript in recognizer.transcribe(signals_of(name))]
+
+
+@BOTH
+def test_several_threads_transcribe_what_one_does(name, folder):
+    """A new recognizer, whose language model fills its table while the threads search."""
+    wanted = transcribed(loaded_with_beam(folder, name), name)
+    recognizer, found, together = loaded_with_beam(folder, name), [], threading.Barrier(4)
+
+    def work() -> None:
+        together.wait()
+        found.append(transcribed(recognizer, name))
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [wanted] * 4
+    assert any(wanted)
+
+
+@BOTH
+def test_a_used_recognizer_can_be_pickled_and_copied(name, folder):
+    recognizer = loaded_with_beam(folder, name)
+    wanted = transcribed(recognizer, name)
+    for again in (pickle.loads(pickle.dumps(recognizer)), copy.deepcopy(recognizer)):
+        assert again.card == recognizer.card
+        assert transcribed(again, name) == wanted
+
+
+@pytest.mark.skipif("fork" not in get_all_start_methods(), reason="the system has no fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+@BOTH
+def test_a_used_recognizer_works_in_a_forked_process(name, folder):
+    recognizer = loaded_with_beam(folder, name)
+    wanted = transcribed(recognizer, name)
+    ours, theirs = get_context("fork").Pipe()
+    child = get_context("fork").Process(target=lambda: theirs.send(transcribed(recognizer, name)))
+    child.start()
+    assert ours.poll(60), "the forked process hangs"
+    assert ours.recv() == wanted
+    child.join()
 
 
 @BOTH

@@ -1,5 +1,12 @@
 """Results are compared with a dictionary of keys, and with automata whose states are short sums."""
 
+import copy
+import os
+import pickle
+import sys
+import threading
+import time
+
 import numpy as np
 import pytest
 import torch
@@ -213,17 +220,117 @@ def test_a_table_is_kept_until_it_is_too_large(monkeypatch):
     assert (second.count, second.size) == (1, first.size // first.count)
 
 
-def test_beams_keep_the_table_they_began_with(monkeypatch):
-    rng = np.random.default_rng(5)
-    log_probs, lengths = random_log_probs(rng, 3, 20), np.array([20, 15, 18])
-    search = BeamSearch(5, fusion=Fusion([Automaton(10**6), Automaton(31, forbids=True)], CLASSES))
+def searches() -> tuple[np.ndarray, np.ndarray, list[Automaton]]:
+    log_probs = random_log_probs(np.random.default_rng(5), 3, 20)
+    return log_probs, np.array([20, 15, 18]), [Automaton(10**6), Automaton(31, forbids=True)]
+
+
+def test_beams_go_on_in_another_table_with_the_same_result(monkeypatch):
+    log_probs, lengths, scorers = searches()
+    search = BeamSearch(5, fusion=Fusion(scorers, CLASSES))
     wanted = search.search(log_probs, lengths, 5)
     beam = search.start(log_probs)
+    first = beam.table
     search.feed(beam, log_probs[:, :9], np.array([9, 9, 9]))
     monkeypatch.setattr(module, "TABLE_BYTES", 0)
     later = search.start(log_probs)
-    assert later.table is not beam.table
     search.feed(later, log_probs, lengths)
     search.feed(beam, log_probs[:, 9:], lengths - 9)
+    assert first not in (beam.table, later.table)
     assert_same(search.best(beam, 5), wanted)
     assert_same(search.best(later, 5), wanted)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_one_long_search_uses_bounded_memory_and_finds_the_same(monkeypatch, device):
+    log_probs = random_log_probs(np.random.default_rng(6), 2, 80)
+    lengths, scorers = np.array([80, 70]), [Automaton(10**9), Automaton(31, forbids=True)]
+    unbounded = BeamSearch(4, fusion=Fusion(scorers, CLASSES))
+    wanted = unbounded.search(log_probs, lengths, 4)
+    assert unbounded.fusion.table().count > 150
+    monkeypatch.setattr(module, "TABLE_BYTES", 40 * Table(tuple(scorers), CLASSES).size)
+    tables, search = [], BeamSearch(4, fusion=Fusion(scorers, CLASSES))
+    move = search.fusion.move
+
+    def noted(table, states):
+        tables.append(table)
+        return move(table, states)
+
+    search.fusion.move = noted
+    there = torch.from_numpy(log_probs).to(device)
+    for array in (log_probs, there):
+        tables.clear()
+        assert_same(search.search(array, lengths, 4), wanted)
+        assert len(tables) > 3
+        # at each step no more than each prefix of the beam is new
+        assert max(table.count for table in tables) <= 40 + 2 * 4
+
+
+# --- several threads and processes
+
+
+class Slow(Automaton):
+    """An automaton that lets other threads run, and notes whether two of them were in it at once."""
+
+    inside = 0
+    crowded = False
+
+    def rows(self, states: np.ndarray) -> np.ndarray:
+        self.inside += 1
+        time.sleep(1e-4)
+        self.crowded |= self.inside > 1
+        self.inside -= 1
+        return super().rows(states)
+
+
+@pytest.mark.parametrize("table_bytes", [module.TABLE_BYTES, 5000])
+def test_searches_in_several_threads_find_what_each_finds_alone(monkeypatch, table_bytes):
+    monkeypatch.setattr(module, "TABLE_BYTES", table_bytes)
+    inputs = [random_log_probs(np.random.default_rng(seed), 2, 20) for seed in range(8)]
+    lengths = np.array([20, 15])
+    alone = BeamSearch(6, fusion=Fusion([Automaton(10**6), Automaton(31, forbids=True)], CLASSES))
+    wanted = [alone.search(one, lengths, 6) for one in inputs]
+    slow = Slow(10**6)
+    search = BeamSearch(6, fusion=Fusion([slow, Automaton(31, forbids=True)], CLASSES))
+    got: dict[int, Hypotheses] = {}
+    together = threading.Barrier(4)
+
+    def work(number: int) -> None:
+        together.wait()
+        for place in range(number, 8, 4):
+            got[place] = search.search(inputs[place], lengths, 6)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    for place, one in enumerate(wanted):
+        assert_same(got[place], one)
+    assert table_bytes == 5000 or not slow.crowded  # two tables may ask a scorer without memory at once
+
+
+@pytest.mark.parametrize("again", [copy.deepcopy, lambda search: pickle.loads(pickle.dumps(search))])
+def test_a_copy_of_a_used_search_finds_the_same(again):
+    log_probs, lengths, scorers = searches()
+    search = BeamSearch(5, fusion=Fusion(scorers, CLASSES))
+    wanted = search.search(log_probs, lengths, 5)
+    other = again(search)
+    assert other.fusion.table().count == 1
+    assert_same(other.search(log_probs, lengths, 5), wanted)
+
+
+def test_a_forked_process_does_not_wait_for_threads_of_its_parent(monkeypatch):
+    log_probs, lengths, scorers = searches()
+    search = BeamSearch(5, fusion=Fusion(scorers, CLASSES))
+    wanted = search.search(log_probs, lengths, 5)
+    table, parent = search.fusion.table(), os.getpid()
+    with search.fusion._lock, table._lock:  # as a thread of the parent holds them, which the child lacks
+        monkeypatch.setattr(os, "getpid", lambda: parent + 1)
+        assert_same(search.search(log_probs, lengths, 5), wanted)
+    assert search.fusion.table() is not table

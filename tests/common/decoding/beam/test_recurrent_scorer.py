@@ -155,6 +155,41 @@ def test_a_table_that_is_too_large_is_replaced_with_an_empty_scorer(monkeypatch)
     assert len(table.scorers[0]._owner) <= 16
 
 
+@pytest.mark.parametrize("pool_bytes", [1, 10**7])
+def test_adopted_texts_go_on_as_in_the_scorer_before(pool_bytes):
+    rng = np.random.default_rng(2)
+    scorer = RecurrentScorer(known(), SYMBOLS, 1.0, pool_bytes=pool_bytes)
+    texts, states = [()] * 4, np.zeros(4, np.int64)
+    for step in range(40):
+        if step % 7 == 6:
+            new = scorer.emptied()
+            # of one search, then of another one
+            states = np.concatenate([new.adopt(scorer, part) for part in (states[:2], states[2:])])
+            scorer = new
+        labels = rng.integers(1, C, 4)
+        states = scorer.advance(states, labels)
+        texts = [(*text, int(label)) for text, label in zip(texts, labels, strict=True)]
+        for text, end, row in zip(texts, scorer.final(states), scorer.rows(states), strict=True):
+            so_far = log_prob(text, ends=False)
+            assert end == pytest.approx(log_prob(text) - so_far, abs=1e-4)
+            wanted = [log_prob((*text, label), ends=False) - so_far for label in (1, 2, 3)]
+            np.testing.assert_allclose(row[1:], wanted, atol=1e-4)
+    assert scorer._index.count < 4 * 20
+
+
+def test_a_search_with_a_recurrent_model_uses_bounded_memory_and_finds_the_same(monkeypatch):
+    log_probs, lengths = random_log_probs(2, 60), np.array([60, 55])
+    search = BeamSearch(6, fusion=Fusion([RecurrentScorer(known(), SYMBOLS, 1.0)], C))
+    wanted = search.search(log_probs, lengths, 6)
+    met = search.fusion.table().count
+    monkeypatch.setattr("common.decoding.beam.fusion.TABLE_BYTES", 3000)
+    bounded = BeamSearch(6, fusion=Fusion([RecurrentScorer(known(), SYMBOLS, 1.0, pool_bytes=1)], C))
+    found = bounded.search(log_probs, lengths, 6)
+    for name, ours, theirs in zip(found._fields, found, wanted, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-4, err_msg=name)
+    assert bounded.fusion.table().count < met / 2
+
+
 def test_symbols_that_the_model_lacks_are_unknown_or_nearly_impossible():
     without = RecurrentScorer(known(), ("", "a", "z"), 1.0)
     assert without.rows(np.array([0]))[0, 2] < -200
