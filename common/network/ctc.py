@@ -68,6 +68,27 @@ def ctc_losses(log_probs: Tensor, lengths: Tensor, targets: Tensor, target_lengt
     )
 
 
+def consistency_losses(first: Tensor, second: Tensor, lengths: Tensor) -> Tensor:
+    """Return how far two views of each utterance differ (B,), in float32: CR-CTC (Yao et al. 2024).
+
+    Each view learns the distribution of the other, which has no gradient. The loss is half of the sum over
+    the steps s of
+
+        KL(second[s], without gradient || first[s]) + KL(first[s], without gradient || second[s])
+
+    Args:
+        first: (B, S, C) log-softmax over classes.
+        second: the same for the other view.
+        lengths: (B,) real steps.
+    """
+    first, second = first.float(), second.float()
+    towards_second = functional.kl_div(first, second.detach(), reduction="none", log_target=True)
+    towards_first = functional.kl_div(second, first.detach(), reduction="none", log_target=True)
+    differences = (towards_second + towards_first).sum(2)  # (B, S)
+    after_end = torch.arange(first.shape[1], device=first.device) >= lengths.to(first.device).unsqueeze(1)
+    return 0.5 * differences.masked_fill(after_end, 0.0).sum(1)
+
+
 def count_impossible(lengths: Tensor, targets: Tensor, target_lengths: Tensor) -> int:
     """Return the number of targets that need more steps than their utterance has.
 

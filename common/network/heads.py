@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from common.network.attention_decoder import AttentionDecoder, attention_losses
 from common.network.choices import Pooling
-from common.network.ctc import count_impossible, ctc_losses
+from common.network.ctc import consistency_losses, count_impossible, ctc_losses
 from common.network.recurrent import summary
 
 
@@ -50,6 +50,27 @@ class CTCHead(nn.Module):
         """
         losses = ctc_losses(self(encoded), lengths, targets, target_lengths)  # (B,)
         return losses.sum(), count_impossible(lengths, targets, target_lengths)
+
+    def consistent_losses(
+        self, encoded: Tensor, lengths: Tensor, targets: Tensor, target_lengths: Tensor, weight: float
+    ) -> tuple[Tensor, int]:
+        """Return the sum of the losses of a batch that was computed in two views, and as `losses` a count.
+
+        The loss of an utterance is the mean of its CTC losses over both views, plus `weight` times the
+        difference between the views.
+
+        Args:
+            encoded: (2 B, S, E), the first views, and then the second views in the same order.
+            lengths: (B,) real steps of both views.
+            targets: (B, L) labels from 1 on.
+            target_lengths: (B,) real labels.
+            weight: weight of `consistency_losses`.
+        """
+        first, second = self(encoded).chunk(2)  # (B, S, C) each
+        rest = (lengths, targets, target_lengths)
+        losses = 0.5 * (ctc_losses(first, *rest) + ctc_losses(second, *rest))  # (B,)
+        total = losses + weight * consistency_losses(first, second, lengths)
+        return total.sum(), count_impossible(*rest)
 
 
 class FrameHead(CTCHead):

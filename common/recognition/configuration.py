@@ -1,5 +1,6 @@
 """The settings that a recognizer is built from: signal, front end, encoder and head."""
 
+import math
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
@@ -57,8 +58,15 @@ class HeadConfig:
     """attention: share of the target probability that is spread over all labels (Szegedy et al. 2016)."""
     scheduled_sampling: float = 0.0
     """attention: how often the decoder reads its own prediction in training (Bengio et al. 2015)."""
+    consistency_weight: float = 0.0
+    """ctc: compute each batch twice with different masks and dropout, and add this weight times the
+    difference between the two outputs to the loss: CR-CTC (Yao et al. 2024), which takes 0.2. 0: once."""
 
     def __post_init__(self) -> None:
+        if not 0 <= self.consistency_weight < math.inf:
+            raise ValueError(f"consistency_weight is {self.consistency_weight}; 0 or more is wanted")
+        if self.consistency_weight and self.task != "ctc":
+            raise ValueError(f"--consistency-weight: is for --task ctc; leave it out with {self.task}")
         for name in ("ctc_weight", "label_smoothing", "scheduled_sampling"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; give a share, from 0 to 1")

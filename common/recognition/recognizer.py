@@ -137,11 +137,18 @@ class Recognizer(nn.Module, Transcriber):
 
         Such targets add nothing to the loss.
         """
-        encoded, lengths, features = self._encode(batch.signals, batch.lengths)  # (B, S, E)
-        targets = (batch.targets, batch.target_lengths)
-        total, impossible = self.head.losses(encoded, lengths, *targets)
+        weight = self.config.head.consistency_weight if self.training else 0.0
+        views = 2 if weight else 1
+        signals = torch.cat([batch.signals] * views)  # (views B, T, ...)
+        encoded, lengths, features = self._encode(signals, torch.cat([batch.lengths] * views))
+        rest = (lengths[: len(batch.lengths)], batch.targets, batch.target_lengths)  # (B, ...)
+
+        def losses_of(head: Any, steps: Tensor) -> tuple[Tensor, int]:
+            return head.consistent_losses(steps, *rest, weight) if weight else head.losses(steps, *rest)
+
+        total, impossible = losses_of(self.head, encoded)
         if self.shortcut is not None:
-            aside, _ = self.shortcut.losses(features, lengths, *targets)
+            aside, _ = losses_of(self.shortcut, features)
             total = (1 - SHORTCUT_WEIGHT) * total + SHORTCUT_WEIGHT * aside
         return total, impossible
 

@@ -10,7 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from common.network.ctc import collapse, count_impossible, ctc_loss, ctc_losses, fits, required_steps
+from common.network.ctc import (
+    collapse,
+    consistency_losses,
+    count_impossible,
+    ctc_loss,
+    ctc_losses,
+    fits,
+    required_steps,
+)
 
 A, N = 1, 2
 """two labels; 0 is the blank"""
@@ -239,3 +247,29 @@ def test_integers_of_any_width_give_the_same_loss(integers):
     whole = ctc_losses(log_probs, lengths, targets, target_lengths)
     narrow = ctc_losses(log_probs, lengths.to(integers), targets.to(integers), target_lengths.to(integers))
     assert torch.equal(narrow, whole)
+
+
+# --- consistency of two views
+
+
+def test_consistency_is_half_of_both_divergences_summed_over_steps():
+    first, second = ([0.5, 0.25, 0.25], [0.8, 0.1, 0.1]), ([0.25, 0.25, 0.5], [0.8, 0.1, 0.1])
+    # the second step agrees; the first: 1/2 (sum q log q/p + sum p log p/q), with 0.25 log 2 and 0.25 log 2
+    found = consistency_losses(torch.tensor([first]).log(), torch.tensor([second]).log(), torch.tensor([2]))
+    assert found.tolist() == pytest.approx([0.25 * math.log(2)])
+
+
+def test_consistency_counts_no_padding():
+    first, second = random_log_probs(2, 5, 3, seed=1), random_log_probs(2, 5, 3, seed=2)
+    alone = consistency_losses(first[:1, :3], second[:1, :3], torch.tensor([3]))
+    torch.testing.assert_close(consistency_losses(first, second, torch.tensor([3, 5]))[:1], alone)
+
+
+def test_consistency_draws_each_view_towards_the_other_which_counts_as_given():
+    logits = torch.randn(2, 1, 1, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
+    logits.requires_grad_()
+    first, second = logits.log_softmax(-1)
+    consistency_losses(first, second, torch.tensor([1])).sum().backward()
+    p, q = logits.detach().softmax(-1)
+    # the gradient of sum q (log q - log softmax(z)) by z is softmax(z) - q
+    torch.testing.assert_close(logits.grad, torch.stack([0.5 * (p - q), 0.5 * (q - p)]), check_dtype=False)

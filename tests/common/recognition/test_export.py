@@ -189,7 +189,7 @@ def test_cells_that_onnxruntime_has_no_int8_for_are_said_to_stay_float32(tmp_pat
     with caplog.at_level(logging.WARNING):
         export_onnx(recognizer, tmp_path / "int8.onnx", int8=True)
     assert [record.message for record in caplog.records] == [
-        "cells of kind gru stay float32: onnxruntime has the lstm alone in int8"
+        "cells of kind gru stay in float32: onnxruntime supports only the lstm in int8"
     ]
     check_equal(recognizer, tmp_path / "float32.onnx")
     shortest, values = recognizer.front_end.shortest, values_of("ocr")

@@ -22,7 +22,7 @@ from common.decoding.greedy import greedy
 from common.decoding.hypothesis import Hypothesis
 from common.files.model_file import read_model, write_model
 from common.language.kneser_ney import estimate
-from common.recognition.configuration import EncoderConfig, build_config
+from common.recognition.configuration import EncoderConfig, HeadConfig, build_config
 from common.recognition.recognizer import Recognizer
 from common.recognition.transcriber import LogProbs
 from common.text.transcript import Transcript
@@ -112,6 +112,52 @@ def test_the_shortcut_adds_a_tenth_of_its_own_loss_and_changes_no_output(name):
     ]
     assert impossible == 0
     torch.testing.assert_close(total, 0.9 * losses[0] + 0.1 * losses[1])
+
+
+def consistent(recognizer: Recognizer, weight: float) -> Recognizer:
+    recognizer.config = replace(recognizer.config, head=HeadConfig(consistency_weight=weight))
+    return recognizer
+
+
+def batch_of(name: str) -> Batch:
+    values = [torch.from_numpy(signals_of(name)[index].values) for index in (1, 3)]
+    signals = torch.nn.utils.rnn.pad_sequence(values, batch_first=True)
+    lengths, target_lengths = torch.tensor([len(one) for one in values]), torch.tensor([3, 1])
+    targets = torch.tensor([[1, 2, 3], [4, 0, 0]])
+    return Batch(signals, lengths, targets, target_lengths, ["one", "two"], [0, 1], 2, [])
+
+
+@BOTH
+def test_two_views_that_nothing_sets_apart_have_the_loss_of_one(name):
+    still = {"feature_dropout": 0.0, **({"mask_bands": 0, "mask_frames": 0} if name == "asr" else {})}
+    recognizer = recognizer_of(name, replace(ENCODER, dropout=0.0, shortcut=True), **still).train()
+    once, impossible = recognizer.losses(batch_of(name))
+    twice, still_impossible = consistent(recognizer, 0.2).losses(batch_of(name))
+    torch.testing.assert_close(twice, once)
+    assert still_impossible == impossible
+
+
+@BOTH
+def test_what_two_views_differ_in_counts_by_its_weight_in_training_alone(name):
+    recognizer = recognizer_of(name, replace(ENCODER, dropout=0.5, shortcut=True)).train()
+
+    def total(weight: float) -> float:
+        torch.manual_seed(1)
+        return consistent(recognizer, weight).losses(batch_of(name))[0].item()
+
+    assert total(0.5) > total(0.25)
+    assert total(0.5) - total(0.25) == pytest.approx(total(0.75) - total(0.5), rel=1e-3)
+    recognizer.eval()
+    assert total(0.5) == total(0)
+
+
+def test_two_views_are_refused_for_what_has_no_steps_to_compare():
+    with pytest.raises(
+        ValueError, match="consistency-weight: is for --task ctc; leave it out with attention"
+    ):
+        HeadConfig(task="attention", consistency_weight=0.2)
+    with pytest.raises(ValueError, match=r"consistency_weight is -1"):
+        HeadConfig(consistency_weight=-1)
 
 
 # --- the file
