@@ -1,16 +1,19 @@
 """The command of a modality: it finds the verb, parses its flags and runs it."""
 
 import atexit
+import errno
 import gc
 import logging
 import os
 import sys
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 
-from common.command_line.parser import choose, parse
-from common.commands.output import ItemsFailedError
+from common.command_line.parser import UsageError, choose, parse
+from common.commands.output import ItemsFailedError, writing
+from common.files.standard import STANDARD_OUTPUT, replace_closed_streams
 from common.recognition.modality import Modality
 
 log = logging.getLogger(__name__)
@@ -31,26 +34,14 @@ def main(modality: Modality, arguments: Sequence[str] | None = None) -> None:
     Raises:
         SystemExit: 0 if all went well, 1 if something failed, 2 for bad usage, 130 after an interrupt.
     """
+    replace_closed_streams()
     atexit.register(gc.freeze)  # skips the last search for reference cycles, which takes 20 ms
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     warnings.formatwarning = lambda message, *_, **__: f"{modality.name}: warning: {message}\n"
-    arguments = list(sys.argv[1:] if arguments is None else arguments)
-    if not arguments or arguments[0] in ("-h", "--help"):
-        print(_overview(modality))
-        raise SystemExit(0 if arguments else 2)
-    if arguments[0] == "--version":
-        from importlib.metadata import version
-
-        print(f"{modality.name} (amanuensis {version('amanuensis')})")
-        raise SystemExit(0)
-    name = arguments[0]
-    if name not in VERBS:
-        print(f"{modality.name}: no verb {name!r}; there are {', '.join(VERBS)}", file=sys.stderr)
-        raise SystemExit(2)
     try:
-        _run(modality, name, arguments[1:])
-    except BrokenPipeError:  # as in the signal module's documentation: the remaining output goes nowhere
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _call(modality, list(sys.argv[1:] if arguments is None else arguments))
+    except BrokenPipeError:
+        _discard_output()
         raise SystemExit(1) from None
     except KeyboardInterrupt:
         print(f"{modality.name}: interrupted", file=sys.stderr)
@@ -59,7 +50,49 @@ def main(modality: Modality, arguments: Sequence[str] | None = None) -> None:
         if not _can_be_mended_by_the_user(error):
             raise
         print(f"{modality.name}: {_sentence(error)}", file=sys.stderr)
-        raise SystemExit(1) from None
+        if isinstance(error, OSError):
+            _discard_output()
+        raise SystemExit(2 if isinstance(error, UsageError) else 1) from None
+
+
+def _call(modality: Modality, arguments: Sequence[str]) -> None:
+    """Run a verb or print the overview, and see to it that the output has been written."""
+    try:
+        _dispatch(modality, arguments)
+    except SystemExit as ended:
+        if ended.code:
+            raise
+        _flush()
+        raise
+    _flush()
+
+
+def _dispatch(modality: Modality, arguments: Sequence[str]) -> None:
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(_overview(modality))
+        raise SystemExit(0 if arguments else 2)
+    if arguments[0] == "--version":
+        from importlib.metadata import version
+
+        print(f"{modality.name} (amanuensis {version('amanuensis')})")
+        raise SystemExit(0)
+    if arguments[0] not in VERBS:
+        raise UsageError(f"no verb {arguments[0]!r}; there are {', '.join(VERBS)}")
+    _run(modality, arguments[0], arguments[1:])
+
+
+def _flush() -> None:
+    with writing(STANDARD_OUTPUT):
+        sys.stdout.flush()
+
+
+def _discard_output() -> None:
+    """Let output that cannot be written go nowhere, as in the documentation of Python's signal module.
+
+    Otherwise Python tries again at the end, and complains.
+    """
+    with suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _run(modality: Modality, name: str, arguments: Sequence[str]) -> None:
@@ -88,6 +121,9 @@ def _sentence(error: Exception) -> str:
         return f"this needs {error.name}, which is not installed; pip install 'amanuensis[train]'"
     if isinstance(error, MemoryError | RuntimeError):
         return f"not enough memory ({_first_line(error)}); lower --batch-budget"
+    if isinstance(error, OSError) and error.filename is None and error.errno == errno.ENOSPC:
+        # it has no name; files are named where they are written
+        return f"{STANDARD_OUTPUT}: cannot be written ({error.strerror})"
     if isinstance(error, OSError) and error.filename is not None:
         return f"{os.fsdecode(error.filename)}: {error.strerror}"
     if "Original Traceback" in str(error):  # from a DataLoader's worker; it ends "ValueError: sentence"

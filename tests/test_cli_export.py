@@ -115,12 +115,12 @@ def test_what_cannot_be_read_is_named_and_the_others_are_measured(case, tmp_path
 def test_what_makes_no_sense_is_refused(arguments, sentence, case, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     outcome = case.export(*arguments)
-    assert outcome.status == 1
+    assert outcome.status == 2
     assert sentence in outcome.err
     assert not (tmp_path / "out.onnx").exists()
 
 
 def test_an_exported_model_is_not_exported_again(case, tmp_path):
     outcome = call(case.modality, "export", tmp_path / "model.onnx", tmp_path / "other.onnx")
-    assert outcome.status == 1
+    assert outcome.status == 2
     assert "is exported already; name the .safetensors it was made of" in outcome.about("model.onnx")

@@ -265,13 +265,13 @@ def test_a_model_that_must_see_the_whole_says_how_to_train_another(tmp_path):
 
 def test_an_exported_model_is_refused_with_what_to_name(tmp_path):
     outcome = streamed(tmp_path / "model.onnx", wav())
-    assert (outcome.status, outcome.out) == (1, "")
+    assert (outcome.status, outcome.out) == (2, "")
     assert "name a .safetensors file" in outcome.about("model.onnx")
 
 
 def test_a_budget_for_batches_is_refused(model):
     outcome = streamed(model, wav(), "--batch-budget", 10)
-    assert outcome.status == 1
+    assert outcome.status == 2
     assert "a stream is in no batch" in outcome.about("--batch-budget")
 
 

@@ -23,8 +23,8 @@ T = TypeVar("T")
 HELP_FLAGS = ("-h", "--help")
 
 
-class UsageError(Exception):
-    """A command line that cannot be understood; the message is for the user."""
+class UsageError(ValueError):
+    """A command line that cannot be understood, or that contradicts itself; the message is for the user."""
 
 
 def parse(
@@ -40,7 +40,7 @@ def parse(
 
     Raises:
         SystemExit: 0 after --help, 2 for a command line that cannot be understood. Standard error says why.
-        ValueError: the dataclass refuses its values.
+        UsageError: the dataclass refuses its values.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     prog = Path(sys.argv[0]).name if prog is None else prog
@@ -54,7 +54,10 @@ def parse(
 
         print(help_page(section, prog, subject))
         raise SystemExit(0)
-    return _build(section, values)
+    try:
+        return _build(section, values)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
 
 
 def choose(choices: Mapping[str, str], arguments: Sequence[str], prog: str) -> tuple[str, Sequence[str]]:

@@ -4,8 +4,9 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from common.command_line.parser import UsageError
 from common.commands.flags.align import AlignFlags
-from common.commands.flags.shared import check_budget
+from common.commands.flags.shared import check_budget, check_threads
 from common.commands.output import ItemsFailedError, check_output, name_failure, write_document
 from common.files.plain_text import read_lines
 from common.recognition.loading import load_recognizer
@@ -24,6 +25,7 @@ def run(modality: Modality, arguments: AlignFlags) -> None:
         ItemsFailedError: some examples could not be aligned; each has been named.
     """
     check_budget(arguments.batch_budget)
+    check_threads(arguments.threads)
     check_output(arguments.format, arguments.output_dir)
     recognizer = load_recognizer(modality, arguments.model, arguments.device, arguments.threads)
     pairs, failures = _pairs(modality, arguments)
@@ -52,7 +54,7 @@ def run(modality: Modality, arguments: AlignFlags) -> None:
 def _pairs(modality: Modality, arguments: AlignFlags) -> tuple[list[tuple[str, str]], list[str]]:
     """Return sources with their texts, and a sentence for each that cannot be used, which is logged here."""
     if arguments.text is not None and arguments.text_file is not None:
-        raise ValueError("--text and --text-file were both given; give one of them")
+        raise UsageError("--text and --text-file were both given; give one of them")
     if arguments.text is not None:
         return [(arguments.data, arguments.text)], []
     if arguments.text_file is not None:

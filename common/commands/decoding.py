@@ -4,6 +4,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
+from common.command_line.parser import UsageError
 from common.commands.flags.decoding import DecodingFlags
 from common.decoding.decoder import Decoder, DecodingConfig
 from common.decoding.labelled import LabelDecoder
@@ -48,7 +49,7 @@ def build_decoder(
         return stored
     if isinstance(stored, LabelDecoder):
         useless = material + [_flag(name) for name in given]
-        raise ValueError(f"{', '.join(useless)}: of no use to a model that gives labels, not texts")
+        raise UsageError(f"{', '.join(useless)}: of no use to a model that gives labels, not texts")
     _check_task(task, list(given), material)
     if (task == "attention" or material) and "decoder" not in given:
         given["decoder"] = "beam"
@@ -56,7 +57,7 @@ def build_decoder(
     if config.decoder == "greedy":
         useless = material + [_flag(name) for name in given if name != "decoder"]
         if useless:
-            raise ValueError(f"{', '.join(useless)}: of no use to greedy decoding; say --decoder beam")
+            raise UsageError(f"{', '.join(useless)}: of no use to greedy decoding; say --decoder beam")
     from common.decoding.beam.lexicon import read_words
     from common.language.loading import load_language_model
 
@@ -71,18 +72,18 @@ def build_decoder(
     )
     useless = [name for name in given if name in NEEDS and name not in settings_in_use(decoder)]
     if useless:
-        raise ValueError(f"{_flag(useless[0])}: of no use without {NEEDS[useless[0]]}")
+        raise UsageError(f"{_flag(useless[0])}: of no use without {NEEDS[useless[0]]}")
     return decoder
 
 
 def _check_task(task: str, settings: list[str], material: list[str]) -> None:
-    """Raise ValueError for settings, or flags that name files, that do not go with the task of the model."""
+    """Raise UsageError for settings, or flags that name files, that do not go with the task of the model."""
     if task == "attention":
         useless = [_flag(name) for name in settings if name not in OF_ATTENTION + OF_BOTH] + material
     else:
         useless = [_flag(name) for name in settings if name in OF_ATTENTION]
     if useless:
-        raise ValueError(f"{', '.join(useless)}: of no use to a model of --task {task}")
+        raise UsageError(f"{', '.join(useless)}: of no use to a model of --task {task}")
 
 
 def _changed(config: DecodingConfig, given: dict[str, Any]) -> DecodingConfig:
@@ -91,7 +92,7 @@ def _changed(config: DecodingConfig, given: dict[str, Any]) -> DecodingConfig:
         return replace(config, **given)
     except ValueError as error:  # "beam_width is 0; give 1 or more"
         name, _, problem = str(error).partition(" ")
-        raise ValueError(f"{_flag(name)} {problem}") from None
+        raise UsageError(f"{_flag(name)} {problem}") from None
 
 
 def settings_in_use(decoder: Decoder) -> list[str]:
@@ -117,7 +118,7 @@ def _rescorer(path: Path) -> Any:
     from common.language.recurrent_model import RecurrentModel, is_recurrent
 
     if not is_recurrent(path):
-        raise ValueError(f"{path}: n-grams join the search, where they do more: give them with --lm")
+        raise UsageError(f"{path}: n-grams join the search, where they do more: give them with --lm")
     return RecurrentModel.load(path)
 
 

@@ -10,9 +10,10 @@ from typing import Any
 
 from tqdm import tqdm
 
+from common.command_line.parser import UsageError
 from common.commands.decoding import build_decoder
 from common.commands.flags.evaluate import EvaluateFlags
-from common.commands.flags.shared import check_budget
+from common.commands.flags.shared import check_budget, check_threads
 from common.commands.labels import Labelled, labelled
 from common.commands.output import ItemsFailedError, make_place, writing
 from common.data.manifest import Example
@@ -72,26 +73,40 @@ def run(modality: Modality, arguments: EvaluateFlags) -> None:
 
 
 def _check(arguments: EvaluateFlags) -> None:
-    """Raise ValueError for flags that contradict each other, and make the folders of files to be written."""
+    """Raise UsageError for flags that contradict each other, and make the folders of files to be written."""
     check_budget(arguments.batch_budget)
+    check_threads(arguments.threads)
     if arguments.tune is not None and arguments.tune < 1:
-        raise ValueError(f"--tune is {arguments.tune}; give 1 trial or more")
+        raise UsageError(f"--tune is {arguments.tune}; give 1 trial or more")
     if arguments.save_tuned is not None and arguments.tune is None:
-        raise ValueError("--save-tuned without --tune: nothing was tuned; say how many settings to try")
+        raise UsageError("--save-tuned without --tune: nothing was tuned; say how many settings to try")
+    if arguments.save_tuned is not None:
+        _check_saving(arguments.model, arguments.save_tuned)
     for path in filter(None, (arguments.json, arguments.report, arguments.save_tuned)):
         make_place(path)
 
 
+def _check_saving(model: Path, output: Path) -> None:
+    """Raise UsageError if --save-tuned can read its model, but not write it again."""
+    if model.suffix == ".onnx":
+        raise UsageError(
+            f"--save-tuned: {model} is exported and cannot be saved again;"
+            " name the .safetensors it was made of"
+        )
+    if output.suffix != ".safetensors" and not output.is_dir():
+        raise UsageError(f"--save-tuned: {output} is to hold a .safetensors model; let its name end so")
+
+
 def _check_task(arguments: EvaluateFlags, recognizer: Transcriber) -> None:
-    """Raise ValueError for flags that do not go with the task of the model."""
+    """Raise UsageError for flags that do not go with the task of the model."""
     if arguments.tune is not None and recognizer.task == "attention":
-        raise ValueError(
+        raise UsageError(
             "--tune: is for models of --task ctc; try --beam-width, --ctc-weight, --length-penalty"
         )
     if not recognizer.alphabet.writes_text:
         for name in ("tune", "report"):
             if getattr(arguments, name) is not None:
-                raise ValueError(f"--{name}: is for models that write texts; this one gives labels")
+                raise UsageError(f"--{name}: is for models that write texts; this one gives labels")
 
 
 def _with_progress(

@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from common.command_line.parser import UsageError
 from common.commands.comparison import chosen_signals, compare
 from common.commands.flags.export import ExportFlags
+from common.commands.flags.shared import check_threads
 from common.commands.output import ItemsFailedError, make_place, writing
 from common.data.manifest import Example
 from common.recognition.loading import load_recognizer
@@ -56,12 +58,13 @@ def run(modality: Modality, arguments: ExportFlags) -> None:
 
 
 def _check(arguments: ExportFlags) -> None:
+    check_threads(arguments.threads)
     if arguments.model.suffix == ".onnx":
-        raise ValueError(f"{arguments.model}: is exported already; name the .safetensors it was made of")
+        raise UsageError(f"{arguments.model}: is exported already; name the .safetensors it was made of")
     if arguments.output.suffix != ".onnx":
-        raise ValueError(f"{arguments.output}: name a file that ends with .onnx, as others expect of it")
+        raise UsageError(f"{arguments.output}: name a file that ends with .onnx, as others expect of it")
     if arguments.calibration is not None and not arguments.int8:
-        raise ValueError("--calibration is of use with --int8 only; say that, too")
+        raise UsageError("--calibration is of use with --int8 only; say that, too")
     make_place(arguments.output)
 
 

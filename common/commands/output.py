@@ -5,7 +5,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from common.command_line.parser import UsageError
 from common.files.source import stem
+from common.files.standard import STANDARD_OUTPUT
 from common.recognition.modality import Modality
 from common.text.document import Document
 
@@ -36,6 +38,8 @@ def writing(path: Path | str) -> Iterator[None]:
     except BrokenPipeError:
         raise
     except OSError as error:
+        if str(error).startswith(f"{path}: "):
+            raise
         raise OSError(f"{path}: cannot be written ({error.strerror or error})") from error
 
 
@@ -46,7 +50,7 @@ def check_output(format: str, output_dir: Path | None) -> None:
         ValueError: a file has the name of the folder, or several formats are wanted without a folder.
     """
     if format == "all" and output_dir is None:
-        raise ValueError("--format all writes several files for each input: say where with --output-dir")
+        raise UsageError("--format all writes several files for each input: say where with --output-dir")
     if output_dir is not None:
         if output_dir.is_file():
             raise ValueError(f"{output_dir}: is a file; --output-dir wants a folder")
@@ -64,7 +68,7 @@ def write_document(
     for name, write in formats.items():
         text = write(document)
         if output_dir is None:
-            with writing("standard output"):
+            with writing(STANDARD_OUTPUT):
                 sys.stdout.write(text)
                 sys.stdout.flush()
             continue

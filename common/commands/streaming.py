@@ -10,25 +10,26 @@ from io import BufferedIOBase, BufferedReader, FileIO
 from types import FrameType
 from typing import TYPE_CHECKING, Any, TextIO
 
+from common.command_line.parser import UsageError
 from common.commands.flags.transcribe import TranscribeFlags
+from common.files.standard import STANDARD_INPUT, standard_input
 from common.recognition.modality import Modality
 from common.text.transcript import Transcript
 
 if TYPE_CHECKING:
     from common.recognition.stream import Partial
 
-STANDARD_INPUT = "standard input"
 COLUMNS = 80
 """width that is assumed for a terminal that does not give its own"""
 
 
 def check_streams(modality: Modality, arguments: TranscribeFlags) -> None:
-    """Raise ValueError for flags that do not go with --stream."""
+    """Raise UsageError for flags that do not go with --stream."""
     if arguments.batch_budget is not None:
-        raise ValueError("--batch-budget: a stream is in no batch; leave the flag out")
+        raise UsageError("--batch-budget: a stream is in no batch; leave the flag out")
     model = arguments.model or (modality.bundled() if modality.bundled else None)
     if model is not None and model.suffix == ".onnx":
-        raise ValueError(
+        raise UsageError(
             f"--stream: {model} is an exported model, which keeps nothing from piece to piece;"
             " name a .safetensors file with --model"
         )
@@ -89,7 +90,7 @@ def _follow(recognizer: Any, stream: Any, incoming: "Incoming") -> None:
 def _opened(file: str, refuse: Callable[[str], None]) -> Iterator["Incoming | None"]:
     """Open a file that an interrupt ends, as long as the context lasts; None if it cannot be opened."""
     try:
-        raw = sys.stdin.buffer if file == "-" else BufferedReader(FileIO(file))
+        raw = standard_input() if file == "-" else BufferedReader(FileIO(file))
     except OSError as error:
         refuse(f"{file}: {error.strerror}")
         yield None

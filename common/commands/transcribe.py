@@ -1,16 +1,17 @@
 """The verb transcribe."""
 
 import dataclasses
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from io import BytesIO
 from pathlib import Path
 
+from common.command_line.parser import UsageError
 from common.commands.decoding import build_decoder
-from common.commands.flags.shared import check_budget
+from common.commands.flags.shared import check_budget, check_threads
 from common.commands.flags.transcribe import TranscribeFlags
 from common.commands.output import ItemsFailedError, check_output, name_failure, write_document
-from common.commands.streaming import STANDARD_INPUT, check_streams, transcribe_streams
+from common.commands.streaming import check_streams, transcribe_streams
+from common.files.standard import STANDARD_INPUT, standard_input
 from common.recognition.loading import load_recognizer
 from common.recognition.modality import Modality
 from common.text.document import Document
@@ -30,9 +31,9 @@ def run(modality: Modality, arguments: TranscribeFlags) -> None:
     recognizer.decoder = build_decoder(recognizer.decoder, arguments.decoding, recognizer.task)
     labelled = recognizer.task == "classify"
     if arguments.alternatives and recognizer.task == "frames":
-        raise ValueError("--alternatives: a model of --task frames has one label for each step")
+        raise UsageError("--alternatives: a model of --task frames has one label for each step")
     if arguments.alternatives and recognizer.decoder.config.decoder == "greedy" and not labelled:
-        raise ValueError("--alternatives: greedy decoding finds one reading; say --decoder beam")
+        raise UsageError("--alternatives: greedy decoding finds one reading; say --decoder beam")
     failures: list[str] = []
     written: set[Path] = set()
     done = 0
@@ -66,12 +67,13 @@ def run(modality: Modality, arguments: TranscribeFlags) -> None:
 
 def _check_transcribe(arguments: TranscribeFlags) -> None:
     if not arguments.files:
-        raise ValueError("no file to transcribe; name one or more, or - for standard input")
+        raise UsageError("no file to transcribe; name one or more, or - for standard input")
     if arguments.alternatives < 0:
-        raise ValueError(f"--alternatives is {arguments.alternatives}; give 0 or more")
+        raise UsageError(f"--alternatives is {arguments.alternatives}; give 0 or more")
     if arguments.alternatives and arguments.format not in ("json", "all"):
-        raise ValueError(f"--alternatives: {arguments.format} has no place for them; say --format json")
+        raise UsageError(f"--alternatives: {arguments.format} has no place for them; say --format json")
     check_budget(arguments.batch_budget)
+    check_threads(arguments.threads)
     check_output(arguments.format, arguments.output_dir)
 
 
@@ -96,7 +98,7 @@ def _sources(
     """Yield the sources in each file; call `refuse` with a sentence for a file that cannot be opened."""
     for file in files:
         if file == "-":
-            yield _StandardInput(sys.stdin.buffer.read())
+            yield _StandardInput(standard_input().read())
             continue
         try:
             if Path(file).is_dir():

@@ -3,9 +3,10 @@
 import bz2
 import gzip
 import lzma
-import sys
 import zlib
 from pathlib import Path
+
+from common.files.standard import standard_input
 
 COMPRESSIONS = {b"\x1f\x8b": gzip, b"\xfd7zXZ\0": lzma, b"BZh": bz2}
 """the module that decompresses a file, by the first bytes of the file"""
@@ -21,7 +22,7 @@ def read_lines(path: str | Path) -> list[str]:
         ValueError: the file cannot be read, is damaged, or is not UTF-8.
     """
     try:
-        raw = sys.stdin.buffer.read() if str(path) == "-" else Path(path).read_bytes()
+        raw = standard_input().read() if str(path) == "-" else Path(path).read_bytes()
     except OSError as error:
         raise ValueError(f"{path}: cannot be read ({error.strerror}); name a text file") from error
     raw = _decompressed(raw, path)

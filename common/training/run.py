@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from common.command_line.parser import UsageError
 from common.data.manifest import Example
 from common.recognition.configuration import ModelConfig
 from common.recognition.modality import Modality
@@ -97,10 +98,10 @@ def train(modality: Modality, config: RunConfig) -> Trainer:
 
 
 def _check_select(config: RunConfig) -> None:
-    """Raise ValueError if the best model is to be chosen by a rate that the task does not have."""
+    """Raise UsageError if the best model is to be chosen by a rate that the task does not have."""
     task, select = config.head.task, config.training.select
     if select is not None and task in ("frames", "classify"):
-        raise ValueError(f"--select {select}: is a rate of texts; --task {task} has none, leave it out")
+        raise UsageError(f"--select {select}: is a rate of texts; --task {task} has none, leave it out")
 
 
 def _even_augment(modality: Modality, augment_config: Any) -> Any:

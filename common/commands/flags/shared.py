@@ -3,6 +3,7 @@
 from typing import Annotated, Any, Literal
 
 from common.command_line.flag import Flag
+from common.command_line.parser import UsageError
 from common.recognition.modality import Modality
 
 
@@ -25,6 +26,12 @@ UnicodeForm = Literal["NFC", "NFD", "NFKC", "NFKD", "none"]
 
 
 def check_budget(batch_budget: float | None) -> None:
-    """Raise ValueError for a batch budget that no signal fits into."""
+    """Raise UsageError for a batch budget that no signal fits into."""
     if batch_budget is not None and not batch_budget > 0:
-        raise ValueError(f"--batch-budget is {batch_budget:g}; give a length above 0")
+        raise UsageError(f"--batch-budget is {batch_budget:g}; give a length above 0")
+
+
+def check_threads(threads: int) -> None:
+    """Raise UsageError for a negative number of threads."""
+    if threads < 0:
+        raise UsageError(f"--threads is {threads}; give 1 or more, or 0 for one for each core")

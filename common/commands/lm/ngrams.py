@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from common.command_line.parser import UsageError
 from common.commands.flags.lm import LanguageModelTrainFlags, RecurrentSettings
 from common.commands.lm.spelling import read_spelling
 from common.commands.lm.texts import read_texts
@@ -26,11 +27,14 @@ def train_ngrams(modality: Modality, arguments: LanguageModelTrainFlags) -> None
     """
     output = arguments.output
     if output is None:
-        raise ValueError("no file to write the model to; name it with --output, or say --recurrent")
+        raise UsageError("no file to write the model to; name it with --output, or say --recurrent")
     if arguments.settings != RecurrentSettings():
-        raise ValueError("flags of recurrent models were given; say --recurrent, too")
+        raise UsageError("flags of recurrent models were given; say --recurrent, too")
     order = ORDERS[arguments.unit] if arguments.order is None else arguments.order
-    thresholds(order, arguments.prune)  # raises ValueError before any text is read
+    try:
+        thresholds(order, arguments.prune)  # before any text is read
+    except ValueError as error:
+        raise UsageError(str(error)) from error
     make_place(output)
     spelling = read_spelling(arguments.like, arguments.unicode_form)
     texts = read_texts(modality, arguments.texts, arguments.corpus, spelling)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from common.command_line.parser import UsageError
 from common.commands.flags.lm import LanguageModelTrainFlags, RecurrentSettings
 from common.data.batching import BatchLoader
 from common.data.text_streams import Lines, Streams, join
@@ -98,7 +99,7 @@ def _split(texts: Texts, held_out: Texts) -> tuple[Texts, Texts]:
             for label, lines in texts.items()
         }
     if unknown := sorted(set(held_out) - set(texts)):
-        raise ValueError(f"--held-out: label {', '.join(unknown)}, but texts have {', '.join(texts)}")
+        raise UsageError(f"--held-out: label {', '.join(unknown)}, but texts have {', '.join(texts)}")
     if not all(held_out.values()):
         raise ValueError(f"fewer than {EVERY} lines of text; name text to measure on with --held-out")
     return texts, held_out

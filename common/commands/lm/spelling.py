@@ -6,6 +6,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from common.command_line.parser import UsageError
 from common.files.model_file import read_model
 from common.text.symbols import Alphabet
 from common.text.vocabulary import REPLACEMENT
@@ -95,7 +96,7 @@ def read_spelling(like: Path | None, unicode_form: str | None) -> Spelling:
     except ValueError as error:
         raise ValueError(f"{like}: {error}") from None
     if unicode_form not in (None, alphabet.unicode_form):
-        raise ValueError(
+        raise UsageError(
             f"--unicode-form {unicode_form}: {like} wants {alphabet.unicode_form}; leave the flag out"
         )
     return Spelling(alphabet, is_limit=True)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from common.command_line.parser import UsageError
 from common.commands.flags.lm import CORPUS_SUFFIXES
 from common.commands.lm.spelling import Spelling
 from common.files.plain_text import read_lines
@@ -14,7 +15,7 @@ from common.training.preparation import corpus_paths, report_problems
 def require_texts(names: Sequence[str], purpose: str) -> None:
     """Raise ValueError if no text is named."""
     if not names:
-        raise ValueError(f"no text to {purpose}; name a file, a corpus, or - for standard input")
+        raise UsageError(f"no text to {purpose}; name a file, a corpus, or - for standard input")
 
 
 def read_texts(modality: Modality, names: Sequence[str], config: Any, spelling: Spelling) -> list[str]:
@@ -63,7 +64,7 @@ def read_labelled_texts(
             label, path = "", name
         found.setdefault(label, []).extend(read_texts(modality, [path], config, spelling))
     if "" in found and len(found) > 1:
-        raise ValueError("some texts have a label and some have none; give each one, as in english=FILE")
+        raise UsageError("some texts have a label and some have none; give each one, as in english=FILE")
     return found
 
 
