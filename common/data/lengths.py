@@ -24,8 +24,9 @@ def with_lengths(
     """Return `examples` with every length known, and one sentence for each that could not be measured.
 
     Examples that could not be measured are not among those returned, nor are those whose stated length is
-    wrong by more than STATED_SLACK: their text may belong to another part of the source. Measured lengths are kept
-    in `cache` and taken from there as long as the size and the modification time of the file stay the same.
+    wrong by more than STATED_SLACK: their text may belong to another part of the source. Measured lengths are
+    kept in `cache` and taken from there as long as the size and the modification time of the file stay the
+    same.
 
     Args:
         examples: those whose stated length is right are returned unchanged.
