@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from common.command_line.parser import UsageError
 from common.commands.flags.transcribe import TranscribeFlags
 from common.files.standard import STANDARD_INPUT, standard_input
+from common.recognition.loading import model_path
 from common.recognition.modality import Modality
 from common.text.transcript import Transcript
 
@@ -27,8 +28,8 @@ def check_streams(modality: Modality, arguments: TranscribeFlags) -> None:
     """Raise UsageError for flags that do not go with --stream."""
     if arguments.batch_budget is not None:
         raise UsageError("--batch-budget: a stream is in no batch; leave the flag out")
-    model = arguments.model or (modality.bundled() if modality.bundled else None)
-    if model is not None and model.suffix == ".onnx":
+    model = model_path(modality, arguments.model)
+    if model.suffix == ".onnx":
         raise UsageError(
             f"--stream: {model} is an exported model, which keeps nothing from piece to piece;"
             " name a .safetensors file with --model"

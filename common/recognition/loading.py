@@ -10,14 +10,41 @@ from common.recognition.transcriber import Transcriber
 Device = Literal["auto", "cpu", "cuda", "mps"]
 
 
-def load_recognizer(
-    modality: Modality, model: str | PathLike[str] | None = None, device: Device = "auto", threads: int = 0
-) -> Transcriber:
-    """Return the recognizer in the file `model`, or the bundled one, on `device`.
+def model_path(modality: Modality, model: str | PathLike[str] | None = None) -> Path:
+    """Return the file of a model.
 
     Args:
         modality: modality of the model.
-        model: .onnx, which needs no torch, or .safetensors; None for the bundled model.
+        model: a file; or, if no file has that name, the name of a bundled model, which is that of its file
+            without the suffix; None for the default among the bundled models.
+
+    Raises:
+        ValueError: no model is bundled, or the name is neither a file nor a bundled model.
+    """
+    if model is None:
+        if modality.bundled is None:
+            raise ValueError(f"`{modality.name}` has no model of its own; name one with --model")
+        return modality.bundled()
+    path = Path(model)
+    if modality.bundled is None or path.suffix or path.name != str(model) or path.exists():
+        return path
+    bundled = {file.stem: file for file in sorted(modality.bundled().parent.glob("*.onnx"))}
+    if path.name not in bundled:
+        raise ValueError(
+            f"{path}: is no file and no bundled model of `{modality.name}`, which are {', '.join(bundled)};"
+            " name one of these, or a file"
+        )
+    return bundled[path.name]
+
+
+def load_recognizer(
+    modality: Modality, model: str | PathLike[str] | None = None, device: Device = "auto", threads: int = 0
+) -> Transcriber:
+    """Return the recognizer in the file `model`, or a bundled one, on `device`.
+
+    Args:
+        modality: modality of the model.
+        model: .onnx, which needs no torch, or .safetensors; or the name of a bundled model, see `model_path`.
         device: device for a .safetensors model; an .onnx model runs on the CPU.
         threads: number of threads that compute the network; 0 for one for each core.
 
@@ -27,9 +54,7 @@ def load_recognizer(
     """
     if threads < 0:
         raise ValueError(f"threads is {threads}; give 1 or more, or 0 for one for each core")
-    if model is None and modality.bundled is None:
-        raise ValueError(f"`{modality.name}` has no model of its own; name one with --model")
-    path = modality.bundled() if model is None and modality.bundled else Path(model or "")
+    path = model_path(modality, model)
     if path.suffix == ".onnx":
         from common.recognition.runtime import OnnxRecognizer
 

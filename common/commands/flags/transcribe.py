@@ -23,7 +23,7 @@ class TranscribeFlags:
     files: Positional[tuple[str, ...]]
     """Files to transcribe; - is standard input."""
     model: Annotated[Path | None, Flag(aliases=("-m",), default="the model that is installed")] = None
-    """Model file, .onnx (runs without torch) or .safetensors."""
+    """Model file, .onnx (runs without torch) or .safetensors, or the name of a bundled model."""
     format: Annotated[Literal["txt", "json", "tsv", "ctm", "all"], Flag(aliases=("-f",))] = "txt"
     """txt: the text, or a label and its probability; json: words and characters with positions and
     confidences; tsv: one row for each word; ctm: NIST's rows of words, with source, start and duration."""

@@ -13,7 +13,7 @@ import asr
 import ocr
 from asr.modality import ASR
 from common.files.model_file import read_model
-from common.recognition.loading import load_recognizer
+from common.recognition.loading import load_recognizer, model_path
 from common.text.metrics import ErrorRate
 from ocr.modality import OCR
 from ocr.synthesis import COMMON_WORDS, draw_line
@@ -101,5 +101,36 @@ def test_a_missing_file_is_named(package, modality, tmp_path):
 
 @SIDES
 def test_models_to_begin_a_training_with_lie_beside_the_bundled_ones(package, modality):
-    (path,) = Path(package.__file__).parent.glob("models/*.safetensors")
-    assert read_model(path).header["modality"] == modality.name
+    paths = list(Path(package.__file__).parent.glob("models/*.safetensors"))
+    assert paths
+    for path in paths:
+        assert read_model(path).header["modality"] == modality.name
+        assert path.with_suffix(".onnx").is_file()
+
+
+# --- their names
+
+
+@SIDES
+def test_a_bundled_model_may_be_named_without_its_folder(package, modality):
+    for file in modality.bundled().parent.glob("*.onnx"):
+        assert model_path(modality, file.stem) == file
+        assert model_path(modality, Path(file.stem)) == file
+
+
+def test_a_name_that_is_not_bundled_is_told_which_are():
+    with pytest.raises(
+        ValueError, match=r"^handwriten: is no file and no bundled model of `ocr`, which are .*printed"
+    ):
+        load_recognizer(OCR, "handwriten")
+
+
+def test_a_file_goes_before_a_bundled_model_of_its_name(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "printed").touch()
+    assert model_path(OCR, "printed") == Path("printed")
+
+
+def test_what_has_a_folder_or_a_suffix_is_a_file():
+    for name in ("runs/printed", "./printed.onnx", "printed.safetensors"):
+        assert model_path(OCR, name) == Path(name)
