@@ -5,6 +5,7 @@ import csv
 import dataclasses
 import json
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -596,6 +597,12 @@ def test_a_model_can_be_started_from_one_with_another_alphabet(ocr, tmp_path):
     outcome = ocr.training(tmp_path / "run", "--start-from", ocr.model, train=tmp_path / "lines")
     assert outcome.status == 0
     assert "knows 3 of 5 symbols" in outcome.err
+    assert read_model(tmp_path / "run" / "best.safetensors").header["alphabet"]["symbols"] == list(" abcdxy")
+    few = ocr.training(
+        tmp_path / "few", "--start-from", ocr.model, "--start-symbols", "texts", train=tmp_path / "lines"
+    )
+    assert "2 of its symbols are dropped (--start-symbols texts): 'c' 'd'" in few.err
+    assert read_model(tmp_path / "few" / "best.safetensors").header["alphabet"]["symbols"] == list(" abxy")
     other = ocr.training(tmp_path / "other", "--start-from", ocr.model, "--cell", "gru")
     assert other.status == 1
     assert "--start-from" in other.err
@@ -631,6 +638,35 @@ def test_a_run_is_not_resumed_with_other_settings_or_without_having_begun(ocr, t
     assert outcome.status == 1
     assert "no run to resume" in outcome.about(str(tmp_path / "new"))
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
+    ("part", "said"), [("train", "other training data"), ("dev", "other development data")]
+)
+def test_a_run_is_not_resumed_with_other_texts(ocr, tmp_path, part, said):
+    """The letters are as many as before, so that the weights would fit."""
+    train, dev, run = (tmp_path / name for name in ("train", "dev", "run"))
+    shutil.copytree(ocr.train, train)
+    shutil.copytree(ocr.dev, dev)
+    ocr.training(run, train=train, dev=dev)
+    kept = {path: path.read_bytes() for path in run.iterdir()}
+    for path in (tmp_path / part).glob("*.gt.txt"):
+        path.write_text(path.read_text().replace("d", "e"))
+    outcome = ocr.training(run, "--epochs", 2, "--resume", train=train, dev=dev)
+    assert outcome.status == 1
+    assert said in outcome.about("latest.ckpt")
+    assert ("other symbols" in outcome.err) == (part == "train")
+    assert {path: path.read_bytes() for path in run.iterdir()} == kept
+
+
+def test_training_on_nothing_but_empty_texts_is_refused(asr, tmp_path):
+    rows = [json.loads(line) | {"text": " "} for line in asr.train.read_text().splitlines()]
+    silent = asr.train.with_name("silent.jsonl")
+    silent.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    outcome = asr.training(tmp_path / "run", train=silent)
+    assert outcome.status == 1
+    assert "all texts are empty" in outcome.about(str(silent))
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_damaged_checkpoint_is_named(ocr, tmp_path):
@@ -742,6 +778,7 @@ def test_an_example_that_cannot_be_decoded_is_left_out_of_training_and_counted(
         ("--ema", 2),
         ("--seed", -1),
         ("--workers", -1),
+        ("--label-smoothing", 1),
         ("--clip-norm", -1),
         ("--patience", -1),
     ],

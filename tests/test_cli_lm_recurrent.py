@@ -81,19 +81,22 @@ def test_a_recurrent_model_is_trained_measured_beside_ngrams_and_drawn_from(text
     assert header["card"]["lines"] == 147  # every fiftieth was held out
 
 
-def test_a_run_that_was_cut_off_resumes_to_the_same_weights(text, tmp_path, monkeypatch):
+def test_a_run_that_was_cut_off_resumes_to_the_same_weights_but_not_with_another_text(
+    text, tmp_path, monkeypatch
+):
     flags = ("--recurrent", "--k2", 16, "--dropout", 0.2, "--precision", "32-true", *SMALL)
     lm("train", text, *flags, "--epochs", 2, "--run", tmp_path / "whole")
     from common.training.loop import Trainer
 
     step, done = Trainer._step, []
 
-    def interrupted(self: Trainer, batch: object) -> None:
-        step(self, batch)
+    def interrupted(self: Trainer, batch: object) -> bool:
+        due = step(self, batch)
         done.append(1)
         if len(done) == 130:  # in the second epoch
             self.save_checkpoint()
             raise KeyboardInterrupt
+        return due
 
     with monkeypatch.context() as patch:
         patch.setattr(Trainer, "_step", interrupted)
@@ -102,6 +105,10 @@ def test_a_run_that_was_cut_off_resumes_to_the_same_weights(text, tmp_path, monk
     whole, cut = (read_model(tmp_path / name / "best.safetensors").tensors for name in ("whole", "cut"))
     for name, tensor in whole.items():
         np.testing.assert_array_equal(cut[name], tensor, err_msg=name)
+    text.write_text(text.read_text().replace("tick", "tack"))  # as many lines, letters and labels
+    other = call(OCR, "lm", "train", text, *flags, "--epochs", 3, "--run", tmp_path / "cut", "--resume")
+    assert other.status == 1
+    assert "other texts (147 lines" in other.about("latest.ckpt")
 
 
 @pytest.mark.parametrize("k1", [0, 8])

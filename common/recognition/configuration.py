@@ -70,6 +70,8 @@ class HeadConfig:
         for name in ("ctc_weight", "label_smoothing", "scheduled_sampling"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; give a share, from 0 to 1")
+        if self.label_smoothing == 1:
+            raise ValueError("label_smoothing is 1, which leaves nothing to the target; give a share below 1")
 
 
 @dataclass(frozen=True)

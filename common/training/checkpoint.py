@@ -3,9 +3,11 @@
 model       the weights                         average   their moving average
 optimizer   the moments of AdamW                progress  epoch, batch, step, counts: `Progress`
 carried     tensors that go from batch to batch random    the states of the random generators of all ranks
+fingerprints  of data and alphabet, which must not change
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,10 @@ class Progress:
     best: float = math.inf
     """the lowest dev error rate so far"""
     best_epoch: int = 0
+    patience_best: float = math.inf
+    """the lowest dev error rate since the model last wrote next to nothing; patience waits for a lower one"""
+    patience_epoch: int = 0
+    """the epoch from which patience counts"""
     loss: float = 0.0
     """sum over the updates of this epoch, like `gradient_norm`"""
     gradient_norm: float = 0.0
@@ -44,6 +50,31 @@ class Progress:
     """dev error rates of the last epoch, by name"""
     select: str = ""
     """the name of the rate that chooses the best model"""
+
+    @property
+    def waited(self) -> int:
+        """The number of finished epochs since the last one that was worth waiting for."""
+        return self.epoch - 1 - self.patience_epoch
+
+    def judge(self, rate: float, silent: bool) -> bool:
+        """Note the dev error rate of the current epoch; return whether it is the lowest so far.
+
+        A CTC model first learns to write nothing, and only then to write. The random texts of its first epoch
+        may have a lower error rate than nothing has. So patience does not count epochs of silence, and what
+        was better before them is no measure of what comes after them.
+
+        Args:
+            rate: the rate that chooses the best model.
+            silent: whether the model writes next to nothing.
+        """
+        is_best = rate < self.best
+        if is_best:
+            self.best, self.best_epoch = rate, self.epoch
+        if silent:
+            self.patience_best, self.patience_epoch = math.inf, self.epoch
+        elif rate < self.patience_best:
+            self.patience_best, self.patience_epoch = rate, self.epoch
+        return is_best
 
     def next_epoch(self) -> None:
         """Go to the start of the next epoch and set its counts to zero."""
@@ -80,6 +111,29 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     except Exception as error:  # torch raises many kinds for a damaged file
         reason = str(error).splitlines()[0]
         raise ValueError(f"{path}: is damaged ({reason}); start anew in another run folder") from error
+
+
+def check_fingerprints(path: Path, before: Mapping[str, str], now: Mapping[str, str]) -> None:
+    """Check that a run is resumed with the data and the alphabet that it had.
+
+    Args:
+        path: the checkpoint, for the message.
+        before: the fingerprints that the checkpoint keeps; an older version has written none.
+        now: the fingerprints of the run that is to go on.
+
+    Raises:
+        ValueError: a fingerprint differs.
+    """
+    changes = [
+        f"{name} ({before[name]}; now {now[name]})"
+        for name in now
+        if before.get(name) not in (None, now[name])
+    ]
+    if changes:
+        raise ValueError(
+            f"{path}: cannot be resumed, because it was written with other {' and other '.join(changes)};"
+            " bring them back, or start anew in another run folder"
+        )
 
 
 def random_states(fabric: Fabric) -> dict[str, Tensor]:

@@ -95,7 +95,9 @@ class RunConfig:
     """Continue the run in that folder exactly where its last checkpoint was written."""
     start_from: Path | None = None
     """A model file whose weights the run starts with, instead of random ones; the architecture must match."""
-    unicode_form: Literal["NFC", "NFD", "NFKC", "NFKD", "none"] = "NFC"
+    start_symbols: Literal["keep", "texts"] = "keep"
+    """With --start-from. keep: all symbols of that model, and those of the texts; texts: only these."""
+    unicode_form: Literal["NFC", "NFD", "NFKC", "NFKD", "none"] | None = None
     """Unicode form of the texts, here and in every later comparison."""
     training: TrainingConfig = field(default_factory=TrainingConfig)
     encoder: EncoderConfig = field(default_factory=EncoderConfig)

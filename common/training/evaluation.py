@@ -10,15 +10,18 @@ import torch
 
 from common.data.batching import Batch, BatchLoader
 from common.data.manifest import Example
+from common.decoding.arrays import to_numpy
 from common.recognition.modality import Modality
 from common.recognition.recognizer import Recognizer
-from common.text.metrics import ErrorRate
+from common.text.metrics import Edits, ErrorRate
 
 if TYPE_CHECKING:
     from lightning.fabric import Fabric  # takes seconds to import
 
 log = logging.getLogger(__name__)
 
+WRITTEN = "written"
+"""the key of (characters that the model wrote, characters of the references), which is no error rate"""
 SHOWN_EXAMPLES = 4
 """number of dev examples that TensorBoard shows"""
 
@@ -31,8 +34,8 @@ def measure(
 ) -> dict[str, tuple[float, float]]:
     """Return the error rates of the task over this rank's share of `loader`, as (errors, reference count).
 
-    The keys are "cer" and "wer" for texts, "error_rate" for one label per sequence, and "frame_error_rate"
-    for one label per step.
+    The keys are "cer", "wer" and WRITTEN for texts, "error_rate" for one label per sequence, and
+    "frame_error_rate" for one label per step.
 
     Args:
         recognizer: the model.
@@ -48,7 +51,13 @@ def measure(
     return {
         "cer": (rate.characters.errors, rate.characters.reference),
         "wer": (rate.words.errors, rate.words.reference),
+        WRITTEN: (_written(rate.characters), rate.characters.reference),
     }
+
+
+def _written(edits: Edits) -> int:
+    """Return the length of what was written."""
+    return edits.reference + edits.insertions - edits.deletions
 
 
 def _text_errors(
@@ -73,8 +82,9 @@ def _step_errors(
     for batch in _readable(recognizer, loader, refused):
         with torch.inference_mode(), fabric.autocast() if fabric is not None else nullcontext():
             log_probs, lengths = recognizer.step_log_probs(batch.signals, batch.lengths)
-        real = np.arange(log_probs.shape[1]) < lengths[:, None]  # (B, S)
-        wrong += int(((log_probs.argmax(2) != batch.targets.numpy()) & real).sum())
+        found = to_numpy(log_probs.argmax(2))  # (B, S); log_probs is a tensor where the model is on CUDA
+        real = np.arange(found.shape[1]) < lengths[:, None]  # (B, S)
+        wrong += int(((found != batch.targets.numpy()) & real).sum())
         steps += int(lengths.sum())
     return wrong, steps
 

@@ -18,6 +18,7 @@ from common.recognition.modality import Modality
 from common.recognition.recognizer import Recognizer
 from common.training.configuration import TrainingConfig
 from common.training.loop import Data
+from common.training.preparation import described, described_symbols
 
 FIT_EXAMPLES = 500
 """number of examples from which a front end computes statistics, such as the mean of each band"""
@@ -61,6 +62,11 @@ def build_loaders(
     return Data(
         BatchLoader(seen, budget, config.seed, rank, ranks, config.workers),
         BatchLoader(unseen, budget, None, rank, ranks, config.workers),
+        {
+            "training data": described(training, modality.item),
+            "development data": described(development, modality.item),
+            "symbols": described_symbols(recognizer.alphabet),
+        },
     )
 
 

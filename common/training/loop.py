@@ -11,7 +11,7 @@ Lightning's Fabric places the model and the batches on devices and averages grad
 import logging
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -24,14 +24,22 @@ from tqdm import tqdm
 from common.data.batching import Batch, BatchLoader
 from common.training.checkpoint import (
     Progress,
+    check_fingerprints,
     random_states,
     read_checkpoint,
     restore_random_states,
     write_checkpoint,
 )
 from common.training.configuration import TrainingConfig
+from common.training.evaluation import WRITTEN
 from common.training.log import RunLog, epoch_line, epoch_row, rate_name, written_rate
-from common.training.optimisation import WeightAverage, build_optimizer, learning_rate
+from common.training.optimisation import (
+    WeightAverage,
+    build_optimizer,
+    learning_rate,
+    on_rank_zero,
+    sum_over_ranks,
+)
 
 log = logging.getLogger(__name__)
 
@@ -56,14 +64,21 @@ class Trainable(Protocol):
 
 Measure = Callable[[Any, BatchLoader, Fabric], dict[str, tuple[float, float]]]
 """`(model, loader, fabric)` returns error rates by name, each as (errors, reference count); lower is better.
-The first one chooses the best model, unless `TrainingConfig.select` names another."""
+The first one chooses the best model, unless `TrainingConfig.select` names another. The key WRITTEN has no
+error rate."""
+SILENCE = 0.1
+"""a model is silent while it writes less than this share of the references"""
 
 
 class Data(NamedTuple):
-    """The training and development batches of this process's rank."""
+    """The training and development batches of this process's rank.
+
+    fingerprints: descriptions of what must be the same when a run is resumed, by its name.
+    """
 
     train: BatchLoader
     dev: BatchLoader
+    fingerprints: Mapping[str, str] = {}
 
 
 class TrainingModule(nn.Module):
@@ -118,26 +133,28 @@ class Trainer:
         self.progress = Progress()
         self.steps = sum(len(data.train.plan(epoch)) for epoch in range(config.epochs))
         self._saved_at = time.monotonic()
+        self._log: RunLog | None = None
 
     def fit(self) -> Progress:
         """Train to the last epoch, or until patience runs out; return the final progress."""
         progress = self.progress
-        run_log = RunLog(self.run, progress.epoch, progress.step) if self.fabric.is_global_zero else None
+        on_rank_zero(self.fabric, self._open_log)
         while progress.epoch < self.config.epochs:
+            if self.config.patience and progress.waited >= self.config.patience:
+                name = rate_name(progress.select)
+                log.info("no better dev %s for %d epochs: stopped", name, progress.waited)
+                break
             self._epoch()
             self._evaluate()
-            if run_log is not None:
-                self._report(run_log)
-            waited = progress.epoch - progress.best_epoch
+            on_rank_zero(self.fabric, self._report)
             progress.next_epoch()
             self.save_checkpoint()
-            if self.config.patience and waited >= self.config.patience:
-                name = rate_name(progress.select)
-                log.info("no better dev %s for %d epochs: stopped", name, self.config.patience)
-                break
-        if run_log is not None:
-            run_log.close()
+        if self._log is not None:
+            self._log.close()
         return progress
+
+    def _open_log(self) -> None:
+        self._log = RunLog(self.run, self.progress.epoch, self.progress.step)
 
     def _epoch(self) -> None:
         """Train on the batches of the epoch that are left."""
@@ -154,20 +171,25 @@ class Trainer:
         )
         began = time.monotonic() - progress.seconds
         for batch in bar:
-            self._step(batch)
+            due = self._step(batch)
             progress.seconds = time.monotonic() - began
             bar.set_postfix(
                 loss=f"{progress.loss / max(1, progress.updates):.2f}",
                 per_s=f"{progress.examples / progress.seconds:.1f}",
                 **{rate_name(name): written_rate(name, rate) for name, rate in progress.rates.items()},
             )
-            if time.monotonic() - self._saved_at > 60 * self.config.checkpoint_minutes:
+            if due:
                 self.save_checkpoint()
         if not progress.examples:
             raise ValueError("none of the examples to train on could be used; each is named above")
 
-    def _step(self, batch: Batch) -> None:
-        """Make one update, or report and count a loss or gradient that is not finite and make none."""
+    def _step(self, batch: Batch) -> bool:
+        """Make one update, or report and count a loss or gradient that is not finite and make none.
+
+        Returns:
+            Whether a checkpoint is due. Rank 0 decides: all ranks take part in a checkpoint, and each has its
+            own clock.
+        """
         progress, config = self.progress, self.config
         rate = learning_rate(config, progress.step, self.steps)
         for group in self.optimizer.param_groups:
@@ -181,8 +203,14 @@ class Trainer:
             self.module, self.optimizer, max_norm=config.clip_norm, error_if_nonfinite=False
         )
         norm = float(clipped)
-        counts = [float(loss.detach()) / self.fabric.world_size, impossible, len(batch.refused)]
-        mean_loss, unspelled, unread = self._over_ranks(counts)
+        late = time.monotonic() - self._saved_at > 60 * config.checkpoint_minutes
+        counts = [
+            float(loss.detach()) / self.fabric.world_size,
+            impossible,
+            len(batch.refused),
+            late and self.fabric.is_global_zero,
+        ]
+        mean_loss, unspelled, unread, due = sum_over_ranks(self.fabric, counts)
         progress.batch, progress.step = progress.batch + 1, progress.step + 1
         progress.examples += batch.planned - int(unread)
         progress.impossible += int(unspelled)
@@ -193,12 +221,13 @@ class Trainer:
                 "epoch %d batch %d: loss %s, gradient norm %s: no update made; the batch is %s",
                 progress.epoch + 1, progress.batch, mean_loss, norm, ", ".join(batch.sources),
             )  # fmt: skip
-            return
+            return bool(due)
         self.optimizer.step()
         progress.loss += mean_loss
         progress.gradient_norm += norm
         progress.updates += 1
         self.average.update(progress.step)
+        return bool(due)
 
     def _loss(self, batch: Batch) -> tuple[Tensor, int]:
         """Return what `TrainingModule.forward` returns for this rank's share of a batch."""
@@ -217,8 +246,9 @@ class Trainer:
         progress = self.progress
         with self.average.in_use():
             measured = self.measure(self.model, self.data.dev, self.fabric)
-            summed = self._over_ranks([number for pair in measured.values() for number in pair])
+            summed = sum_over_ranks(self.fabric, [number for pair in measured.values() for number in pair])
             pairs = dict(zip(measured, zip(summed[::2], summed[1::2], strict=True), strict=True))
+            written, wanted = pairs.pop(WRITTEN, (math.inf, 0.0))
             if not any(of for _, of in pairs.values()):
                 raise ValueError("none of the examples to measure on could be read; each is named above")
             progress.rates = {name: errors / max(1.0, of) for name, (errors, of) in pairs.items()}
@@ -226,30 +256,20 @@ class Trainer:
             if select not in pairs:
                 raise ValueError(f"--select {select}: this task is measured by {' and '.join(pairs)}")
             progress.select = select
-            if progress.rates[select] < progress.best:
-                progress.best, progress.best_epoch = progress.rates[select], progress.epoch
-                self._save_best()
+            if progress.judge(progress.rates[select], silent=written < SILENCE * wanted):
+                on_rank_zero(self.fabric, self._save_best)
 
     def _save_best(self) -> None:
         """Write best.safetensors with the weights that were measured, and what was measured in its card."""
-        if not self.fabric.is_global_zero:
-            return
         self.model.card["dev"] = dict(self.progress.rates)
         self.model.card["epoch"] = self.progress.epoch + 1
         self.model.card["updates"] = self.progress.step
         self.model.save(self.run / "best.safetensors")
 
-    def _over_ranks(self, values: Sequence[float]) -> list[float]:
-        """Return the sum of each value over all ranks."""
-        summed: Any = self.fabric.all_reduce(torch.tensor(values, dtype=torch.float64), reduce_op="sum")
-        return summed.tolist()
-
     def save_checkpoint(self) -> None:
         """Write latest.ckpt, from which `resume` continues exactly; every rank must call this."""
         self._saved_at = time.monotonic()
         states = random_states(self.fabric)
-        if not self.fabric.is_global_zero:
-            return
         checkpoint = {
             "model": self.model.state_dict(),
             "average": self.average.weights,
@@ -257,29 +277,44 @@ class Trainer:
             "progress": asdict(self.progress),
             "carried": self.model.carried,
             "random": states,
+            "fingerprints": dict(self.data.fingerprints),
         }
-        write_checkpoint(self.run / "latest.ckpt", checkpoint)
+        on_rank_zero(self.fabric, lambda: write_checkpoint(self.run / "latest.ckpt", checkpoint))
 
     def resume(self) -> None:
-        """Restore weights, optimiser, place in the epoch and random states from latest.ckpt."""
+        """Restore weights, optimiser, place in the epoch and random states from latest.ckpt.
+
+        Raises:
+            ValueError: the checkpoint is damaged, or is of other data or another model.
+        """
         path = self.run / "latest.ckpt"
         if not path.exists():
             log.info("%s: no checkpoint yet, starting from the beginning", path)
             return
         checkpoint = read_checkpoint(path)
-        self.model.load_state_dict(checkpoint["model"])
+        check_fingerprints(path, checkpoint.get("fingerprints", {}), self.data.fingerprints)
+        try:
+            self.model.load_state_dict(checkpoint["model"])
+        except RuntimeError as error:
+            raise ValueError(
+                f"{path}: is of another model ({' '.join(str(error).split())});"
+                " start anew in another run folder"
+            ) from error
         self.average.load(checkpoint["average"])
         self.optimizer.load_state_dict(checkpoint["optimizer"])
-        self.progress = Progress(**checkpoint["progress"])
+        kept = checkpoint["progress"]
+        waiting = {"patience_best": kept["best"], "patience_epoch": kept["best_epoch"]}
+        self.progress = Progress(**waiting | kept)  # checkpoints of older versions do not have the two
         self.model.carried = {
             name: value.to(self.fabric.device) for name, value in checkpoint.get("carried", {}).items()
         }
         restore_random_states(self.fabric, checkpoint["random"])
 
-    def _report(self, run_log: RunLog) -> None:
+    def _report(self) -> None:
         """Log the figures of the epoch and show examples."""
-        run_log.add(epoch_row(self.progress, self.optimizer.param_groups[0]["lr"]))
+        assert self._log is not None, "rank 0 has a log"
+        self._log.add(epoch_row(self.progress, self.optimizer.param_groups[0]["lr"]))
         if self.show is not None:
             with self.average.in_use():
-                self.show(self.model, self.progress.epoch, run_log.events)
+                self.show(self.model, self.progress.epoch, self._log.events)
         log.info(epoch_line(self.progress))

@@ -1,7 +1,7 @@
-"""The settings of training and what is built from them: device, precision, optimiser, weight average."""
+"""What a run is built from: device, precision, ranks, optimiser, weight average."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,13 +13,17 @@ from torch import Tensor, nn
 
 from common.training.configuration import TrainingConfig
 
+RANK_SEEDS = 1_000_003
+"""distance between the seeds of two ranks; a prime, so that neighbouring seeds of runs do not meet"""
+
 
 def resolve_precision(precision: str, device: torch.device) -> str:
     """Return `precision`, or the precision that "auto" stands for on `device`."""
     if precision != "auto":
         return precision
     if device.type == "cuda":
-        return "bf16-mixed" if torch.cuda.is_bf16_supported() else "32-true"
+        # older GPUs emulate bfloat16, which is slower than float32
+        return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "32-true"
     return "bf16-mixed" if device.type == "cpu" and torch.cpu._is_amx_tile_supported() else "32-true"
 
 
@@ -91,6 +95,49 @@ def seed_everything(seed: int) -> None:
     """Seed the global generators of torch and NumPy; weights, dropout and SpecAugment draw from them."""
     torch.manual_seed(seed)
     np.random.seed(seed % 2**32)
+
+
+def seed_rank(fabric: Fabric, seed: int) -> None:
+    """Seed the global generators of this rank, so that each rank drops other units and masks other bands.
+
+    Rank 0 keeps the state that `seed_everything(seed)` and the draws of the first weights left: a run of one
+    process draws the same numbers with and without this call.
+    """
+    if fabric.global_rank:
+        seed_everything(seed + RANK_SEEDS * fabric.global_rank)
+
+
+def sum_over_ranks(fabric: Fabric, values: Sequence[float]) -> list[float]:
+    """Return the sum of each value over all ranks, in float64.
+
+    One rank has nothing to add, and its device may not have float64, as mps.
+    """
+    if fabric.world_size == 1:
+        return [float(value) for value in values]
+    summed: Any = fabric.all_reduce(torch.tensor(values, dtype=torch.float64), reduce_op="sum")
+    return summed.tolist()
+
+
+def on_rank_zero(fabric: Fabric, work: Callable[[], None]) -> None:
+    """Let rank 0 do some work, such as writing a file, and let all ranks end if it fails.
+
+    Without this, the other ranks would wait for rank 0 in the next collective.
+
+    Raises:
+        Exception: on rank 0, the error of `work`.
+        SystemExit: on the other ranks, with status 1; rank 0 says what failed.
+    """
+    failure: Exception | None = None
+    if fabric.is_global_zero:
+        try:
+            work()
+        except Exception as error:
+            failure = error
+    failed = fabric.world_size > 1 and fabric.broadcast(failure is not None)
+    if failure is not None:
+        raise failure
+    if failed:
+        raise SystemExit(1)
 
 
 class WeightAverage:

@@ -7,6 +7,7 @@ that is left out
 """
 
 import hashlib
+import json
 import logging
 import os
 from collections import Counter
@@ -235,6 +236,23 @@ def report_problems(problems: Sequence[str]) -> None:
         log.warning("left out: %s", sentence)
     if len(problems) > PROBLEMS_SHOWN:
         log.warning("left out: %d more of the same kinds", len(problems) - PROBLEMS_SHOWN)
+
+
+def described(examples: Sequence[Example], item: str) -> str:
+    """Return the number of examples and a hash of what batches and losses depend on, their order included.
+
+    Files may move: their names are not part of it.
+    """
+    digest = hashlib.sha256()
+    for one in examples:
+        digest.update(repr((one.text, f"{one.length:.3f}", one.words, one.characters)).encode())
+    return f"{len(examples)} {item}s, {digest.hexdigest()[:16]}"
+
+
+def described_symbols(symbols: Symbols) -> str:
+    """Return the number of symbols and a hash of all that says which label stands for what."""
+    digest = hashlib.sha256(json.dumps(symbols.to_dict()).encode())
+    return f"{len(symbols.symbols)} of them, {digest.hexdigest()[:16]}"
 
 
 def fingerprint(examples: Sequence[Example]) -> str:

@@ -17,13 +17,14 @@ from common.data.manifest import Example
 from common.recognition.configuration import ModelConfig
 from common.recognition.modality import Modality
 from common.recognition.recognizer import Recognizer
+from common.text.symbols import Symbols
 from common.training.configuration import RunConfig
 from common.training.evaluation import example_writer, measure
 from common.training.folder import as_json, check_folder, provenance, write_config, write_refused
 from common.training.loaders import build_loaders, fit_front_end
 from common.training.log import rate_name, written_rate
 from common.training.loop import Trainer
-from common.training.optimisation import build_fabric, seed_everything
+from common.training.optimisation import build_fabric, on_rank_zero, seed_everything, seed_rank
 from common.training.preparation import (
     corpus_paths,
     find_labels,
@@ -33,7 +34,7 @@ from common.training.preparation import (
     usable_examples,
     with_enough_steps,
 )
-from common.training.start import copy_weights
+from common.training.start import copy_weights, extend_symbols, report_start, resolve_unicode_form
 
 log = logging.getLogger(__name__)
 
@@ -45,8 +46,10 @@ def train(modality: Modality, config: RunConfig) -> Trainer:
         ValueError: the run folder is in use and `resume` is not set, settings differ from those of the run
             to resume, or the data cannot be used.
     """
-    run, head, settings = config.run, config.head, as_json(config)
+    run, head = config.run, config.head
     _check_select(config)
+    other = None if config.start_from is None else Recognizer.load(modality, config.start_from)
+    settings = as_json(config) | {"unicode_form": resolve_unicode_form(config.unicode_form, other)}
     check_folder(run, config.resume, settings)
     fabric = build_fabric(config.training)
     if not fabric.is_global_zero:
@@ -58,7 +61,8 @@ def train(modality: Modality, config: RunConfig) -> Trainer:
     training, problems = usable_examples(modality, config.train, config.corpus, head)
     development, dev_problems = usable_examples(modality, config.dev, config.corpus, head)
     problems += dev_problems
-    alphabet = find_labels(training, head, config.unicode_form, config.train)
+    of_texts = find_labels(training, head, settings["unicode_form"], config.train)
+    alphabet = _alphabet(of_texts, other, config)
     model_config = ModelConfig(config.signal, config.front_end, config.encoder, head)
     recognizer = Recognizer(modality, model_config, alphabet)
     front_end = recognizer.front_end
@@ -70,8 +74,10 @@ def train(modality: Modality, config: RunConfig) -> Trainer:
     if not training:
         raise ValueError(f"{config.train}: no {modality.item} is left to train on")
     report_unknown_labels(development, alphabet, head, config.dev)
-    if config.start_from is not None:
-        copy_weights(recognizer, Recognizer.load(modality, config.start_from))
+    if other is not None:
+        copy_weights(recognizer, other)
+        report_start(of_texts, recognizer, other)
+    seed_rank(fabric, config.training.seed)
 
     data = build_loaders(recognizer, training, development, config.training, config.augment, fabric)
     if getattr(config.front_end, "normalise", "") == "global":
@@ -79,13 +85,16 @@ def train(modality: Modality, config: RunConfig) -> Trainer:
     recognizer.card = _card(modality, training, config)
     show = example_writer(modality, development)
     trainer = Trainer(fabric, recognizer, data, config.training, run, measure, show)
-    if fabric.is_global_zero:
+    if config.resume:
+        trainer.resume()
+
+    def begin() -> None:
         run.mkdir(parents=True, exist_ok=True)
         write_config(run, settings)
         write_refused(run, problems)
         _log_start(trainer, training, development)
-    if config.resume:
-        trainer.resume()
+
+    on_rank_zero(fabric, begin)
     progress = trainer.fit()
     log.info(
         "best dev %s %s in epoch %d: %s",
@@ -102,6 +111,22 @@ def _check_select(config: RunConfig) -> None:
     task, select = config.head.task, config.training.select
     if select is not None and task in ("frames", "classify"):
         raise UsageError(f"--select {select}: is a rate of texts; --task {task} has none, leave it out")
+
+
+def _alphabet(of_texts: Symbols, other: Recognizer | None, config: RunConfig) -> Symbols:
+    """Return the symbols of the model: those of the texts and, if they are kept, of the model to start from.
+
+    Raises:
+        ValueError: there are none.
+    """
+    alphabet = of_texts
+    if other is not None and config.start_symbols == "keep":
+        alphabet = extend_symbols(of_texts, other, config.head)
+    if not alphabet.symbols:
+        raise ValueError(
+            f"{config.train}: all texts are empty, which leaves nothing to learn; give examples with texts"
+        )
+    return alphabet
 
 
 def _even_augment(modality: Modality, augment_config: Any) -> Any:

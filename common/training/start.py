@@ -1,19 +1,59 @@
-"""Starting a run from the weights of another model (`--start-from`)."""
+"""Starting a run from another model (`--start-from`): its symbols, its Unicode form and its weights."""
 
 import logging
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 
 import torch
 
+from common.recognition.configuration import HeadConfig
 from common.recognition.recognizer import Recognizer
+from common.text.symbols import Alphabet, Names, Symbols
 from common.training.folder import changed_settings
 
 log = logging.getLogger(__name__)
 
 HEADS = ("head.", "shortcut.")
 """prefixes of the weights of heads"""
-CLASS_LAYERS = ("head.linear.", "shortcut.")
+CLASS_LAYERS = ("head.linear.", "shortcut.", "head.ctc.", "head.decoder.embedding.", "head.decoder.output.")
 """prefixes of the weights that have one row for each class"""
+SYMBOLS_SHOWN = 40
+"""number of symbols that a message lists"""
+
+
+def resolve_unicode_form(given: str | None, other: Recognizer | None) -> str:
+    """Return the Unicode form of the texts: the one that was given, or that of the other model, or NFC.
+
+    Args:
+        given: the form that the user wants, or None.
+        other: the model to start from, or None.
+    """
+    if other is None:
+        return given or "NFC"
+    theirs = other.alphabet.unicode_form
+    if given not in (None, theirs):
+        log.warning(
+            "--unicode-form %s: the model to start from writes %s; letters that differ are learnt anew",
+            given,
+            theirs,
+        )
+    return given or theirs
+
+
+def extend_symbols(symbols: Symbols, other: Recognizer, head: HeadConfig) -> Symbols:
+    """Return the symbols of another model in their order, and after them those of the texts that are new.
+
+    Args:
+        symbols: those of the texts.
+        other: the model to start from. If its head is not copied, its symbols are not wanted either.
+        head: of the new model.
+    """
+    if not _copies_head(other, head):
+        return symbols
+    known = other.alphabet.symbols
+    every = (*known, *(symbol for symbol in symbols.symbols if symbol not in other.alphabet.labels))
+    assert isinstance(symbols, Alphabet | Names), "the kinds of symbols that training makes"
+    return replace(symbols, symbols=every)
 
 
 def copy_weights(recognizer: Recognizer, other: Recognizer) -> None:
@@ -29,29 +69,72 @@ def copy_weights(recognizer: Recognizer, other: Recognizer) -> None:
     """
     changed = changed_settings(asdict(other.config), asdict(recognizer.config))
     differing = ", ".join(f"{name} {theirs} (here {ours})" for name, (theirs, ours) in changed.items())
-    pairs = _shared_rows(recognizer, other)
-    state, same_task = other.state_dict(), other.task == recognizer.task
+    rows = _shared_rows(recognizer, other)
+    state, copies_head = other.state_dict(), _copies_head(other, recognizer.config.head)
     for name, value in recognizer.state_dict().items():
-        if name.startswith(HEADS) and (name not in state or not same_task):
+        if name.startswith(HEADS) and (name not in state or not copies_head):
             continue
         if name.startswith(CLASS_LAYERS) and value.shape[1:] == state[name].shape[1:]:
-            value[pairs[:, 0]] = state[name][pairs[:, 1]]
+            value[rows[:, 0]] = state[name][rows[:, 1]]
         elif name in state and value.shape == state[name].shape:
             value.copy_(state[name])
         else:
             raise ValueError(f"--start-from: that model has {differing}; give the same settings here")
-    symbols = recognizer.alphabet.symbols
-    shared = len(set(symbols) & set(other.alphabet.symbols))
-    log.info("starting from a model that knows %d of %d symbols", shared, len(symbols))
     if differing:
-        log.info("its settings were others, but its weights fit: %s", differing)
+        log.info("the settings of the model to start from were others, but its weights fit: %s", differing)
+
+
+def report_start(symbols: Symbols, recognizer: Recognizer, other: Recognizer) -> None:
+    """Log which symbols the other model knows, which ones are new and which ones are dropped.
+
+    Args:
+        symbols: those of the texts.
+        recognizer: the model to train.
+        other: the model that it starts from.
+    """
+    if not _copies_head(other, recognizer.config.head):
+        log.info("starting from a model of --task %s: all but its head is used", other.task)
+        return
+    known, wanted, kept = other.alphabet.labels, symbols.symbols, recognizer.alphabet.labels
+    new = [symbol for symbol in wanted if symbol not in known]
+    dropped = [symbol for symbol in known if symbol not in kept]
+    log.info("starting from a model that knows %d of %d symbols", len(wanted) - len(new), len(wanted))
+    if new:
+        log.warning("%d symbols are new to it and learnt from nothing: %s", len(new), _listed(new))
+    if dropped:
+        log.warning(
+            "%d of its symbols are dropped (--start-symbols texts): %s", len(dropped), _listed(dropped)
+        )
+    cases = [case for case in ("upper", "lower") if not any(map(getattr(str, f"is{case}"), known))]
+    for case in cases:
+        other_case = [
+            symbol for symbol in new if getattr(symbol, f"is{case}")() and symbol.swapcase() in known
+        ]
+        if other_case:
+            log.warning(
+                "%d of the new symbols are letters that the model knows, but it writes no %s case;"
+                " give it texts in its case to make use of what it has learnt",
+                len(other_case),
+                case,
+            )
+
+
+def _copies_head(other: Recognizer, head: HeadConfig) -> bool:
+    """Return whether the head of a model means the same as a head of these settings."""
+    theirs = other.config.head
+    same_labels = head.task != "frames" or theirs.frame_labels == head.frame_labels
+    return theirs.task == head.task and same_labels
+
+
+def _listed(symbols: Sequence[str]) -> str:
+    shown = " ".join(map(repr, symbols[:SYMBOLS_SHOWN]))
+    return shown if len(symbols) <= SYMBOLS_SHOWN else f"{shown} ..."
 
 
 def _shared_rows(recognizer: Recognizer, other: Recognizer) -> torch.Tensor:
     """Return the rows (N, 2) of the classes that both models have: the row here and the row in `other`."""
-    theirs = {symbol: row for row, symbol in enumerate(other.alphabet.symbols, 1)}
-    ours = enumerate(recognizer.alphabet.symbols, 1)
-    pairs = [(row, theirs[symbol]) for row, symbol in ours if symbol in theirs]
+    theirs = other.alphabet.labels
+    pairs = [(row, theirs[symbol]) for symbol, row in recognizer.alphabet.labels.items() if symbol in theirs]
     if other.task == "classify":  # it has no class 0: row 0 is label 1
-        return torch.tensor(pairs).reshape(-1, 2) - 1
+        return torch.tensor(pairs, dtype=torch.int64).reshape(-1, 2) - 1
     return torch.tensor([(0, 0), *pairs])

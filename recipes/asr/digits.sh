@@ -9,7 +9,7 @@ data=${1:?folder with train_single.jsonl, train_string.jsonl and dev_string.json
 shift 2
 run=${RUN:-runs/asr-digits}
 asr train "$data/train_string.jsonl,$data/train_single.jsonl" "$data/dev_string.jsonl" --run "$run" \
-    --start-from "$model" --channels 24 48 64 --shortcut --epochs 16 --patience 4 --batch-budget 40 --learning-rate 1e-3 \
-    --select wer --augment.speed-probability 0.9 \
+    --start-from "$model" --start-symbols texts --channels 24 48 64 --shortcut --epochs 16 --patience 4 \
+    --batch-budget 40 --learning-rate 1e-3 --select wer --augment.speed-probability 0.9 \
     --augment.speeds 0.8 0.85 0.9 0.95 1.05 1.1 1.15 1.2 1.25 --seed 1 "$@"
 asr evaluate "$run/best.safetensors" "$data/dev_string.jsonl" --report "$run/report.html" --json "$run/report.json"

@@ -19,8 +19,8 @@ python -m ocr.synthesis lines "$run.data/dev-french" --text "$texts/french.txt.x
 train=$lines/print/train,$lines/typed/train,$lines/fraktur/train,$run.data/english,$run.data/german,$run.data/french
 drawn=$run.data/dev-english,$run.data/dev-german,$run.data/dev-french
 dev=$lines/print/dev,$lines/typed/dev,$lines/fraktur/dev,$drawn
-ocr train "$train" "$dev" --run "$run" --start-from ocr/models/printed.safetensors --epochs 4 --learning-rate 1e-3 \
-    --seed 1 "$@"
+ocr train "$train" "$dev" --run "$run" --start-from ocr/models/printed.safetensors --start-symbols texts \
+    --epochs 4 --learning-rate 1e-3 --seed 1 "$@"
 for data in "$lines/print/dev" "$lines/typed/dev" "$lines/fraktur/dev" "$drawn"; do
     ocr evaluate "$run/best.safetensors" "$data"
 done

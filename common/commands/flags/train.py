@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from common.command_line.flag import Flag, Flat, Positional
-from common.commands.flags.shared import Corpus
+from common.commands.flags.shared import Corpus, UnicodeForm
 from common.recognition.configuration import EncoderConfig, HeadConfig
 from common.recognition.modality import Modality
 from common.training.configuration import RunConfig, TrainingConfig
@@ -28,6 +28,7 @@ class TrainFlags(RunConfig):
 
     train: Positional[str]
     dev: Positional[str]
+    unicode_form: Annotated[UnicodeForm | None, Flag(default="that of --start-from, else NFC")] = None
     training: Flat[TrainingConfig] = field(default_factory=TrainingConfig)
     encoder: Flat[EncoderConfig] = field(default_factory=EncoderConfig)
     head: Flat[HeadConfig] = field(default_factory=HeadConfig)

@@ -23,6 +23,7 @@ from common.training.folder import as_json, check_folder, provenance, write_conf
 from common.training.log import rate_name, written_rate
 from common.training.loop import Data, Trainer
 from common.training.optimisation import build_fabric, seed_everything
+from common.training.preparation import described_symbols
 
 log = logging.getLogger(__name__)
 
@@ -61,8 +62,16 @@ def train_recurrent(
     fabric = build_fabric(config)
     seed_everything(settings.seed)
     model = _build(arguments, texts, unicode_form)
-    data = _data(settings, model, texts, held_out)
+    data = _data(settings, model, texts, held_out)._replace(
+        fingerprints={
+            "texts": _described(texts),
+            "held-out texts": _described(held_out),
+            "symbols": described_symbols(model.vocabulary),
+        }
+    )
     trainer = Trainer(fabric, model, data, config, run, measure_bits)
+    if settings.resume:
+        trainer.resume()
     run.mkdir(parents=True, exist_ok=True)
     write_config(run, described)
     log.info(
@@ -77,8 +86,6 @@ def train_recurrent(
         fabric._precision.precision,
         torch.__version__,
     )
-    if settings.resume:
-        trainer.resume()
     progress = trainer.fit()
     log.info(
         "best %s %s in epoch %d: %s",
@@ -151,6 +158,14 @@ def _data(settings: RecurrentSettings, model: LanguageModel, texts: Texts, held_
 
 def _values(model: LanguageModel, labels: Sequence[str]) -> list[np.ndarray] | None:
     return [model.as_values(label) for label in labels] if model.conditions else None
+
+
+def _described(texts: Texts) -> str:
+    """Return the number of lines and a hash of them and their labels."""
+    digest = hashlib.sha256()
+    for label, lines in texts.items():
+        digest.update("\n".join([label, *lines, ""]).encode())
+    return f"{sum(map(len, texts.values()))} lines, {digest.hexdigest()[:16]}"
 
 
 def _card(arguments: LanguageModelTrainFlags, texts: Texts) -> dict[str, Any]:

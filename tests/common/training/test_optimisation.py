@@ -1,11 +1,20 @@
 """Precision of training, and the average of the weights."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
 
 from common.training.configuration import TrainingConfig
-from common.training.optimisation import WeightAverage, build_fabric
+from common.training.optimisation import (
+    WeightAverage,
+    build_fabric,
+    on_rank_zero,
+    resolve_precision,
+    seed_rank,
+    sum_over_ranks,
+)
 
 
 class Probe(nn.Module):
@@ -51,3 +60,71 @@ def test_a_decay_of_0_averages_nothing():
         model.weight.fill_(3.0)
     average.update(1)
     assert average.weights["weight"].item() == 3.0
+
+
+@pytest.mark.parametrize(("computes", "precision"), [(True, "bf16-mixed"), (False, "32-true")])
+def test_a_gpu_that_only_emulates_bfloat16_trains_in_float32(
+    monkeypatch: pytest.MonkeyPatch, computes: bool, precision: str
+) -> None:
+    def supported(including_emulation: bool = True) -> bool:
+        return computes or including_emulation
+
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", supported)
+    assert resolve_precision("auto", torch.device("cuda")) == precision
+
+
+# --- ranks
+
+
+class Rank:
+    """The part of a Fabric that is asked here: rank 0 says to all whether it failed."""
+
+    def __init__(self, rank: int, ranks: int, failed: list[bool]) -> None:
+        self.global_rank, self.world_size, self.failed = rank, ranks, failed
+        self.is_global_zero = rank == 0
+
+    def broadcast(self, value: bool) -> bool:
+        if self.is_global_zero:
+            self.failed.append(value)
+        return self.failed[-1]
+
+
+def full() -> None:
+    raise OSError("the disk is full")
+
+
+def test_all_ranks_end_when_rank_0_cannot_write() -> None:
+    said: list[bool] = []
+    ranks: list[Any] = [Rank(0, 2, said), Rank(1, 2, said)]
+    with pytest.raises(OSError, match="the disk is full"):
+        on_rank_zero(ranks[0], full)
+    with pytest.raises(SystemExit) as ended:
+        on_rank_zero(ranks[1], full)
+    assert ended.value.code == 1
+
+
+def test_only_rank_0_works_and_all_go_on() -> None:
+    said: list[bool] = []
+    done: list[int] = []
+    ranks: list[Any] = [Rank(rank, 3, said) for rank in range(3)]
+    for rank in ranks:
+        on_rank_zero(rank, lambda: done.append(1))
+    assert done == [1]
+
+
+def test_one_process_needs_no_float64_on_its_device() -> None:
+    """The device of an Apple GPU has none, and a Fabric moves to it what is summed."""
+    alone: Any = Rank(0, 1, [])  # it has no all_reduce
+    assert sum_over_ranks(alone, [0.1, 3, True]) == [0.1, 3.0, 1.0]
+
+
+def test_ranks_draw_different_numbers_and_rank_0_those_of_a_single_process() -> None:
+    draws = []
+    for rank in range(3):
+        fabric: Any = Rank(rank, 3, [])
+        torch.manual_seed(7)
+        seed_rank(fabric, 7)
+        draws.append(torch.rand(4))
+    torch.manual_seed(7)
+    assert draws[0].equal(torch.rand(4))
+    assert not draws[1].equal(draws[0]) and not draws[2].equal(draws[0]) and not draws[2].equal(draws[1])
