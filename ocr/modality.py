@@ -53,6 +53,7 @@ OCR = Modality(
     corpora=read_corpus,
     render=render,
     training=_training,
+    on_paper=True,
     segment=segment,
     bundled=_bundled,
 )

@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFilter, ImageFont
+from PIL import Image, ImageDraw, ImageFilter, ImageFont, features
 from tqdm import tqdm
 
 from common.command_line.flag import Positional
 from common.command_line.parser import choose, parse
 from common.files.aside import written_aside
 from common.files.plain_text import read_lines
+from common.text.direction import to_line
 
 FONT_FOLDERS = (
     "/usr/share/fonts",
@@ -121,7 +122,8 @@ def draw_placed_line(
     ascent, descent = font.getmetrics() if isinstance(font, ImageFont.FreeTypeFont) else (bottom, 0)
     down = (height_px - ascent - descent) * rng.uniform(0.3, 0.7)
     start = margins[0] - left
-    ImageDraw.Draw(mask).text((start, down), text, fill=255, font=font)
+    shown = text if features.check("raqm") else to_line(text, "rtl")  # raqm orders and shapes letters itself
+    ImageDraw.Draw(mask).text((start, down), shown, fill=255, font=font)
     ink = np.asarray(mask if clean else _askew(mask, rng), dtype=np.float32) / 255  # (H, W)
     return PlacedLine(_shown(ink, rng) if clean else _aged(ink, rng), _inked(text, font, start))
 

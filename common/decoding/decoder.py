@@ -83,7 +83,8 @@ class Decoder:
     Args:
         alphabet: the alphabet of the recognizer.
         config: settings.
-        models: language models, at most one over characters and one over words; the latter of n-grams.
+        models: language models, at most one over characters and one over words; the latter of n-grams. They
+            read texts in the order of labels (`Alphabet.spell`).
         words: the lexicon; None for the words of the model over words, if there is one.
         hot_words: words or phrases that become likelier.
         quiet: whether missing characters and words that cannot be spelled are logged as debug messages and
@@ -139,7 +140,7 @@ class Decoder:
         if "word" in by_unit or self.words is not None:
             scorers.append(self._word_scorer(symbols, by_unit.get("word"), "character" in by_unit))
         if self.hot_words:
-            hot = HotWordScorer(self.hot_words, symbols, self.config.hot_word_boost)
+            hot = HotWordScorer(self._spelled(self.hot_words), symbols, self.config.hot_word_boost)
             _report_unspelled(hot.unspelled, len(self.hot_words), "hot words", self._level)
             scorers.append(hot)
         return scorers
@@ -162,8 +163,10 @@ class Decoder:
             raise ValueError(
                 "a recurrent language model over words cannot join the search; rescore with it (--rescore)"
             )
-        words, name = self.words, "lexicon"
-        if words is None:
+        name = "lexicon"
+        if self.words is not None:
+            words = self._spelled(self.words)
+        else:
             assert model is not None, "there is a lexicon or a model over words"
             words, name = model.tokens[len(SPECIAL) :], "language model over words"
         if several := next((word for word in words if " " in word), None):
@@ -176,6 +179,10 @@ class Decoder:
             weight = self.config.word_lm_weight
         penalty = np.inf if penalty is None else penalty
         return WordScorer(lexicon, symbols, model, weight, self.config.word_bonus, penalty)
+
+    def _spelled(self, words: Sequence[str]) -> Sequence[str]:
+        """Return words in the order of labels, if that is not the order of reading."""
+        return list(map(self.alphabet.spell, words)) if self.alphabet.direction else words
 
     def decode(self, log_probs: Array, lengths: np.ndarray, count: int = 1) -> list[list[Hypothesis]]:
         """Return up to `count` hypotheses of each signal, best first; greedy decoding returns one.
@@ -237,7 +244,7 @@ class Decoder:
         """Return the hypotheses, ordered by their score plus that of `rescorer` for the whole text."""
         alive = best.scores > -np.inf  # (B, N)
         spelled = zip(best.labels[alive].tolist(), best.lengths[alive].tolist(), strict=True)
-        texts = [self.alphabet.decode(labels[:length]) for labels, length in spelled]
+        texts = ["".join(self.alphabet.pieces(labels[:length])) for labels, length in spelled]
         final = best.final.copy()
         final[alive] += self.config.rescore_weight * rescorer.score(texts)
         final += self.config.rescore_bonus * best.lengths

@@ -132,7 +132,7 @@ def calibrate(decoder: Decoder, batches: Sequence[ReferenceBatch]) -> Calibratio
                     for hit, text in zip(best.hits, texts, strict=True)
                     for _ in text
                 ]
-                known.append((decoder.alphabet.normalise(example.text or ""), "".join(texts), sure))
+                known.append((decoder.alphabet.spell(example.text or ""), "".join(texts), sure))
     judged = {temperature: character_confidences(known) for temperature, known in pairs.items()}
     best_one = min(TEMPERATURES, key=lambda one: (judged[one].log_loss, abs(np.log(one / own))))
     return Calibration(best_one, judged[best_one], judged[own])

@@ -79,6 +79,8 @@ class Modality:
     """`(values, signal_config)`: a picture, and a sound if there is one"""
     training: Callable[[], Training]
     """returns the parts that only training needs"""
+    on_paper: bool = False
+    """whether signals run from left to right on paper, so that right-to-left scripts run against them"""
     segment: Callable[[Source, Any], Iterator[Segment]] | None = None
     """`(source, signal_config)`: the lines of a page, or the utterances of a recording, in reading order;
     the ValueErrors of `read`. None: each source is one segment."""

@@ -5,7 +5,7 @@ steps of the signal    |||||||||||||||||||||||||        each is `unit_per_step` 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -86,13 +86,17 @@ class Placing:
         if not self.alphabet.writes_text:
             return self._named(hits, texts, signal)
         edges = widen(hits, [text.isspace() for text in texts], steps).tolist()
-        return [
+        characters = [
             character
             for text, (start, end), hit in zip(texts, edges, hits, strict=True)
             for character in _spread(
                 text, self._position(start, signal), self._position(end, signal), hit.confidence
             )
         ]
+        if self.alphabet.direction is None:
+            return characters
+        read = self.alphabet.read([character.text for character in characters])
+        return [replace(characters[place], text=text) for place, text in read]
 
     def _named(self, hits: Sequence[Hit], names: Sequence[str], signal: Signal) -> list[Character]:
         """Return names at the positions of their steps, with separators between; or one name for all."""
@@ -109,7 +113,8 @@ class Placing:
 
     def _text(self, hits: Sequence[Hit]) -> str:
         """Return the text of the labels of `hits`."""
-        return (self.alphabet.separator or "").join(text for _, text in self._written(hits))
+        read = self.alphabet.read([text for _, text in self._written(hits)])
+        return (self.alphabet.separator or "").join(one.text for one in read)
 
     def _written(self, hits: Sequence[Hit]) -> list[tuple[Hit, str]]:
         """Return each hit that writes something, with its text.

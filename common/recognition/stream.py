@@ -150,6 +150,8 @@ class Stream:
 def _context(recognizer: Recognizer) -> tuple[int, int]:
     """Return how many signal steps before and after its own a step depends on; ValueError if on all."""
     reasons, context = [], (0, 0)
+    if recognizer.alphabet.direction:
+        reasons.append("a line that is read from right to left begins with its end")
     if recognizer.encoder.bidirectional:
         reasons.append("its encoder reads from the end, too (train with --no-bidirectional)")
     try:

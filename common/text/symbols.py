@@ -2,10 +2,12 @@
 
 import operator
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, Protocol, Self, cast
+
+from common.text.direction import DIRECTIONS, Direction, Read, from_line, to_line, without_marks
 
 BLANK = 0
 """the label of CTC's blank; no symbol has it"""
@@ -19,9 +21,11 @@ class Symbols(Protocol):
     Symbol i, counted from 0, has label i + 1. Label 0 is the blank, or stands for no symbol at all. A symbol
     may be one character, a piece of several, a part of one, or a whole name; callers see only this protocol:
 
-        text --normalise--> the model's form of it --encode--> labels --pieces--> a text for each label
-                                                                                           |
-                                                        decode = separator.join(pieces) <--+
+        text --normalise--> the model's form --spell--> in the order of labels --encode--> labels
+        text <--separator.join-- in the order of reading <--read-- a text for each label <--pieces--+
+
+    The order of labels is that along the signal. It is the order of reading, except in models of lines in
+    right-to-left scripts.
 
     Another kind of symbols (BPE pieces, bytes) is one more class, one more line in `symbols_from_dict`, and
     one more where training makes the symbols from texts.
@@ -59,8 +63,15 @@ class Symbols(Protocol):
     def whitespace(self) -> str:
         """What becomes of white space, one of WHITESPACE."""
 
+    @property
+    def direction(self) -> Direction | None:
+        """The direction of lines of both directions, if labels have the order on the line; else None."""
+
     def normalise(self, text: str) -> str:
         """Return `text` in the form in which the model learns and writes it; idempotent."""
+
+    def spell(self, text: str) -> str:
+        """Return the normalised `text` in the order of labels, as language models of this model read it."""
 
     def unknown(self, text: str) -> list[str]:
         """Return the parts of the normalised `text` that have no label, each once, in order."""
@@ -74,6 +85,9 @@ class Symbols(Protocol):
         A symbol that is only a part of a character has "" here, except the last part, which has the
         character. So the text of a label may depend on the labels before it.
         """
+
+    def read(self, pieces: Sequence[str]) -> "Sequence[Read]":
+        """Return `pieces` that write something in the order of reading, each with its place in `pieces`."""
 
     def decode(self, labels: Iterable[int]) -> str:
         """Return the text of `labels`; ValueError for a label without a symbol, such as the blank."""
@@ -96,6 +110,9 @@ class Alphabet:
     """the Unicode normalisation of text: NFC, NFD, NFKC, NFKD, or none"""
     whitespace: str = "collapse"
     """collapse: each run of white space becomes one space, and none is left at the ends; keep: unchanged"""
+    direction: Direction | None = None
+    """of lines in which both directions occur, if labels have the order on the line (see `direction.py`);
+    None: labels have the order of reading"""
 
     separator = ""
     writes_text = True
@@ -105,6 +122,7 @@ class Alphabet:
         for name, value, known in (
             ("unicode_form", self.unicode_form, UNICODE_FORMS),
             ("whitespace", self.whitespace, WHITESPACE),
+            ("direction", self.direction or DIRECTIONS[0], DIRECTIONS),
         ):
             if value not in known:
                 raise ValueError(f"alphabet: {name} is {value!r}; choose one of {', '.join(known)}")
@@ -118,14 +136,18 @@ class Alphabet:
 
     @classmethod
     def from_texts(
-        cls, texts: Iterable[str], unicode_form: str = "NFC", whitespace: str = "collapse"
+        cls,
+        texts: Iterable[str],
+        unicode_form: str = "NFC",
+        whitespace: str = "collapse",
+        direction: Direction | None = None,
     ) -> Self:
         """Return the alphabet of all symbols in `texts`, sorted by code point."""
-        empty = cls((), unicode_form, whitespace)
+        empty = cls((), unicode_form, whitespace, direction)
         symbols: set[str] = set()
         for text in texts:
-            symbols.update(empty.normalise(text))
-        return cls(tuple(sorted(symbols)), unicode_form, whitespace)
+            symbols.update(empty.spell(text))
+        return cls(tuple(sorted(symbols)), unicode_form, whitespace, direction)
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> Self:
@@ -134,7 +156,7 @@ class Alphabet:
         Raises:
             ValueError: a key is unknown or missing, or an Alphabet refuses its value.
         """
-        known = ("symbols", "unicode_form", "whitespace")
+        known = ("symbols", "unicode_form", "whitespace", "direction")
         for key in fields:
             if key not in known:
                 raise ValueError(f"alphabet: unknown key {key!r}; the keys are {', '.join(known)}")
@@ -145,11 +167,12 @@ class Alphabet:
 
     def to_dict(self) -> dict[str, Any]:
         """Return its fields for JSON and `from_dict`."""
-        return {
+        described: dict[str, Any] = {
             "symbols": list(self.symbols),
             "unicode_form": self.unicode_form,
             "whitespace": self.whitespace,
         }
+        return described | ({"direction": self.direction} if self.direction else {})
 
     @property
     def classes(self) -> int:
@@ -159,16 +182,24 @@ class Alphabet:
     def normalise(self, text: str) -> str:
         """Return `text` in the form in which the model learns and writes it; idempotent.
 
-        White space is what `str.split` takes for it, including no-break spaces and line separators.
+        White space is what `str.split` takes for it, including no-break spaces and line separators. Marks of
+        direction are removed if labels have the order on the line, which shows the direction.
         """
+        if self.direction:
+            text = without_marks(text)
         if self.unicode_form != "none":
             form = cast(Literal["NFC", "NFD", "NFKC", "NFKD"], self.unicode_form)
             text = unicodedata.normalize(form, text)
         return " ".join(text.split()) if self.whitespace == "collapse" else text
 
+    def spell(self, text: str) -> str:
+        """Return the normalised `text` in the order of labels, as language models of this model read it."""
+        text = self.normalise(text)
+        return to_line(text, self.direction) if self.direction else text
+
     def unknown(self, text: str) -> list[str]:
         """Return the characters of the normalised `text` that have no label, each once, in order."""
-        return [symbol for symbol in dict.fromkeys(self.normalise(text)) if symbol not in self.labels]
+        return [symbol for symbol in dict.fromkeys(self.spell(text)) if symbol not in self.labels]
 
     def encode(self, text: str) -> list[int]:
         """Return the labels of the normalised `text`.
@@ -178,7 +209,7 @@ class Alphabet:
         """
         labels = self.labels
         try:
-            return [labels[symbol] for symbol in self.normalise(text)]
+            return [labels[symbol] for symbol in self.spell(text)]
         except KeyError:
             unknown = ", ".join(_named(symbol) for symbol in self.unknown(text))
             raise ValueError(
@@ -204,9 +235,18 @@ class Alphabet:
             text.append(symbol)
         return text
 
+    def read(self, pieces: Sequence[str]) -> Sequence[Read]:
+        """Return `pieces` that write something in the order of reading, each with its place in `pieces`."""
+        written = in_order(pieces)
+        if not self.direction:
+            return written
+        read = from_line([one.text for one in written], self.direction)
+        return [one._replace(place=written[one.place].place) for one in read]
+
     def decode(self, labels: Iterable[int]) -> str:
         """Return the text of `labels`; ValueError as of `pieces`."""
-        return "".join(self.pieces(labels))
+        pieces = self.pieces(labels)
+        return "".join(one.text for one in self.read(pieces)) if self.direction else "".join(pieces)
 
     @cached_property
     def labels(self) -> dict[str, int]:
@@ -235,6 +275,7 @@ class Names:
     """the Unicode normalisation of names: NFC, NFD, NFKC, NFKD, or none"""
 
     whitespace = "collapse"
+    direction = None
     writes_text = False
     noun = "names"
 
@@ -277,6 +318,14 @@ class Names:
     def normalise(self, text: str) -> str:
         """Return `text` in the Unicode form of the names, with one space for each run of white space."""
         return Alphabet((), self.unicode_form).normalise(text)
+
+    def spell(self, text: str) -> str:
+        """Return the normalised `text`: names have the order of the text."""
+        return self.normalise(text)
+
+    def read(self, pieces: Sequence[str]) -> Sequence[Read]:
+        """Return the names with their places: they have the order of the text."""
+        return in_order(pieces)
 
     def split(self, text: str) -> list[str]:
         """Return the names in the normalised `text`."""
@@ -321,6 +370,11 @@ class Names:
 def symbols_from_dict(fields: Mapping[str, Any]) -> Symbols:
     """Return the symbols that a model file describes, of any kind."""
     return Names.from_dict(fields) if "names" in fields else Alphabet.from_dict(fields)
+
+
+def in_order(pieces: Iterable[str]) -> list[Read]:
+    """Return `pieces` that write something, in their order, each with its place."""
+    return [Read(place, piece) for place, piece in enumerate(pieces) if piece]
 
 
 def collapse_pieces(pieces: Iterable[str]) -> list[str]:

@@ -111,8 +111,8 @@ class Transcript:
 def _word(characters: Sequence[Character]) -> Word:
     return Word(
         "".join(character.text for character in characters),
-        characters[0].start,
-        characters[-1].end,
+        min(character.start for character in characters),  # the last character may stand on the left
+        max(character.end for character in characters),
         math.prod(character.confidence for character in characters),
     )
 

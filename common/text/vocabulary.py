@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, Self
 
-from common.text.symbols import BLANK, Alphabet
+from common.text.direction import Read
+from common.text.symbols import BLANK, Alphabet, in_order
 
 UNKNOWN_TOKEN = "<unk>"
 """the word that stands for every word outside a vocabulary"""
@@ -34,6 +35,7 @@ class Vocabulary:
     """the words, of which the first is `<unk>`; none: symbols are characters"""
 
     writes_text = True
+    direction = None
 
     def __post_init__(self) -> None:
         if not self.words:
@@ -130,6 +132,14 @@ class Vocabulary:
     def normalise(self, text: str) -> str:
         """Return `text` in the form in which the model reads and writes it."""
         return self.alphabet.normalise(text)
+
+    def spell(self, text: str) -> str:
+        """Return the normalised `text`: labels have its order."""
+        return self.normalise(text)
+
+    def read(self, pieces: Sequence[str]) -> Sequence[Read]:
+        """Return the characters or words with their places: they have the order of the text."""
+        return in_order(pieces)
 
     def split(self, text: str) -> Sequence[str]:
         """Return the characters or words of the normalised `text`."""

@@ -21,6 +21,7 @@ from common.data.lengths import length_cache, with_lengths
 from common.data.manifest import Example
 from common.recognition.configuration import HeadConfig
 from common.recognition.modality import Modality
+from common.text.direction import direction_of
 from common.text.symbols import Alphabet, Names, Symbols
 
 log = logging.getLogger(__name__)
@@ -168,7 +169,9 @@ def _name(example: Example) -> str:
 # --- their labels
 
 
-def find_labels(examples: Sequence[Example], head: HeadConfig, unicode_form: str, paths: str) -> Symbols:
+def find_labels(
+    examples: Sequence[Example], head: HeadConfig, unicode_form: str, paths: str, on_paper: bool = False
+) -> Symbols:
     """Return the alphabet or the names that the targets of `examples` are made of.
 
     Args:
@@ -176,6 +179,7 @@ def find_labels(examples: Sequence[Example], head: HeadConfig, unicode_form: str
         head: its task says what a label is: a character, the name of a part, or the name of an example.
         unicode_form: of the texts.
         paths: of the examples, for messages.
+        on_paper: as of `Modality`: labels have the order on the line if a text is read from right to left.
 
     Raises:
         ValueError: there is no part to label, or all examples have the same label.
@@ -185,9 +189,9 @@ def find_labels(examples: Sequence[Example], head: HeadConfig, unicode_form: str
         if not names.symbols:
             raise ValueError(f"{paths}: no example has anything in it to be labelled")
         return names
-    texts = (example.text or "" for example in examples)
+    texts = [example.text or "" for example in examples]
     if head.task in ("ctc", "attention"):
-        return Alphabet.from_texts(texts, unicode_form)
+        return Alphabet.from_texts(texts, unicode_form, direction=direction_of(texts) if on_paper else None)
     names = Names.from_texts(texts, unicode_form)
     if len(names.symbols) < 2:
         raise ValueError(

@@ -61,7 +61,7 @@ def train(modality: Modality, config: RunConfig) -> Trainer:
     training, problems = usable_examples(modality, config.train, config.corpus, head)
     development, dev_problems = usable_examples(modality, config.dev, config.corpus, head)
     problems += dev_problems
-    of_texts = find_labels(training, head, settings["unicode_form"], config.train)
+    of_texts = find_labels(training, head, settings["unicode_form"], config.train, modality.on_paper)
     alphabet = _alphabet(of_texts, other, config)
     model_config = ModelConfig(config.signal, config.front_end, config.encoder, head)
     recognizer = Recognizer(modality, model_config, alphabet)

@@ -52,7 +52,9 @@ def extend_symbols(symbols: Symbols, other: Recognizer, head: HeadConfig) -> Sym
         return symbols
     known = other.alphabet.symbols
     every = (*known, *(symbol for symbol in symbols.symbols if symbol not in other.alphabet.labels))
-    assert isinstance(symbols, Alphabet | Names), "the kinds of symbols that training makes"
+    if isinstance(symbols, Alphabet):
+        return replace(symbols, symbols=every, direction=symbols.direction or other.alphabet.direction)
+    assert isinstance(symbols, Names), "the kinds of symbols that training makes"
     return replace(symbols, symbols=every)
 
 

@@ -50,8 +50,8 @@ class Spelling(dict[int, str]):
         return self[code]
 
     def normalise(self, text: str) -> str:
-        """Return a text in the spelling of the alphabet."""
-        text = self.alphabet.normalise(text)
+        """Return a text in the spelling of the alphabet, in the order of its labels."""
+        text = self.alphabet.spell(text)
         if not self.is_limit:
             return text
         self.seen.update(text)

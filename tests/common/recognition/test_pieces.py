@@ -1,6 +1,6 @@
 """A recognizer whose labels are pieces of several characters, a kind of symbols that only this file knows."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -18,6 +18,7 @@ from common.decoding.tuning import ReferenceBatch, calibrate
 from common.recognition.configuration import EncoderConfig, ModelConfig
 from common.recognition.recognizer import Recognizer
 from common.recognition.transcriber import LogProbs
+from common.text.direction import Read
 from common.text.symbols import Alphabet, Symbols
 
 
@@ -30,6 +31,7 @@ class Pieces:
     separator = ""
     unicode_form = "NFC"
     whitespace = "collapse"
+    direction = None
     writes_text = True
     noun = "pieces"
 
@@ -57,6 +59,12 @@ class Pieces:
 
     def encode(self, text: str) -> list[int]:
         return [self.labels[piece] for piece in self._cut(text)]
+
+    def spell(self, text: str) -> str:
+        return self.normalise(text)
+
+    def read(self, pieces: Sequence[str]) -> list[Read]:
+        return [Read(place, piece) for place, piece in enumerate(pieces) if piece]
 
     def pieces(self, labels: Iterable[int]) -> list[str]:
         return [self.symbols[label - 1] for label in labels]

@@ -53,6 +53,36 @@ def test_both_spellings_of_a_letter_get_the_same_labels():
     assert Alphabet.from_texts([composed, decomposed], "none").symbols == ("e", "\u00e9", "\u0301")
 
 
+HEBREW = "\u05d0\u05d1 (12) \u05d2"
+HEBREW_LINE = "\u05d2 (12) \u05d1\u05d0"
+
+
+def test_labels_of_right_to_left_lines_have_the_order_on_the_line():
+    alphabet = Alphabet.from_texts([HEBREW], direction="rtl")
+    assert alphabet.spell(HEBREW) == HEBREW_LINE
+    assert alphabet.pieces(alphabet.encode(HEBREW)) == list(HEBREW_LINE)
+    assert alphabet.decode(alphabet.encode(HEBREW)) == HEBREW
+    assert alphabet.normalise(f"\u200f{HEBREW}\u200e") == HEBREW
+    assert alphabet.unknown(HEBREW) == []
+    assert symbols_from_dict(alphabet.to_dict()) == alphabet
+
+
+def test_a_bracket_on_the_line_is_the_one_that_is_drawn():
+    alphabet = Alphabet.from_texts(["\u05d0)"], direction="rtl")
+    assert alphabet.symbols == ("(", "\u05d0")
+    assert alphabet.decode([1, 2]) == "\u05d0)"
+
+
+def test_an_alphabet_without_a_direction_is_described_as_in_0_1():
+    assert Alphabet.from_texts(["ab"]).to_dict() == {
+        "symbols": ["a", "b"],
+        "unicode_form": "NFC",
+        "whitespace": "collapse",
+    }
+    with pytest.raises(ValueError, match="direction is 'up'; choose one of ltr, rtl"):
+        Alphabet((), direction="up")  # type: ignore[arg-type]
+
+
 def test_runs_of_white_space_are_one_space_unless_they_are_kept():
     text = "\ta \u00a0b\n\u2009c "
     assert Alphabet(()).normalise(text) == "a b c"
