@@ -754,7 +754,7 @@ def test_an_example_that_cannot_be_decoded_is_left_out_of_training_and_counted(
         (train / "cut.gt.txt").write_text("ab\n")
     else:
         bad, train = bad_sounds[0] / "nan.wav", case.train.with_name("undecodable.jsonl")
-        fields = {"audio_filepath": str(bad), "duration": 1.0, "text": "ab"}
+        fields = {"audio_filepath": str(bad), "text": "ab"}
         train.write_text(f"{case.train.read_text()}{json.dumps(fields)}\n")
     outcome = case.training(tmp_path / "run", "--epochs", 2, train=train)
     assert outcome.status == 0
@@ -818,7 +818,7 @@ def test_broken_settings_of_a_run_are_named(ocr, tmp_path):
 
 def test_global_normalisation_passes_over_what_cannot_be_read(asr, bad_sounds, tmp_path):
     train = asr.train.with_name("unreadable.jsonl")
-    fields = {"audio_filepath": str(bad_sounds[0] / "nan.wav"), "duration": 1.0, "text": "ab"}
+    fields = {"audio_filepath": str(bad_sounds[0] / "nan.wav"), "text": "ab"}
     train.write_text(f"{asr.train.read_text()}{json.dumps(fields)}\n")
     assert asr.training(tmp_path / "run", "--normalise", "global", train=train).status == 0
 

@@ -147,7 +147,7 @@ def test_what_cannot_be_aligned_is_named_and_the_rest_is_done(case, tmp_path, ca
     rows = [(good, text), (torn, text), (case.files[1], "a zebra!"), (case.files[2], "abcd" * 200)]
     rows += [(case.files[3], None), (tmp_path / "missing.png", text), (good, text)]
     rows += [(tmp_path / f"twin{good.suffix}", text)]
-    lines = [json.dumps({key: str(file), "text": said, "length": 2, "duration": 2}) for file, said in rows]
+    lines = [json.dumps({key: str(file), "text": said}) for file, said in rows]
     (tmp_path / "all.jsonl").write_text("\n".join(lines) + "\n")
     outcome = case.align(tmp_path / "all.jsonl", "-o", tmp_path / "places")
     assert outcome.status == 1
