@@ -3,7 +3,7 @@
 They are not beside the code that they configure, because that imports torch and help must do without.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 
@@ -19,6 +19,10 @@ class FrontEndConfig:
     """Time from one window to the next."""
     normalise: Literal["utterance", "global"] = "utterance"
     """Scale each band to mean 0 and deviation 1, over the utterance or over a sample of the training data."""
+    floor: Literal["relative", "fixed"] = field(default="relative", metadata={"unstored": "fixed"})
+    """Lowest energy of the spectrogram. relative: 80 dB below the loudest window of the utterance; windows
+    below it do not count in mean and deviation, so that neither the level nor digital silence matters. fixed:
+    the same for all recordings, as with --normalise global."""
     subsampling: Literal[2, 3, 4] = 3
     """Windows in one step: 3 gives 33 steps a second; fast speech spelt in letters needs 2 or 3."""
     channels: tuple[int, int, int] = (32, 64, 96)

@@ -18,7 +18,11 @@ from asr.signal import SignalConfig
 from common.network.convolution import ConvBlock, ConvBlocks, zero_padding
 
 SILENCE = 1e-6
-"""Power that is added before the logarithm: about -60 dB of the mel energy of a full-scale tone."""
+"""Power that is added before the logarithm with a fixed floor: about -100 dB of a full-scale tone."""
+QUIET = 1e-8
+"""Power of the relative floor, as a share of the power of the loudest window of the utterance: -80 dB."""
+FAINTEST = 1e-20
+"""Power that the loudest window of an utterance has at least: digital silence has a logarithm, too."""
 
 
 class ConvolvedSpectrogram(nn.Module):
@@ -114,20 +118,21 @@ class SpectrogramFrontEnd(nn.Module):
         """Return the number of steps (B,) for signals of `lengths` (B,) samples."""
         return self.blocks.output_lengths(lengths // self.hop)
 
-    def log_mel(self, signals: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the log-mel spectrogram (B, mels, frames) of samples (B, N), and its lengths (B,)."""
+    def mel(self, signals: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the powers (B, mels, frames) of the bands of samples (B, N), and their lengths (B,)."""
         samples = torch.arange(signals.shape[1], device=signals.device)
         padding = samples >= lengths.to(signals.device).unsqueeze(1)  # (B, N)
         side = (self.fft - self.hop) // 2  # centres window f on hop f, so that N / hop windows fit
         padded = functional.pad(signals.float().masked_fill(padding, 0.0), (side, self.fft - self.hop - side))
         with torch.autocast(signals.device.type, enabled=False):
-            return (self.spectrogram(padded) + SILENCE).log(), lengths // self.hop
+            return self.spectrogram(padded), lengths // self.hop
 
     def fit(self, signals: Iterable[Tensor]) -> None:
         """Set the global mean and deviation of each band from `signals`, each (N,)."""
         total, square, count = torch.zeros(self.config.mels), torch.zeros(self.config.mels), 0
         for signal in signals:
-            bands, _ = self.log_mel(signal.unsqueeze(0), torch.tensor([signal.shape[0]]))
+            powers, _ = self.mel(signal.unsqueeze(0), torch.tensor([signal.shape[0]]))
+            bands = (powers + SILENCE).log()
             total += bands[0].sum(1)
             square += bands[0].square().sum(1)
             count += bands.shape[2]
@@ -144,21 +149,44 @@ class SpectrogramFrontEnd(nn.Module):
 
     def forward(self, signals: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Return features (B, S, D) and their lengths (B,) for `signals` (B, N) of `lengths` (B,) samples."""
-        bands, lengths = self.log_mel(signals, lengths)  # (B, mels, frames)
-        maps = self._normalise(bands.unsqueeze(1), lengths)  # (B, 1, mels, frames)
+        powers, lengths = self.mel(signals, lengths)  # (B, mels, frames)
+        maps = self._normalise(powers.unsqueeze(1), lengths)  # (B, 1, mels, frames)
         if self.training:
             maps = self._mask(maps, lengths)
         maps, lengths = self.blocks(maps, lengths)  # (B, channels, height, S)
         return maps.permute(0, 3, 1, 2).flatten(2), lengths  # (B, S, channels x height)
 
-    def _normalise(self, maps: Tensor, lengths: Tensor) -> Tensor:
+    def _normalise(self, powers: Tensor, lengths: Tensor) -> Tensor:
+        """Return the logarithm of `powers` (B, 1, mels, frames) with each band scaled."""
         if self.config.normalise == "global":
-            return (maps - self.band_mean[:, None]) / self.band_deviation[:, None]
-        count = lengths.to(maps.device).clamp_min(1)[:, None, None, None]
-        mean = zero_padding(maps, lengths).sum(3, keepdim=True) / count  # (B, 1, mels, 1)
-        centred = zero_padding(maps - mean, lengths)
-        deviation = (centred.square().sum(3, keepdim=True) / count).sqrt()
+            return ((powers + SILENCE).log() - self.band_mean[:, None]) / self.band_deviation[:, None]
+        if self.config.floor == "fixed":
+            maps = (powers + SILENCE).log()
+            count = lengths.to(maps.device).clamp_min(1)[:, None, None, None]
+            mean = zero_padding(maps, lengths).sum(3, keepdim=True) / count  # (B, 1, mels, 1)
+            counted = centred = zero_padding(maps - mean, lengths)
+        else:
+            maps, heard = self._above_floor(powers, lengths)
+            count = heard.sum(3, keepdim=True).clamp_min(1)
+            mean = maps.where(heard, 0.0).sum(3, keepdim=True) / count  # (B, 1, mels, 1)
+            centred = zero_padding(maps - mean, lengths)
+            counted = centred.where(heard, 0.0)
+        deviation = (counted.square().sum(3, keepdim=True) / count).sqrt()
         return centred / (deviation + 0.05)  # 0.05 keeps a silent band silent
+
+    def _above_floor(self, powers: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the logarithm (B, 1, mels, frames) of `powers`, and the windows (B, 1, 1, frames) heard.
+
+        A window is heard if it is above the floor. The others become like the quietest one that is heard, as
+        if a pause that was muted had been recorded.
+        """
+        loudness = powers.mean(2, keepdim=True)  # (B, 1, 1, frames)
+        real = zero_padding(torch.ones_like(loudness), lengths) > 0
+        loudest = loudness.where(real, 0.0).amax(3, keepdim=True).clamp_min(FAINTEST)  # (B, 1, 1, 1)
+        heard = real & ((loudness >= QUIET * loudest) | (loudest <= FAINTEST))  # all of digital silence
+        maps = (powers + QUIET * loudest).log()
+        quietest = maps.where(heard, torch.inf).amin(3, keepdim=True)  # (B, 1, mels, 1)
+        return maps.maximum(quietest), heard
 
     def _mask(self, maps: Tensor, lengths: Tensor) -> Tensor:
         """Set stripes of bands to 0, and stripes of windows in proportion to the length of each utterance."""

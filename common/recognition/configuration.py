@@ -96,7 +96,10 @@ def model_config(modality: Modality, stored: dict[str, Any]) -> ModelConfig:
 
 
 def build_config(kind: type, stored: dict[str, Any]) -> Any:
-    """Return the frozen dataclass `kind` from JSON; a missing key has its default.
+    """Return the frozen dataclass `kind` from JSON.
+
+    A missing key has the default of its field, or else, if the field's metadata have one, the value
+    "unstored": what models did before there was such a setting.
 
     Raises:
         TypeError: a key is unknown.
@@ -105,4 +108,6 @@ def build_config(kind: type, stored: dict[str, Any]) -> Any:
     unknown = sorted(set(stored) - known)
     if unknown:
         raise TypeError(f"unknown setting {', '.join(unknown)} of {kind.__name__}")
-    return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in stored.items()})
+    before = {one.name: one.metadata["unstored"] for one in fields(kind) if "unstored" in one.metadata}
+    given = {key: tuple(value) if isinstance(value, list) else value for key, value in stored.items()}
+    return kind(**{**before, **given})

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from asr.front_end import SILENCE, FrontEndConfig, SpectrogramFrontEnd
 from asr.signal import SignalConfig
+from common.recognition.configuration import build_config
 
 SMALL = FrontEndConfig(mels=24, channels=(4, 6, 8))
 RATE = 4000
@@ -74,7 +75,8 @@ def mel_filters(rate: int, fft: int, mels: int) -> np.ndarray:
 def test_a_frame_is_the_log_of_mel_filtered_power_of_its_window(rate, window_ms, hop_ms, fft, mels):
     front_end = front_end_of(rate=rate, window_ms=window_ms, hop_ms=hop_ms, mels=mels)
     samples = sounds_of([rate // 2])[0]
-    bands, lengths = front_end.log_mel(samples[None], torch.tensor([len(samples)]))
+    powers, lengths = front_end.mel(samples[None], torch.tensor([len(samples)]))
+    bands = (powers + SILENCE).log()
     hop, window = round(rate * hop_ms / 1000), round(rate * window_ms / 1000)
     assert bands.shape == (1, mels, lengths.item())
     assert lengths.item() == len(samples) // hop
@@ -91,9 +93,9 @@ def test_a_frame_is_the_log_of_mel_filtered_power_of_its_window(rate, window_ms,
 
 def test_the_spectrogram_is_computed_in_float32_under_mixed_precision():
     front_end, (samples,) = front_end_of(), sounds_of([RATE])
-    whole, _ = front_end.log_mel(samples[None], torch.tensor([RATE]))
+    whole, _ = front_end.mel(samples[None], torch.tensor([RATE]))
     with torch.autocast("cpu", torch.bfloat16):
-        mixed, _ = front_end.log_mel(samples[None], torch.tensor([RATE]))
+        mixed, _ = front_end.mel(samples[None], torch.tensor([RATE]))
     assert mixed.dtype == torch.float32
     assert torch.equal(mixed, whole)
 
@@ -193,21 +195,59 @@ def test_the_feature_size_is_what_comes_out_with_any_number_of_bands(mels):
 # --- normalisation
 
 
-def test_each_band_of_an_utterance_has_mean_0_and_deviation_about_1():
-    front_end = front_end_of()
-    bands, lengths = front_end.log_mel(*padded(sounds_of([2000, 4000])))
-    normalised = front_end._normalise(bands[:, None], lengths)[:, 0]
-    for utterance, before, length in zip(normalised, bands, lengths.tolist(), strict=True):
-        real = before[:, :length].numpy()
+@pytest.mark.parametrize("floor", ["fixed", "relative"])
+def test_each_band_of_an_utterance_has_mean_0_and_deviation_about_1(floor):
+    front_end = front_end_of(floor=floor)
+    powers, lengths = front_end.mel(*padded(sounds_of([2000, 4000])))
+    normalised = front_end._normalise(powers[:, None], lengths)[:, 0]
+    for utterance, before, length in zip(normalised, powers, lengths.tolist(), strict=True):
+        power = before[:, :length].numpy()
+        real = np.log(power + (1e-6 if floor == "fixed" else 1e-8 * power.mean(0).max()))
         expected = (real - real.mean(1, keepdims=True)) / (real.std(1, keepdims=True) + 0.05)
         np.testing.assert_allclose(utterance[:, :length].numpy(), expected, rtol=1e-3, atol=1e-3)
 
 
-def test_the_level_of_a_recording_hardly_matters():
+@pytest.mark.parametrize("gain", [0.5, 0.01, 0.003, 0.001, 1e-5])
+def test_the_level_of_a_recording_does_not_matter(gain):
     front_end, (sound,) = front_end_of(), sounds_of([RATE])
-    loud, _ = front_end(*padded([0.5 * sound / sound.abs().max()]))
-    soft, _ = front_end(*padded([0.25 * sound / sound.abs().max()]))
-    torch.testing.assert_close(soft, loud, rtol=0.05, atol=0.05)
+    sound[1000:2000] *= 1e-3  # a pause with a faint noise
+    loud, _ = front_end(*padded([sound]))
+    soft, _ = front_end(*padded([gain * sound]))
+    torch.testing.assert_close(soft, loud, rtol=1e-3, atol=1e-3)
+
+
+def muted(pause: int, front_end: SpectrogramFrontEnd) -> Tensor:
+    """Return the features of the windows before and after a pause of `pause` strides of digital silence."""
+    stride, (sound,) = front_end.stride, sounds_of([40 * front_end.stride])
+    joined = torch.cat([sound[: 20 * stride], torch.zeros(pause * stride), sound[20 * stride :]])
+    features, _ = front_end(*padded([joined]))
+    return torch.cat([features[0, :15], features[0, -15:]])
+
+
+def test_the_length_of_digital_silence_does_not_matter():
+    front_end = front_end_of()
+    torch.testing.assert_close(muted(300, front_end), muted(20, front_end), rtol=1e-4, atol=1e-4)
+    fixed = front_end_of(floor="fixed")
+    assert not torch.allclose(muted(300, fixed), muted(20, fixed), atol=0.1)
+
+
+def test_digital_silence_is_as_the_quietest_window_that_is_heard():
+    front_end = front_end_of()
+    (sound,) = sounds_of([4000])
+    powers, lengths = front_end.mel(*padded([torch.cat([sound, torch.zeros(2000)])]))
+    normalised = front_end._normalise(powers[:, None], lengths)[0, 0]
+    loudness = powers[0].mean(0)
+    heard = loudness >= 1e-8 * loudness.max()
+    assert heard[:100].all()
+    assert not heard[103:].any()
+    for frame in range(103, lengths.item()):
+        torch.testing.assert_close(normalised[:, frame], normalised[:, heard].amin(1))
+    torch.testing.assert_close(normalised[:, heard].mean(1), torch.zeros(24), rtol=0, atol=1e-4)
+
+
+def test_a_model_that_was_stored_before_there_was_a_relative_floor_keeps_its_fixed_one():
+    assert build_config(FrontEndConfig, {"mels": 24}) == FrontEndConfig(mels=24, floor="fixed")
+    assert build_config(FrontEndConfig, {"floor": "relative"}) == FrontEndConfig()
 
 
 @pytest.mark.parametrize("normalise", ["utterance", "global"])
@@ -219,8 +259,8 @@ def test_digital_silence_gives_finite_features(normalise):
 def test_fitting_gives_the_bands_of_the_sample_mean_0_and_deviation_1():
     front_end, sounds = front_end_of(normalise="global"), sounds_of([4000, 1200, 2345])
     front_end.fit(sounds)
-    bands = [front_end.log_mel(sound[None], torch.tensor([len(sound)]))[0][0] for sound in sounds]
-    joined = torch.cat(bands, dim=1).numpy()
+    powers = [front_end.mel(sound[None], torch.tensor([len(sound)]))[0][0] for sound in sounds]
+    joined = (torch.cat(powers, dim=1) + SILENCE).log().numpy()
     np.testing.assert_allclose(front_end.band_mean.numpy(), joined.mean(1), rtol=1e-4)
     np.testing.assert_allclose(front_end.band_deviation.numpy(), joined.std(1), rtol=1e-3)
 

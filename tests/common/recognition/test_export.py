@@ -117,6 +117,20 @@ def test_every_front_end_for_sound_gives_what_torch_gives(settings, tmp_path):
     check_equal(recognizer, tmp_path / "model.onnx")
 
 
+@pytest.mark.parametrize("floor", ["relative", "fixed"])
+def test_faint_sound_and_digital_silence_give_what_torch_gives(floor, tmp_path):
+    recognizer = recognizer_of("asr", floor=floor)
+    export_onnx(recognizer, tmp_path / "model.onnx")
+    sound = np.float32(0.1) * np.random.default_rng(3).standard_normal(4000, dtype=np.float32)
+    silence = np.zeros(3000, np.float32)
+    values = [np.concatenate([sound, silence, sound]), silence, np.float32(1e-4) * sound]
+    expected = recognizer.log_probs(values).each()
+    found = graph_log_probs(tmp_path / "model.onnx", values, recognizer.front_end.shortest)
+    for one, other in zip(expected, found, strict=True):
+        assert np.isfinite(one).all()
+        np.testing.assert_allclose(other, one, rtol=0, atol=1e-4)
+
+
 @pytest.mark.parametrize(("window_ms", "hop_ms"), [(25.0, 10.0), (32.0, 10.0), (25.25, 9.75), (10.0, 10.0)])
 def test_a_convolution_with_waves_is_the_mel_spectrogram(window_ms, hop_ms):
     front_end = recognizer_of("asr", window_ms=window_ms, hop_ms=hop_ms).front_end
