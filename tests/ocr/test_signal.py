@@ -92,11 +92,51 @@ def test_floats_from_0_to_1_are_read_as_those_to_255(expected):
     assert close(read(stream(image, "tiff"), CONFIG).values, expected)
 
 
+@pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
+@pytest.mark.parametrize("kind", [np.uint16, np.int32, np.float32])
+def test_values_of_fewer_bits_than_the_format_has_are_read(bits, kind, expected):
+    values = np.asarray(line()).astype(np.float64) / 255 * (2**bits - 1)
+    image = Image.fromarray(np.round(values).astype(kind))
+    assert close(read(stream(image, "tiff"), CONFIG).values, expected)
+
+
+def test_lab_colour_is_read_by_its_lightness(expected):
+    """L* of a grey by CIE 1976; after the contrast is stretched, a line of two greys is the same line."""
+    grey = np.asarray(line()) / 255
+    linear = np.where(grey <= 0.04045, grey / 12.92, ((grey + 0.055) / 1.055) ** 2.4)
+    lightness = np.where(linear > 0.008856, 116 * np.cbrt(linear) - 16, 903.3 * linear)
+    values = np.zeros((*grey.shape, 3), np.uint8)
+    values[..., 0] = np.round(lightness * 2.55)
+    image = Image.frombytes("LAB", (grey.shape[1], grey.shape[0]), values.tobytes())
+    assert close(read(stream(image, "tiff"), CONFIG).values, expected, 0.02)
+
+
 def test_transparency_is_laid_over_white(expected):
     ink = np.asarray(line()) < 128
     colour = np.zeros((*ink.shape, 4), np.uint8)  # black everywhere, seen where it is opaque
     colour[..., 3] = 255 * ink
     assert close(read(stream(Image.fromarray(colour)), CONFIG).values, expected, 0.05)
+
+
+def test_white_ink_on_transparency_is_ink(expected):
+    """Subtitles and logos are drawn so: laid over white paper, nothing of them would be seen."""
+    ink = np.asarray(line()) < 128
+    colour = np.full((*ink.shape, 4), 255, np.uint8)  # white everywhere, seen where it is opaque
+    colour[..., 3] = 255 * ink
+    assert close(read(stream(Image.fromarray(colour)), CONFIG).values, expected, 0.05)
+    given = SignalConfig(height_px=32, detect_inverted=False)
+    assert close(read(stream(Image.fromarray(colour)), given).values, expected, 0.05)
+
+
+def test_white_paper_with_transparent_margins_stays_paper(expected):
+    grey = np.asarray(line())
+    for opaque in (slice(None), slice(20, 280)):
+        alpha = np.zeros_like(grey)
+        alpha[:, opaque] = 255
+        image = Image.merge("LA", (line(), Image.fromarray(alpha)))
+        values = read(stream(image), CONFIG).values
+        assert close(values[20:130], expected[20:130], 0.03)
+        assert values[:, 0].max() == 0
 
 
 def test_a_transparent_palette_colour_is_paper(expected):
@@ -195,6 +235,38 @@ def test_a_stream_that_cannot_seek_is_read(expected):
     assert close(read(Pipe(stream(line()).getvalue()), CONFIG).values, expected)
 
 
+def page(lines: int) -> Image.Image:
+    """Draw lines of letters one below the other, with space between them."""
+    image = Image.new("L", (300, 40 * lines), 235)
+    for number in range(lines):
+        ImageDraw.Draw(image).text((10, 40 * number + 8), "a worn cover", 20, ImageFont.load_default(22))
+    return image
+
+
+def test_a_page_is_refused_by_its_bands_of_ink(tmp_path):
+    page(20).save(tmp_path / "page.png")
+    for function in (lambda path: read(path, CONFIG), measure):
+        with pytest.raises(ValueError, match=r"page\.png: is 300 px wide and 800 px high, with 20 bands"):
+            function(str(tmp_path / "page.png"))
+
+
+@pytest.mark.parametrize("turn", [Image.Transpose.ROTATE_90, Image.Transpose.ROTATE_270])
+def test_a_turned_line_is_refused(tmp_path, turn):
+    line().transpose(turn).save(tmp_path / "turned.png")
+    for function in (lambda path: read(path, CONFIG), measure):
+        with pytest.raises(ValueError, match=r"turned\.png: is 64 px wide and 300 px high: .*turned line"):
+            function(str(tmp_path / "turned.png"))
+
+
+@pytest.mark.parametrize("text", "1IiljÅ:%Ξ;!?=≡")
+def test_a_single_character_that_is_higher_than_wide_is_a_line(text, tmp_path):
+    image = Image.new("L", (32, 80), 235)
+    ImageDraw.Draw(image).text((6, 10), text, 20, ImageFont.load_default(40))
+    image.save(tmp_path / "character.png")
+    assert len(read(str(tmp_path / "character.png"), CONFIG).values) == 13
+    assert measure(str(tmp_path / "character.png")) == 0.4
+
+
 def broken(tmp_path: Path, name: str) -> Path:
     path = tmp_path / name
     png = stream(line()).getvalue()
@@ -228,7 +300,7 @@ def broken(tmp_path: Path, name: str) -> Path:
     ("dot.png", "1 px wide and 1 px high"),
     ("flat.png", "3 px high"),
     ("thin.png", "1 px wide"),
-    ("wide.png", "where 20000 px are allowed"),
+    ("wide.png", "where 20000 px are allowed; cut it into shorter lines"),
     ("nan.tif", "NaN"),
     ("negative.tif", "from -1 to -1"),
     ("bomb.bmp", "cannot be read as an image"),
