@@ -10,9 +10,12 @@ from typing import Any
 from asr.source import part_name
 from common.data.manifest import Corpus, Example, is_length, read_manifest
 from common.files.plain_text import read_line
-from common.files.source import source_file
+from common.files.source import name_key, present, source_file
 
-SOUND_EXTS = (".wav", ".flac", ".ogg", ".opus", ".mp3")
+SOUND_EXTS = (
+    *(".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3"),
+    *(".wave", ".w64", ".rf64", ".aif", ".aiff", ".aifc", ".au", ".snd", ".caf"),
+)
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,8 @@ def _with_files(corpus: Corpus) -> Corpus:
     """Return `corpus` with a problem in place of each example whose recording does not exist."""
     missing: dict[str, bool] = {}
     examples, problems = [], list(corpus.problems)
-    for example in corpus.examples:
+    for stated in corpus.examples:
+        example = replace(stated, source=present(stated.source))
         file = source_file(example.source)
         if file not in missing:
             missing[file] = not os.path.isfile(file)
@@ -166,10 +170,10 @@ def _read_librispeech(folder: Path, transcripts: Iterable[Path]) -> Corpus:
     for transcript in transcripts:
         rows.setdefault(transcript.parent, {}).update(_table(transcript, problems))
     files = [file for file in sorted(folder.rglob("*")) if not file.name.startswith(".") and file.is_file()]
-    sounds = {(file.parent, file.stem): file for file in _sounds(files, problems)}
+    sounds = {(file.parent, name_key(file.stem)): file for file in _sounds(files, problems)}
     for chapter, utterances in rows.items():
         for utterance, (origin, text) in utterances.items():
-            sound = sounds.pop((chapter, utterance), None)
+            sound = sounds.pop((chapter, name_key(utterance)), None)
             if sound is None:
                 problems.append(
                     f"{origin}: there is no {utterance}.flac beside it; restore it or drop the line"
@@ -299,8 +303,10 @@ def _lines(path: Path, problems: list[str]) -> Iterator[tuple[str, str]]:
 def _read_pairs(folder: Path, text_ext: str) -> Corpus:
     problems: list[str] = []
     files = [file for file in sorted(folder.rglob("*")) if not file.name.startswith(".") and file.is_file()]
-    sounds = {file.with_suffix(""): file for file in _sounds(files, problems)}
-    texts = {Path(str(file).removesuffix(text_ext)): file for file in files if file.name.endswith(text_ext)}
+    sounds = {_key(file.with_suffix("")): file for file in _sounds(files, problems)}
+    texts = {
+        _key(Path(str(file).removesuffix(text_ext))): file for file in files if file.name.endswith(text_ext)
+    }
     if not sounds:
         raise ValueError(
             f"{folder}: has no wav.scp, no *.trans.txt and no recordings; "
@@ -329,7 +335,12 @@ def _sounds(files: Iterable[Path], problems: list[str]) -> list[Path]:
     order = {ext: rank for rank, ext in enumerate(SOUND_EXTS)}
     found = [file for file in files if file.suffix.lower() in order]
     for file in sorted(found, key=lambda file: (str(file.with_suffix("")), order[file.suffix.lower()])):
-        first = sounds.setdefault(file.with_suffix(""), file)
+        first = sounds.setdefault(_key(file.with_suffix("")), file)
         if first != file:
             problems.append(f"{file}: has the name of {first}, which is used; rename or remove one")
     return list(sounds.values())
+
+
+def _key(path: Path) -> Path:
+    """Return the path by which a recording and its text are paired."""
+    return Path(name_key(str(path)))

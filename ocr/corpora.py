@@ -8,6 +8,7 @@ from pathlib import Path
 
 from common.data.manifest import Corpus, Example, read_manifest
 from common.files.plain_text import read_line
+from common.files.source import name_key
 from ocr.signal import IMAGE_SUFFIXES
 
 MANIFEST_SUFFIXES = (".jsonl", ".json", ".ndjson", ".manifest")
@@ -67,13 +68,18 @@ def _read_lines(path: Path) -> Corpus:
 
 def _read_folder(folder: Path, config: CorpusConfig) -> Corpus:
     images: dict[str, list[str]] = defaultdict(list)
-    transcriptions = set()
+    transcriptions: dict[str, str] = {}
+    problems = []
     for file in _files(folder):
         stem, suffix = os.path.splitext(file)
         if file.endswith(config.gt_ext):
-            transcriptions.add(file.removesuffix(config.gt_ext))
+            first = transcriptions.setdefault(name_key(file.removesuffix(config.gt_ext)), file)
+            if first != file:
+                problems.append(
+                    f"{file}: there is a second file of this name in another Unicode form; keep one"
+                )
         elif suffix.lower() in IMAGE_SUFFIXES:
-            images[stem].append(file)
+            images[name_key(stem)].append(file)
     if not images and not transcriptions:
         raise ValueError(
             f"{folder}: holds no images and no *{config.gt_ext}; a folder of line pairs was wanted"
@@ -83,23 +89,27 @@ def _read_folder(folder: Path, config: CorpusConfig) -> Corpus:
         name, ending = os.path.splitext(stem)
         plain = stem in transcriptions or ending not in PREPARED
         lines[stem if plain else name] += images[stem]
-    return _paired(lines, images, transcriptions, config)
+    paired = _paired(lines, images, transcriptions, config)
+    return Corpus(paired.examples, problems + paired.problems)
 
 
 def _paired(
-    lines: dict[str, list[str]], images: dict[str, list[str]], transcriptions: set[str], config: CorpusConfig
+    lines: dict[str, list[str]],
+    images: dict[str, list[str]],
+    transcriptions: dict[str, str],
+    config: CorpusConfig,
 ) -> Corpus:
     """Return an example for each transcription with an image, sorted by name.
 
     Args:
         lines: the images of each line, unprocessed ones first.
         images: the images with each path without suffix; more than one is a problem.
-        transcriptions: names of the lines that have a transcription.
+        transcriptions: the transcription of each line that has one.
         config: gives the suffix of transcriptions.
     """
     examples, problems = [], []
-    for name in sorted(lines.keys() | transcriptions):
-        wanted = name + config.gt_ext
+    for name in sorted(lines.keys() | transcriptions.keys()):
+        wanted = transcriptions.get(name, name + config.gt_ext)
         if name not in transcriptions:
             problems += [
                 f"{image}: has no {os.path.basename(wanted)} beside it; write what it says there"
@@ -108,7 +118,7 @@ def _paired(
         elif name not in lines:
             problems.append(f"{wanted}: has no image beside it, such as {os.path.basename(name)}.png; add it")
         else:
-            image, twins = lines[name][0], images[os.path.splitext(lines[name][0])[0]]
+            image, twins = lines[name][0], images[name_key(os.path.splitext(lines[name][0])[0])]
             if len(twins) > 1:
                 others = " and ".join(os.path.basename(twin) for twin in twins)
                 problems.append(f"{wanted}: belongs to {others}; keep one of these images")

@@ -12,8 +12,22 @@ IMAGE_SUFFIXES = frozenset(
     {
         *(".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".avif", ".avifs", ".tif", ".tiff"),
         *(".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx", ".bmp", ".dib", ".gif", ".ico", ".im", ".pcx"),
-        *(".pbm", ".pgm", ".ppm", ".pnm", ".pfm", ".sgi", ".bw", ".rgb", ".rgba", ".tga", ".icb", ".vda"),
-        *(".vst", ".dds", ".msp", ".qoi"),
+        *(
+            ".pbm",
+            ".pgm",
+            ".ppm",
+            ".pnm",
+            ".pfm",
+            ".sgi",
+            ".bw",
+            ".rgb",
+            ".rgba",
+            ".tga",
+            ".icb",
+            ".vda",
+            ".mpo",
+        ),
+        *(".vst", ".dds", ".msp", ".qoi", ".mpo", ".icns", ".xbm"),
     }
 )
 """suffixes of the images that are found in a folder; a file that is named may have any suffix"""

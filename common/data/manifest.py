@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from common.files.aside import written_aside
-from common.files.source import absolute
+from common.files.source import absolute, present
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ def _example(
     if not isinstance(source, str) or not source:
         raise ValueError(_wrong(fields, keys.source, source, "a file name"))
     example = Example(
-        os.path.join(folder, source),
+        present(os.path.join(folder, source)),
         _text(fields, keys.text),
         _length(fields, keys.length),
         _speaker(fields),

@@ -2,6 +2,7 @@
 
 import os
 import re
+import unicodedata
 from pathlib import Path
 
 PART = re.compile(r"(\[[^\[\]]*\]|::.*)$", re.DOTALL)
@@ -16,6 +17,19 @@ def source_file(source: str) -> str:
     if PART.search(source) is None or os.path.exists(source):
         return source
     return PART.sub("", source)
+
+
+def name_key(name: str) -> str:
+    """Return the name by which files are paired: in NFC, since some systems store é as e and an accent."""
+    return name if name.isascii() else unicodedata.normalize("NFC", name)
+
+
+def present(source: str) -> str:
+    """Return `source`, or the same name in another Unicode form if there is no such file but one of that."""
+    if source.isascii() or os.path.exists(source_file(source)):
+        return source
+    spelled = [unicodedata.normalize(form, source) for form in ("NFC", "NFD")]
+    return next((other for other in spelled if os.path.exists(source_file(other))), source)
 
 
 def absolute(path: str) -> str:

@@ -1,5 +1,6 @@
 """Corpora in the formats of others give the same examples; each missing item gives one sentence."""
 
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -175,6 +176,36 @@ def test_an_empty_optional_kaldi_table_is_as_none_and_an_empty_text_is_refused(t
     written(tmp_path / "text")
     with pytest.raises(ValueError, match="text: has no lines"):
         read_corpus(str(tmp_path), CONFIG)
+
+
+@pytest.mark.parametrize(("sound_form", "text_form"), [("NFC", "NFD"), ("NFD", "NFC")])
+def test_names_are_paired_in_whichever_unicode_form_they_are(
+    tmp_path: Path, sound_form: str, text_form: str
+) -> None:
+    """Some systems store the é of a name as e and an accent, others as one character."""
+    path = sound(tmp_path / unicodedata.normalize(sound_form, "Séance.wav"))
+    name = unicodedata.normalize(text_form, "Séance")
+    written(tmp_path / f"{name}.txt", "one two")
+    written(tmp_path / "all.csv", "wav_filename,transcript", f"{name}.wav,one two")
+    written(tmp_path / "all.jsonl", f'{{"audio_filepath": "{name}.wav", "text": "one two"}}')
+    for corpus in (tmp_path, tmp_path / "all.csv", tmp_path / "all.jsonl"):
+        found = read_corpus(str(corpus), CONFIG)
+        assert [(example.source, example.text) for example in found.examples] == [(str(path), "one two")]
+        assert not found.problems
+
+
+def test_every_format_that_is_read_is_found_in_a_folder(tmp_path: Path) -> None:
+    """A tone is saved in every format that libsndfile both writes and reads without being told its rate."""
+    exts = {"AIFF": (".aif", ".aiff", ".aifc"), "AU": (".au", ".snd"), "CAF": (".caf",), "FLAC": (".flac",)}
+    exts |= {"MP3": (".mp3",), "OGG": (".ogg", ".oga", ".opus"), "RF64": (".rf64",), "W64": (".w64",)}
+    exts |= {"WAV": (".wav", ".wave")}
+    names = [(ext, kind) for kind, several in exts.items() for ext in several]
+    for ext, kind in names:
+        path = tmp_path / f"{ext[1:]}{ext}"
+        soundfile.write(path, np.sin(np.arange(8000)) / 2, 16_000, format=kind)
+        read(str(path), SignalConfig())
+        written(path.with_suffix(".txt"), "one")
+    assert len(read_corpus(str(tmp_path), CONFIG).examples) == len(names)
 
 
 def test_a_negative_zero_is_zero_and_not_the_whole_recording(tmp_path: Path) -> None:

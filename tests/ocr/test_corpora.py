@@ -1,10 +1,12 @@
 import json
+import unicodedata
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from ocr.corpora import CorpusConfig, read_corpus
+from ocr.signal import IMAGE_SUFFIXES, SignalConfig, read
 
 CONFIG = CorpusConfig()
 
@@ -43,6 +45,35 @@ def test_pairs_are_found_in_all_folders_in_order(tmp_path):
         ("a/two.jpg", "zweite"),
         ("b/one.png", "first"),
     ]
+
+
+@pytest.mark.parametrize(("image_form", "text_form"), [("NFC", "NFD"), ("NFD", "NFC")])
+def test_names_are_paired_in_whichever_unicode_form_they_are(tmp_path, image_form, text_form):
+    """Some systems store the é of a name as e and an accent, others as one character."""
+    image = unicodedata.normalize(image_form, "Séance") + ".png"
+    put(tmp_path, **{image: None, unicodedata.normalize(text_form, "Séance") + ".gt.txt": "one two\n"})
+    assert found(tmp_path) == {image: "one two"}
+    manifest = {"image": unicodedata.normalize(text_form, image), "text": "one two"}
+    put(tmp_path, **{"all.jsonl": json.dumps(manifest)})
+    (example,) = read_corpus(str(tmp_path / "all.jsonl"), CONFIG).examples
+    assert example.source == str(tmp_path / image)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of Pillow, for formats that it will drop
+def test_every_format_that_is_read_is_found_in_a_folder(tmp_path):
+    """A line is saved under every suffix that Pillow both reads and writes, and read again."""
+    line = Image.new("L", (64, 16), 255)
+    line.paste(0, (8, 4, 40, 12))
+    Image.init()
+    read_again = set()
+    for suffix, form in Image.registered_extensions().items():
+        try:
+            line.convert("1" if form in ("XBM", "MSP") else "L").save(tmp_path / f"line{suffix}", form)
+            read(str(tmp_path / f"line{suffix}"), SignalConfig())
+        except (KeyError, ValueError, OSError):
+            continue
+        read_again.add(suffix)
+    assert {".png", ".jpe", ".jfif"} <= read_again <= IMAGE_SUFFIXES
 
 
 def test_names_may_have_dots(tmp_path):
