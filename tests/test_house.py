@@ -1,6 +1,7 @@
 """Imports point down, both sides are alike, torch stays in its rooms, and importing does no work."""
 
 import ast
+import json
 import subprocess
 import sys
 import tomllib
@@ -8,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from graphlib import TopologicalSorter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -53,12 +55,6 @@ def imported(path: Path) -> Iterator[str]:
             yield from (alias.name for alias in node.names)
         if isinstance(node, ast.ImportFrom):
             yield "." * node.level + (node.module or "")
-
-
-def run(code: str) -> None:
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout == ""
 
 
 # --- imports point down
@@ -174,7 +170,7 @@ def test_constants_of_one_name_have_one_value():
 # --- torch
 
 
-def test_rooms_that_do_without_torch_do_not_import_it():
+def modules_without_torch() -> list[str]:
     heavy = tuple(f"common.{name}" for name in TORCH_ROOMS)
     light = [f"common.{name}" for name in WITHOUT_TORCH]
     names = [
@@ -183,15 +179,12 @@ def test_rooms_that_do_without_torch_do_not_import_it():
         if name.startswith("common") and not name.endswith("__init__")
         if name in light or not any(name == one or name.startswith(f"{one}.") for one in heavy)
     ]
-    names += [f"{side}.{name}" for side in ("ocr", "asr") for name in SIDE_ROOMS] + ["ocr", "asr"]
-    assert set(names) <= MODULES.keys() | {"ocr", "asr"}
-    run(f"""
-import sys
-for name in {names}:
-    __import__(name)
-    heavy = [other for other in ("torch", "torchaudio", "torchvision", "lightning") if other in sys.modules]
-    assert not heavy, f"{{name}} imports {{heavy}}"
-""")
+    return names + [f"{side}.{name}" for side in ("ocr", "asr") for name in SIDE_ROOMS] + ["ocr", "asr"]
+
+
+@pytest.mark.slow
+def test_rooms_that_do_without_torch_do_not_import_it(imports):
+    assert imports["heavy"] == {}
 
 
 # --- importing does no work
@@ -232,34 +225,60 @@ def test_a_module_only_defines(module):
                 assert ast.unparse(node.func) in PURE, f"{where} calls {ast.unparse(node.func)}"
 
 
-def test_importing_everything_changes_nothing_in_the_process():
-    ours = [module for module in MODULES if not module.endswith(("__init__", "__main__"))]
-    run(f"""
-import logging, os, random, sys, threading, warnings
+IMPORTS = """
+import json, logging, os, random, sys, threading, warnings
+
+heavy = {}
+for name in LIGHT:
+    __import__(name)
+    found = [other for other in ("torch", "torchaudio", "torchvision", "lightning") if other in sys.modules]
+    if found and not heavy:
+        heavy[name] = found
+for name in [name for name in sys.modules if name.split(".")[0] in ("common", "ocr", "asr")]:
+    del sys.modules[name]  # to be imported again, beside the others
+
 import lightning.fabric, numpy, PIL.Image, rapidfuzz, safetensors, soundfile, soxr, tqdm
 import torch, torch.utils.data, torch.utils.tensorboard, torchaudio, torchvision.transforms.v2
 
 def state():
-    return (
+    return [
         dict(os.environ), os.getcwd(), logging.root.handlers[:], logging.root.level, threading.active_count(),
         warnings.filters[:], random.getstate(), numpy.random.get_state()[1].tolist(),
         torch.get_rng_state().tolist(), torch.get_num_threads(), torch.get_default_dtype(),
         torch.backends.cudnn.benchmark, torch.are_deterministic_algorithms_enabled(),
         torch.get_float32_matmul_precision(), PIL.Image.MAX_IMAGE_PIXELS, sys.argv[:],
-    )
+    ]
 
 written = []
 def watch(event, arguments):
     if event == "open" and isinstance(arguments[1], str) and set(arguments[1]) & set("wax+"):
-        written.append(arguments[:2])
+        written.append(repr(arguments[:2]))
     if event in ("subprocess.Popen", "os.system", "socket.connect", "socket.getaddrinfo", "os.mkdir"):
-        written.append((event, arguments))
+        written.append(repr((event, arguments)))
 
 before = state()
 sys.dont_write_bytecode = True
 sys.addaudithook(watch)
-for name in {ours}:
+for name in ALL:
     __import__(name)
-assert written == [], written
-assert state() == before
-""")
+found = {"heavy": heavy, "written": list(written)}
+found["changed"] = [[repr(old), repr(new)] for old, new in zip(before, state()) if old != new]
+print(json.dumps(found))
+"""
+
+
+@pytest.fixture(scope="module")
+def imports() -> dict[str, Any]:
+    """Return what importing does in a process of its own: first what needs no torch, then everything."""
+    modules = [module for module in MODULES if not module.endswith(("__init__", "__main__"))]
+    code = f"LIGHT, ALL = {modules_without_torch()}, {modules}\n{IMPORTS}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 0, done.stderr
+    (printed,) = done.stdout.splitlines()
+    return json.loads(printed)
+
+
+@pytest.mark.slow
+def test_importing_everything_changes_nothing_in_the_process(imports):
+    assert imports["written"] == []
+    assert imports["changed"] == []

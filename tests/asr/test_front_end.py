@@ -298,7 +298,7 @@ def silenced_shares(front_end: SpectrogramFrontEnd, lengths: list[int]) -> np.nd
     return np.array(shares)
 
 
-@pytest.mark.parametrize("frames", [30, 200, 600, 3000])
+@pytest.mark.parametrize("frames", [30, 200, 600])
 def test_stripes_in_time_silence_no_more_than_their_share(frames):
     front_end = front_end_of(mask_bands=0, mask_share=0.15, mask_frames=40)
     shares = silenced_shares(front_end, [frames, frames, frames * 3])

@@ -1,20 +1,18 @@
 """The copy problem; the expected sequence is written by hand."""
 
 import json
-import os
-import subprocess
-import sys
+import math
 from pathlib import Path
 
 import numpy as np
 import pytest
+from command import call
 from copying import COPYING, CorpusConfig, SignalConfig, read, read_corpus
 from copying_corpus import CopyingCorpus, build_inputs, draw_texts, write_corpus
 from copying_table import recalled, table
+from run_log import MEMORISED, losses_of
 
 from common.data.frame_targets import FrameTargets, frame_names
-
-RECIPE = Path(__file__).parents[2] / "recipes" / "core" / "copying.sh"
 
 
 def small(folder: Path, **settings: int) -> CopyingCorpus:
@@ -101,25 +99,40 @@ def test_the_table_has_a_row_for_a_cell_and_a_column_for_a_length(tmp_path):
         table(tmp_path / "none")
 
 
-def test_a_cell_learns_to_copy_and_the_command_says_how_well(tmp_path):
-    """The model repeats three symbols over four blanks in unseen texts; chance is 12.5 %."""
-    small(tmp_path, train=400, dev=100)
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    program = [sys.executable, str(RECIPE.parent / "copying.py")]
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with a corpus and a run on it, of one batch in each epoch."""
+    folder = tmp_path_factory.mktemp("copying")
+    small(folder)
+    cell = ("--cell", "lstm", "--initialisation", "orthogonal", "--forget-bias", 1, "--no-bidirectional")
+    outcome = call(
+        *(COPYING, "train", folder / "train.jsonl", folder / "dev.jsonl", "--run", folder / "run"),
+        *("--task", "frames", "--frame-labels", "characters", *cell, *MEMORISED, "--epochs", 30),
+    )
+    assert outcome.status == 0, outcome.err
+    return folder
 
-    def run(*command: str) -> None:
-        done = subprocess.run(
-            [*program, *command], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stderr
 
-    run(
-        *("train", "train.jsonl", "dev.jsonl", "--run", "run"),
-        *("--task", "frames", "--frame-labels", "characters"),
-        *("--cell", "lstm", "--initialisation", "orthogonal", "--forget-bias", "1", "--no-bidirectional"),
-        *("--layers", "1", "--hidden-size", "64", "--dropout", "0", "--ema", "0", "--clip-norm", "1"),
-        *("--batch-budget", "80", "--epochs", "12", "--learning-rate", "2e-2", "--warmup-steps", "20"),
-        *("--seed", "1"),
-    )  # fmt: skip
-    run("evaluate", "run/best.safetensors", "dev.jsonl", "--json", "lstm-4.json")
-    assert recalled(json.loads((tmp_path / "lstm-4.json").read_text())) > 0.5
+@pytest.mark.slow
+@pytest.mark.training
+def test_the_loss_of_a_batch_falls(trained):
+    """At first nine labels are alike."""
+    losses = losses_of(trained / "run")
+    assert losses[0] == pytest.approx(math.log(9), rel=0.2)
+    assert losses[-1] < losses[0] / 2
+
+
+@pytest.mark.slow
+@pytest.mark.training
+def test_the_share_is_that_of_the_transcripts(trained):
+    model, given = trained / "run" / "best.safetensors", trained / "lstm-4.json"
+    assert call(COPYING, "evaluate", model, trained / "dev.jsonl", "--json", given).status == 0
+    rows = [json.loads(line) for line in (trained / "dev.jsonl").read_text().splitlines()]
+    sources = [f"{trained}/{row['source']}" for row in rows]
+    outcome = call(COPYING, "transcribe", "-m", model, "-f", "json", *sources)
+    right = 0
+    for row, line in zip(rows, outcome.out.splitlines(), strict=True):
+        words = json.loads(line)["words"]
+        for step, symbol in enumerate(row["text"], start=7):
+            right += any(word["text"] == symbol and word["start"] <= step < word["end"] for word in words)
+    assert recalled(json.loads(given.read_text())) == pytest.approx(right / 30)

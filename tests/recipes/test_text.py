@@ -1,6 +1,7 @@
 """recipes/core/text.py: texts as numbers, corpora, and models of labels and of pairs."""
 
 import io
+import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,8 @@ import pytest
 import torch
 from command import call
 from PIL import Image
+from rapidfuzz.distance import Levenshtein
+from run_log import MEMORISED, losses_of
 from text import (
     TEXT,
     CorpusConfig,
@@ -26,22 +29,7 @@ from text import (
 CHARACTERS, WORDS = SignalConfig("character"), SignalConfig("word", buckets=30_000)
 GOOD = ("splendid", "moving", "clever", "warm", "wonderful")
 BAD = ("dull", "clumsy", "boring", "empty", "awful")
-NEUTRAL = (
-    "the",
-    "film",
-    "is",
-    "a",
-    "story",
-    "of",
-    "two",
-    "people",
-    "who",
-    "live",
-    "by",
-    "sea",
-    "and",
-    "then",
-)
+NEUTRAL = ("the", "film", "is", "a", "story", "of", "two", "people", "who", "live", "by", "sea", "and")
 
 
 def text_of(data: bytes, config: SignalConfig = CHARACTERS) -> list[int]:
@@ -166,68 +154,62 @@ def test_a_text_has_a_picture_with_ink_of_it(config) -> None:
 
 # --- models
 
-QUICK = (
-    *("--hidden-size", 32, "--layers", 1, "--embedding-size", 32, "--buckets", 2000, "--symbol-dropout", 0),
-    *("--dropout", 0, "--batch-budget", 600, "--learning-rate", "1e-2", "--warmup-steps", 20, "--ema", 0),
-    *("--device", "cpu"),
-)
+EMBEDDED = ("--embedding-size", 16, "--buckets", 2000, "--symbol-dropout", 0)
 
 
-def write_reviews(folder: Path, count: int, seed: int, negated: bool) -> None:
-    """Write neutral words with one good or bad word; if `negated`, half of these follow "not"."""
-    rng = np.random.default_rng(seed)
+def write_reviews(folder: Path, count: int) -> None:
+    """Write neutral words with one good or bad word, in turn."""
+    rng = np.random.default_rng(1)
     for number in range(count):
-        words = [str(word) for word in rng.choice(NEUTRAL, rng.integers(4, 14))]
-        good, turned = bool(rng.integers(2)), negated and bool(rng.integers(2))
-        place = int(rng.integers(len(words) + 1))
-        words[place:place] = ["not"] * turned + [str(rng.choice(GOOD if good else BAD))]
-        file = folder / ("pos" if good != turned else "neg") / f"{number}.txt"
+        words = [str(word) for word in rng.choice(NEUTRAL, rng.integers(2, 6))]
+        words.insert(int(rng.integers(len(words) + 1)), str(rng.choice((GOOD, BAD)[number % 2])))
+        file = folder / ("pos", "neg")[number % 2] / f"{number}.txt"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(" ".join(words) + ".")
 
 
-@pytest.fixture(scope="module", params=["word", "character"])
-def reviews(request, tmp_path_factory) -> tuple[str, Path]:
-    """Return a unit and a corpus for it; the corpus for words has negations."""
-    folder = tmp_path_factory.mktemp("reviews")
-    write_reviews(folder / "train", 1200, 1, negated=request.param == "word")
-    write_reviews(folder / "dev", 200, 2, negated=request.param == "word")
-    return request.param, folder
-
-
-@pytest.mark.parametrize("pooling", ["last", "mean", "attention"])
-def test_opinions_are_learnt_with_every_pooling(reviews, pooling, tmp_path, monkeypatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    unit, folder = reviews
-    task = ("--task", "classify", "--unit", unit, "--pooling", pooling, "--epochs", 4)
-    trained = call(TEXT, "train", folder / "train", folder / "dev", "--run", tmp_path / "run", *QUICK, *task)
-    assert trained.status == 0, trained.err
-    model = tmp_path / "run" / "best.safetensors"
-    evaluated = call(TEXT, "evaluate", model, folder / "dev")
-    assert float(re.search(r"accuracy (\S+) %", evaluated.out)[1]) > 95, trained.err
-    labelled = call(
-        TEXT, "transcribe", "-", "--model", model, stdin=b"the story is wonderful and the people live."
-    )
-    assert labelled.out.startswith("pos")
-
-
-def test_pairs_that_ctc_cannot_spell_are_learnt(tmp_path, monkeypatch) -> None:
-    """Digits become words from the last to the first: the target is longer, and in another order."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    for name in ("train", "dev"):
-        rng = np.random.default_rng(len(name))
-        drawn = rng.integers(4, size=(600 if name == "train" else 60, 3)).tolist()
-        words = [[("nil", "one", "two", "ten")[digit] for digit in reversed(digits)] for digits in drawn]
-        lines = [
-            f"{''.join(map(str, digits))}\t{''.join(w)}\n" for digits, w in zip(drawn, words, strict=True)
-        ]
-        (tmp_path / f"{name}.tsv").write_text("".join(lines))
-    task = ("--task", "attention", "--arrangement", "dot", "--decoder-size", 48, "--epochs", 6)
-    more = ("--precision", "bf16-mixed", "--batch-budget", 60, "--label-smoothing", 0)
+@pytest.mark.training
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("unit", "pooling"), [("word", "last"), ("character", "mean"), ("word", "attention")]
+)
+def test_opinions_of_a_batch_are_memorised_and_counted(unit, pooling, tmp_path) -> None:
+    """How many unseen opinions are right is a figure of core/sentiment.sh."""
+    write_reviews(tmp_path / "train", 16)
     trained = call(
-        *(TEXT, "train", tmp_path / "train.tsv", tmp_path / "dev.tsv", "--run", tmp_path / "run"),
-        *(*QUICK, *task, *more),
+        *(TEXT, "train", tmp_path / "train", tmp_path / "train", "--run", tmp_path / "run", *MEMORISED),
+        *("--task", "classify", "--unit", unit, "--pooling", pooling, "--epochs", 12, *EMBEDDED),
     )
     assert trained.status == 0, trained.err
-    evaluated = call(TEXT, "evaluate", tmp_path / "run" / "best.safetensors", tmp_path / "dev.tsv")
-    assert float(re.search(r"%CER (\S+)", evaluated.out)[1]) < 5, trained.err
+    losses = losses_of(tmp_path / "run")
+    assert losses[-1] < losses[0] / 2
+    model = tmp_path / "run" / "best.safetensors"
+    evaluated = call(TEXT, "evaluate", model, tmp_path / "train")
+    files = sorted((tmp_path / "train").rglob("*.txt"))
+    labelled = call(TEXT, "transcribe", "-m", model, "-f", "json", *files)
+    given = [json.loads(line)["text"] for line in labelled.out.splitlines()]
+    right = sum(label == file.parent.name for label, file in zip(given, files, strict=True))
+    assert evaluated.out.startswith(f"accuracy {100 * right / 16:.2f} %")
+
+
+@pytest.mark.training
+@pytest.mark.slow
+def test_pairs_that_ctc_cannot_spell_are_memorised_and_counted(tmp_path) -> None:
+    """Digits become words from the last to the first: the target is longer, and in another order."""
+    digits = np.random.default_rng(0).integers(4, size=(12, 3)).tolist()
+    texts = ["".join(("nil", "one", "two", "ten")[digit] for digit in reversed(row)) for row in digits]
+    pairs = tmp_path / "pairs.tsv"
+    rows = zip(digits, texts, strict=True)
+    pairs.write_text("".join(f"{''.join(map(str, row))}\t{text}\n" for row, text in rows))
+    trained = call(
+        *(TEXT, "train", pairs, pairs, "--run", tmp_path / "run", *MEMORISED, *EMBEDDED, "--epochs", 16),
+        *("--task", "attention", "--arrangement", "dot", "--decoder-size", 32, "--label-smoothing", 0),
+    )
+    assert trained.status == 0, trained.err
+    losses = losses_of(tmp_path / "run")
+    assert losses[-1] < losses[0] / 2
+    model = tmp_path / "run" / "best.safetensors"
+    written = call(TEXT, "transcribe", "-m", model, pairs).out.splitlines()
+    errors = sum(Levenshtein.distance(*pair) for pair in zip(written, texts, strict=True))
+    evaluated = call(TEXT, "evaluate", model, pairs)
+    assert f"%CER {100 * errors / sum(map(len, texts)):.2f} [ {errors} / {12 * 9}," in evaluated.out

@@ -292,6 +292,7 @@ def lines(tmp_path: Path) -> list[Example]:
     return [Example(str(tmp_path / f"{number}.png"), "abc", 3.0 + number) for number in range(6)]
 
 
+@pytest.mark.slow
 def test_a_worker_process_gives_the_same_batches(lines):
     config = SignalConfig(height_px=16)
     read = partial(OCR.read, config=config)

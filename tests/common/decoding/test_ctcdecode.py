@@ -207,6 +207,7 @@ def test_without_a_model_it_is_prefix_search(seed, width, top_n, cutoff):
         assert_agrees(results, row, reference.decode(probs[row, : lengths[row]]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["character", "word"])
 @settings(deadline=None, derandomize=True, max_examples=60)
 @given(
@@ -522,6 +523,7 @@ def test_equal_labels_are_different_classes(tmp_path):
 # --- streams
 
 
+@pytest.mark.slow
 @settings(deadline=None, derandomize=True, max_examples=30)
 @given(st.integers(0, 2**32 - 1), st.sampled_from(["", "character", "word"]), st.integers(1, 12))
 def test_streams_in_pieces_give_what_the_whole_gives(tmp_path_factory, seed, kind, width):

@@ -241,6 +241,7 @@ def test_a_label_agrees_with_the_same_one_up_to_two_steps_away(apart, agreeing):
     assert a.hits[0].confidence == pytest.approx((0.6 + agreeing) / 2)
 
 
+@pytest.mark.slow
 def test_confidences_of_a_long_text_take_little_memory():
     """An hour has tens of thousands of labels, too many to compare all pairs."""
     steps, rest = 2000, 1e-9
@@ -334,6 +335,7 @@ def test_with_a_model_over_characters_no_text_scores_higher(seed, weight, bonus)
     assert found.score == pytest.approx(scores[tuple(hit.label for hit in found.hits)], abs=1e-4)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=25)
 @given(st.integers(0, 2**32 - 1), st.booleans(), st.sampled_from([None, 1.5]))
 def test_with_models_over_words_and_characters_no_text_scores_higher(seed, both, penalty):

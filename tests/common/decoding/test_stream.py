@@ -32,6 +32,7 @@ def random_log_probs(rng: np.random.Generator, steps: int, sharpness: float) -> 
     return (scores - np.log(np.exp(scores).sum(-1, keepdims=True))).astype(np.float32)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DECODERS)
 def test_pieces_give_what_all_steps_give_and_nothing_settled_is_taken_back(name):
     @settings(max_examples=60, deadline=None)

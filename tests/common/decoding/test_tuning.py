@@ -161,6 +161,7 @@ def claimed(certainty: float, truth: float, count: int = 100) -> ReferenceBatch:
     return ReferenceBatch(np.log(row), np.ones(count, np.int64), [Example("x", text) for text in texts])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("decoder", [Decoder(ALPHABET), Decoder(ALPHABET, BEAM)], ids=["greedy", "beam"])
 def test_confidences_that_are_too_high_are_lowered_and_too_low_ones_raised(decoder):
     hot, judged, own = calibrate(decoder, [claimed(0.95, 0.7)])

@@ -38,6 +38,7 @@ def test_header_and_tensors_are_read_back(tmp_path):
         np.testing.assert_array_equal(model.tensors[name], tensor, strict=True)
 
 
+@pytest.mark.slow
 @settings(deadline=None)  # the disk may be slow
 @given(st.dictionaries(st.text(), JSON))
 def test_any_header_that_json_holds_is_read_back(tmp_path_factory, header):

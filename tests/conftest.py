@@ -1,0 +1,45 @@
+"""What holds for every test: it depends on no clock and no chance, and writes only into pytest's folders."""
+
+import sys
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+import ocr.synthesis
+
+settings.register_profile("same everywhere", deadline=None, derandomize=True, database=None)
+settings.load_profile("same everywhere")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep lengths of files, and what libraries cache, away from the user's folder."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def same_fonts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Draw with fonts that matplotlib brings, instead of those of this machine."""
+    matplotlib, folder = find_spec("matplotlib"), tmp_path_factory.mktemp("fonts")
+    assert matplotlib is not None and matplotlib.origin is not None
+    for name in ("DejaVuSans", "DejaVuSansMono", "DejaVuSerif", "DejaVuSerif-Italic"):
+        source = Path(matplotlib.origin).parent / "mpl-data" / "fonts" / "ttf" / f"{name}.ttf"
+        (folder / source.name).symlink_to(source)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ocr.synthesis, "FONT_FOLDERS", (str(folder),))
+        yield
+
+
+@pytest.fixture(autouse=True)
+def same_number_of_threads() -> Iterator[None]:
+    """Undo `--threads`, which a command sets for its process."""
+    torch = sys.modules.get("torch")
+    threads = torch.get_num_threads() if torch else 0
+    yield
+    if torch and torch.get_num_threads() != threads:
+        torch.set_num_threads(threads)
