@@ -7,7 +7,7 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from contextlib import suppress
 from importlib import import_module
 
@@ -22,6 +22,10 @@ VERBS = ("train", "evaluate", "transcribe", "align", "export", "lm")
 """modules of common.commands; only the one that is called is imported, which keeps the start fast"""
 TRAINING_PACKAGES = ("lightning", "onnx", "tensorboard", "torch", "torchaudio", "torchvision")
 """packages of the extra `train`"""
+OUT_OF_MEMORY = ("out of memory", "not enough memory", "allocate memory", "ALLOC_FAILED", "bad allocation")
+"""words in errors of torch, CUDA, cuDNN and ONNX Runtime for lack of memory; not "illegal memory access" """
+DEBUG_FLAG = "--debug"
+"""shows where errors come from, also those that are said in a sentence"""
 
 
 def main(modality: Modality, arguments: Sequence[str] | None = None) -> None:
@@ -37,9 +41,12 @@ def main(modality: Modality, arguments: Sequence[str] | None = None) -> None:
     replace_closed_streams()
     atexit.register(gc.freeze)  # skips the last search for reference cycles, which takes 20 ms
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    arguments, debug = _without_debug(list(sys.argv[1:] if arguments is None else arguments))
+    for package in _packages(modality):
+        logging.getLogger(package).setLevel(logging.DEBUG if debug else logging.NOTSET)
     warnings.formatwarning = lambda message, *_, **__: f"{modality.name}: warning: {message}\n"
     try:
-        _call(modality, list(sys.argv[1:] if arguments is None else arguments))
+        _call(modality, arguments)
     except BrokenPipeError:
         _discard_output()
         raise SystemExit(1) from None
@@ -47,7 +54,7 @@ def main(modality: Modality, arguments: Sequence[str] | None = None) -> None:
         print(f"{modality.name}: interrupted", file=sys.stderr)
         raise SystemExit(130) from None
     except (ItemsFailedError, ImportError, ValueError, OSError, MemoryError, RuntimeError) as error:
-        if not _can_be_mended_by_the_user(error):
+        if debug or not _can_be_mended_by_the_user(error, _packages(modality)):
             raise
         print(f"{modality.name}: {_sentence(error)}", file=sys.stderr)
         if isinstance(error, OSError):
@@ -108,11 +115,46 @@ def _run(modality: Modality, name: str, arguments: Sequence[str]) -> None:
     verb.run(modality, parse(kind, arguments, " ".join([modality.name, *words]), modality))
 
 
-def _can_be_mended_by_the_user(error: Exception) -> bool:
+def _without_debug(arguments: Sequence[str]) -> tuple[list[str], bool]:
+    """Return the words without the flag --debug, which every verb takes, and whether it was there."""
+    flags = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    kept = [word for word in flags if word != DEBUG_FLAG]
+    return [*kept, *arguments[len(flags) :]], len(kept) < len(flags)
+
+
+def _packages(modality: Modality) -> set[str]:
+    """Return the top-level packages whose errors are for the user: those of the core and the modality."""
+    modules = [getattr(part, "__module__", "") for part in vars(modality).values()]
+    return {module.partition(".")[0] for module in (__name__, *modules) if module}
+
+
+def _can_be_mended_by_the_user(error: Exception, packages: Container[str]) -> bool:
     """Return whether the user can do something about an error, which is then no mistake of ours."""
     if isinstance(error, ImportError):
         return (error.name or "").split(".")[0] in TRAINING_PACKAGES
-    return not isinstance(error, RuntimeError) or "memory" in str(error)
+    if isinstance(error, RuntimeError):
+        return any(words in str(error) for words in OUT_OF_MEMORY)
+    if isinstance(error, ValueError) and not isinstance(error, OSError | UnicodeError):
+        return _is_raised_by(error, packages)
+    return True
+
+
+def _is_raised_by(error: Exception, packages: Container[str]) -> bool:
+    """Return whether a `raise` statement in one of `packages` made the error.
+
+    Such an error names what the user gave. A ValueError that an operation or another library raises, such as
+    NumPy about two shapes, is a mistake of ours, and its traceback is wanted.
+    """
+    from opcode import opmap
+
+    traceback = error.__traceback__
+    while traceback is not None and traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    if traceback is None:
+        return False
+    code = traceback.tb_frame.f_code.co_code
+    package = str(traceback.tb_frame.f_globals.get("__name__")).partition(".")[0]
+    return package in packages and code[traceback.tb_lasti] == opmap["RAISE_VARARGS"]
 
 
 def _sentence(error: Exception) -> str:
@@ -147,5 +189,6 @@ def _overview(modality: Modality) -> str:
         f"  lm train TEXT... -o LM            learn a language model of n-grams; --recurrent --run DIR\n"
         f"  lm evaluate LM TEXT...            measure bits and perplexity of a text\n"
         f"  lm sample LM                      draw texts from a recurrent language model\n\n"
-        f"`{name} VERB --help` lists the options of a verb. Transcripts go to stdout, all else to stderr."
+        f"`{name} VERB --help` lists the options of a verb. Transcripts go to stdout, all else to stderr.\n"
+        f"`{name} --debug VERB ...` shows where in the program an error arose."
     )

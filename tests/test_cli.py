@@ -322,6 +322,39 @@ def test_what_ends_a_call_is_said_in_one_line(ocr, error, status, sentence):
     assert outcome.err.count("\n") == 1
 
 
+def add_shapes(path: str, config: object) -> Corpus:
+    np.zeros(2) + np.zeros(3)
+    raise AssertionError("NumPy refuses this")
+
+
+def parse_number(path: str, config: object) -> Corpus:
+    raise AssertionError(int("no number"))
+
+
+def access_memory(path: str, config: object) -> Corpus:
+    raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+
+@pytest.mark.parametrize(
+    ("mistake", "kind"), [(add_shapes, ValueError), (parse_number, ValueError), (access_memory, RuntimeError)]
+)
+def test_a_mistake_of_the_program_is_not_taken_for_one_of_the_user(ocr, mistake, kind):
+    """The error leaves the command, and Python shows its traceback and exits with 1."""
+    with pytest.raises(kind):
+        call(dataclasses.replace(OCR, corpora=mistake), "evaluate", ocr.model, ocr.dev)
+
+
+@pytest.mark.parametrize("place", [0, 1, 4])
+def test_debug_shows_where_an_error_arose_before_and_after_the_verb(ocr, tmp_path, place):
+    words = ["evaluate", ocr.model, tmp_path / "nothing", "--batch-budget", 20]
+    said = call(OCR, *words)
+    assert said.status == 1
+    with pytest.raises(ValueError) as raised:
+        call(OCR, *words[:place], "--debug", *words[place:])
+    assert str(raised.value) in said.err
+    assert call(OCR, "transcribe", "-m", ocr.model, "--", "--debug").status == 1  # the name of a file
+
+
 # --- inputs that cannot be read
 
 BAD_IMAGES = {

@@ -8,8 +8,11 @@ an epoch by skipping the batches it has seen, and two processes together see wha
 
 import logging
 import math
+import signal
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -93,6 +96,7 @@ class Examples(Dataset):
                 values = self.augment(values, np.random.default_rng((self.seed, epoch, index)))
             labels = self._labels(example, signal, len(values))
         except (ValueError, OSError) as error:
+            log.debug("left out, because of this error", exc_info=True)
             return f"{example.origin}: {error}" if example.origin else str(error)
         if len(values) < self.shortest:
             values = np.pad(values, [(0, self.shortest - len(values)), *[(0, 0)] * (values.ndim - 1)])
@@ -177,13 +181,33 @@ class BatchLoader:
             generator=torch.Generator(),  # otherwise each epoch would draw a seed from the global generator
             multiprocessing_context="spawn" if self.workers else None,
         )
-        for batch, planned in zip(loader, plan, strict=True):
+        with _deaf_to_interrupts(self.workers):
+            coming = iter(loader)  # starts the workers
+        for batch, planned in zip(coming, plan, strict=True):
             for sentence in batch.refused:
                 if sentence not in self._reported:
                     self._reported.add(sentence)
                     log.warning("left out: %s", sentence)
             sources = [self.examples.source(index) for index in batch.indices]
             yield batch._replace(planned=len(planned), sources=sources)
+
+
+@contextmanager
+def _deaf_to_interrupts(workers: int) -> Iterator[None]:
+    """Let processes that are started here ignore Ctrl-C, which a terminal sends to every process.
+
+    Workers end with this process, without a traceback of their own. A Ctrl-C meanwhile is delivered at the
+    end. Windows has no signal masks.
+    """
+    if not workers or not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    resource_tracker.ensure_running()  # multiprocessing would start it below, and unblock the signal then
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _collate(items: list[tuple[int, np.ndarray, Sequence[int]] | str]) -> Batch:

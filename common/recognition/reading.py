@@ -3,6 +3,7 @@
 sources -> segments, read by threads -> windows, sorted by length -> batches -> compute
 """
 
+import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +17,8 @@ import numpy as np
 
 from common.data.batch_plan import plan_batches
 from common.data.signal import Segment, Signal, Source
+
+log = logging.getLogger(__name__)
 
 READERS = 2
 """threads that read sources while the network runs"""
@@ -175,4 +178,5 @@ def refusing(refuse: Refuse) -> Iterator[None]:
     except (ValueError, OSError) as error:
         if refuse is None:
             raise
+        log.debug("left out, because of this error", exc_info=True)
         refuse(str(error))

@@ -1,10 +1,12 @@
 import logging
+import signal
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from blocked_signals import read_whether_interrupts_are_blocked
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -176,9 +178,9 @@ def test_ranks_see_together_what_one_sees(ranks, epoch):
         sizes = [len(part.sources) for part in parts]
         assert max(sizes) - min(sizes) <= 1
         for part in parts:
-            for source, signal, length in zip(part.sources, part.signals, part.lengths, strict=True):
+            for source, values, length in zip(part.sources, part.signals, part.lengths, strict=True):
                 row = batch.sources.index(source)
-                assert torch.equal(signal[:length], batch.signals[row, :length])
+                assert torch.equal(values[:length], batch.signals[row, :length])
     assert {len(share) for share in shares} == {len(whole)}
 
 
@@ -303,3 +305,13 @@ def test_a_worker_process_gives_the_same_batches(lines):
     assert len(inline) == len(worker) >= 3
     assert all(same(one, other) for one, other in zip(inline, worker, strict=True))
     assert sum(len(batch.refused) for batch in inline) == 1
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="Windows has no signal masks")
+@pytest.mark.parametrize("workers", [0, 1])
+def test_only_worker_processes_ignore_an_interrupt(workers):
+    """A terminal sends Ctrl-C to all processes of a command; the first one answers for all."""
+    examples = Examples([Example("a", "", 1.0)], None, read_whether_interrupts_are_blocked)
+    (batch,) = BatchLoader(examples, workers=workers).batches()
+    assert batch.signals.tolist() == [[workers]]
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
