@@ -216,7 +216,8 @@ class Decoder:
             ]
         best = self._beams(log_probs, lengths, min(self.config.beam_width, max(count, VOTING_HYPOTHESES)))
         return lambda temperature: [
-            beam_hypotheses(best, row, log_probs[row], count, temperature) for row in range(len(lengths))
+            beam_hypotheses(best, row, log_probs[row, :length], count, temperature)
+            for row, length in enumerate(lengths)
         ]
 
     def texts(self, log_probs: Array, lengths: np.ndarray) -> list[str]:

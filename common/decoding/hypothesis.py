@@ -1,11 +1,13 @@
 """Hypotheses of greedy decoding and of the beam search: labels with their steps and confidences."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from common.decoding.arrays import Array, namespace, to_numpy
 from common.decoding.greedy import Hit
+from common.text.symbols import BLANK
 
 if TYPE_CHECKING:
     from common.decoding.beam.prefixes import Hypotheses
@@ -19,10 +21,12 @@ class Hypothesis(NamedTuple):
 
     hits: its labels with their steps.
     score: natural logarithm, higher is better, comparable within one signal; greedy: of the best path.
+    missing: the expected number of labels that are in the signal and not among the hits (`missing_labels`).
     """
 
     hits: list[Hit]
     score: float
+    missing: float = 0.0
 
 
 def greedy_hypothesis(log_probs: np.ndarray, hits: list[Hit], temperature: float) -> Hypothesis:
@@ -38,7 +42,7 @@ def greedy_hypothesis(log_probs: np.ndarray, hits: list[Hit], temperature: float
         peaks, labels = (np.array([getattr(hit, name) for hit in hits]) for name in ("peak", "label"))
         sure = tempered(log_probs[peaks], labels, temperature)
         hits = [hit._replace(confidence=float(one)) for hit, one in zip(hits, sure, strict=True)]
-    return Hypothesis(hits, score)
+    return Hypothesis(hits, score, missing_labels(log_probs, hits, temperature))
 
 
 def beam_hypotheses(
@@ -57,7 +61,7 @@ def beam_hypotheses(
     alive = int((scores > -np.inf).sum())
     if not alive:  # no text is possible at all: the result is an empty one
         return [Hypothesis([], -np.inf)]
-    found = []
+    found, rows = [], to_numpy(log_probs)
     for rank in range(min(alive, count)):
         length = best.lengths[row, rank]
         labels, peaks = best.labels[row, rank, :length], best.peaks[row, rank, :length]
@@ -71,8 +75,45 @@ def beam_hypotheses(
                 labels, *(part[:length] for part in parts), sure, peaks, strict=True
             )
         ]
-        found.append(Hypothesis(hits, float(scores[rank])))
+        found.append(Hypothesis(hits, float(scores[rank]), missing_labels(rows, hits, temperature)))
     return found
+
+
+def missing_labels(log_probs: np.ndarray, hits: Sequence[Hit], temperature: float = 1.0) -> float:
+    """Return the expected number of labels that the steps between the hits hold.
+
+    It is the sum, over the steps outside all hits, of the probability of a label that is neither that of the
+    hit before nor of the hit after, which may reach further than their steps. So it is 0 where the network is
+    sure of its blanks, and about 1 for each label that was nearly read.
+
+    Args:
+        log_probs: (S, C) natural log-probabilities.
+        hits: in their order.
+        temperature: the number that log-probabilities are divided by.
+    """
+    if not len(log_probs):
+        return 0.0
+    norms = log_mass(log_probs, temperature)  # (S,)
+    before = [BLANK, *(hit.label for hit in hits)]
+    after = [*before[1:], BLANK]
+    starts = [0, *(hit.end for hit in hits)]
+    ends = [*(hit.start for hit in hits), len(log_probs)]
+    total = 0.0
+    for start, end, *beside in zip(starts, ends, before, after, strict=True):
+        if start < end:
+            known = list({BLANK, *beside})
+            scaled = log_probs[start:end, known].astype(np.float64) / temperature
+            total += max(0.0, end - start - float(np.exp(scaled - norms[start:end, None]).sum()))
+    return total
+
+
+def log_mass(log_probs: np.ndarray, temperature: float) -> np.ndarray:
+    """Return the logarithm (S,) of the sum of exp(log_probs / temperature) over the classes of (S, C)."""
+    if temperature == 1:
+        return np.zeros(len(log_probs))
+    scaled = log_probs.astype(np.float64) / temperature
+    mass = np.logaddexp.reduce(scaled, 1)
+    return np.where(mass > -np.inf, mass, 0.0)  # -inf: all classes are impossible
 
 
 def tempered(log_probs: np.ndarray, labels: np.ndarray, temperature: float) -> np.ndarray:

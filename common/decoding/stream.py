@@ -13,7 +13,8 @@ import numpy as np
 from common.decoding.beam.prefixes import NOTHING, Trace, trace_ancestors
 from common.decoding.decoder import VOTING_HYPOTHESES, Decoder
 from common.decoding.greedy import Hit, greedy
-from common.decoding.hypothesis import Hypothesis, beam_hypotheses, tempered
+from common.decoding.hypothesis import Hypothesis, beam_hypotheses, log_mass, tempered
+from common.text.symbols import BLANK
 
 
 class StreamUpdate(NamedTuple):
@@ -36,12 +37,16 @@ class GreedyStream:
         self._hits: list[Hit] = []
         self._log_prob = 0.0  # of the last label at its peak
         self._score = 0.0
+        self._missing = 0.0  # before the last label
+        self._gap: np.ndarray | float = 0.0  # (C,) sum of the probabilities of the steps after it
 
     def feed(self, log_probs: np.ndarray) -> StreamUpdate:
         """Read the next steps (S, C)."""
         self._score += float(log_probs.max(1).sum()) if len(log_probs) else 0.0
-        settled = []
+        settled, read = [], 0
         for found in greedy(log_probs):
+            self._wait(log_probs[read : found.start])
+            read = found.end
             log_prob, confidence = float(log_probs[found.peak, found.label]), found.confidence
             if self.temperature != 1:
                 row, label = log_probs[found.peak, None], np.array([found.label])
@@ -51,6 +56,8 @@ class GreedyStream:
             last = self._hits[-1] if self._hits else None
             if last is None or (last.label, last.end) != (hit.label, hit.start):
                 settled.append(hit.label)
+                self._missing = self._missing_before(hit.label)
+                self._gap = 0.0
                 self._hits.append(hit)
                 self._log_prob = log_prob
             elif log_prob > self._log_prob:
@@ -58,12 +65,26 @@ class GreedyStream:
                 self._log_prob = log_prob
             else:
                 self._hits[-1] = last._replace(end=hit.end)
+        self._wait(log_probs[read:])
         self.steps += len(log_probs)
         return StreamUpdate(settled, [])
 
+    def _wait(self, log_probs: np.ndarray) -> None:
+        """Add steps (S, C) without a label to the gap after the last label."""
+        norms = log_mass(log_probs, self.temperature)[:, None]
+        if len(log_probs):
+            self._gap += np.exp(log_probs.astype(np.float64) / self.temperature - norms).sum(0)
+
+    def _missing_before(self, label: int) -> float:
+        """Return the expected number of missing labels, if `label` or, for the blank, nothing follows now."""
+        if isinstance(self._gap, float):
+            return self._missing
+        known = list({BLANK, label, self._hits[-1].label if self._hits else BLANK})
+        return self._missing + max(0.0, float(self._gap.sum() - self._gap[known].sum()))
+
     def hypotheses(self, count: int = 1) -> list[Hypothesis]:
         """Return the single hypothesis for the steps so far, for any count."""
-        return [Hypothesis(list(self._hits), self._score)]
+        return [Hypothesis(list(self._hits), self._score, self._missing_before(BLANK))]
 
 
 class BeamStream:

@@ -13,7 +13,7 @@ import numpy as np
 from common.data.signal import Signal
 from common.decoding.alignment import align, widen
 from common.decoding.greedy import Hit
-from common.decoding.hypothesis import Hypothesis
+from common.decoding.hypothesis import Hypothesis, missing_labels
 from common.text.symbols import Symbols, collapse_pieces
 from common.text.transcript import Alternative, Character, Transcript
 
@@ -53,7 +53,7 @@ class Placing:
         scores.pop(self._text(best.hits), None)
         alternatives = [Alternative(text, score) for text, score in scores.items()]
         characters = self._characters(best.hits, steps, signal)
-        return Transcript.from_characters(characters, source, self.unit, alternatives)
+        return Transcript.from_characters(characters, source, self.unit, alternatives, best.missing)
 
     def aligned(self, log_probs: np.ndarray, labels: list[int], signal: Signal, source: str) -> Transcript:
         """Return the transcript of a signal whose text is known.
@@ -72,7 +72,8 @@ class Placing:
         except ValueError as error:
             raise ValueError(f"{source}: {error}" if source else str(error)) from None
         characters = self._characters(hits, len(log_probs), signal)
-        return Transcript.from_characters(characters, source, self.unit)
+        missing = missing_labels(log_probs, hits)
+        return Transcript.from_characters(characters, source, self.unit, missing=missing)
 
     def _position(self, step: float, signal: Signal) -> float:
         """Return where `step` starts in `signal`, in seconds or pixels of the original."""

@@ -205,8 +205,8 @@ class Transcriber:
         """Yield the transcript of each source that has its known text, with positions and confidences.
 
         The confidence of a character is the highest probability that the model gives it at its position, that
-        of a word the product over its characters. Near 0, the signal says something else than the text. For
-        positions see `alignment.widen`.
+        of a word the product over its characters, and that of the text the one of every transcript. Near 0,
+        the signal says something else than the text. For positions see `alignment.widen`.
 
         Args:
             sources: as for `transcribe`; each is one segment.

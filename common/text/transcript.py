@@ -28,7 +28,7 @@ class Word:
     start: float
     end: float
     confidence: float
-    """the product of the confidences of its characters"""
+    """of the whole word: the product of the confidences of its characters"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,8 @@ class Transcript:
 
     text: str
     confidence: float
-    """the product of the confidences of its characters; 1 for an empty text"""
+    """the expected share of right characters: the mean confidence of the characters, in which each character
+    that is probably missing counts as 0; of an empty text, 1 / (1 + the expected number of missing ones)"""
     words: tuple[Word, ...]
     characters: tuple[Character, ...]
     """all characters, spaces included"""
@@ -63,8 +64,18 @@ class Transcript:
         source: str = "",
         unit: str = "s",
         alternatives: Sequence[Alternative] = (),
+        missing: float = 0.0,
     ) -> Self:
-        """Return the transcript that `characters` spell; white space separates its words."""
+        """Return the transcript that `characters` spell; white space separates its words.
+
+        Args:
+            characters: in the order of reading.
+            source: its name.
+            unit: of the places.
+            alternatives: best first.
+            missing: the expected number of characters that the text lacks. A character to which the model
+                gives no probability at all is not among them, so that this cannot be noticed.
+        """
         words: list[Word] = []
         current: list[Character] = []
         for character in characters:
@@ -76,7 +87,8 @@ class Transcript:
         if current:
             words.append(_word(current))
         text = "".join(character.text for character in characters)
-        confidence = math.prod(character.confidence for character in characters)
+        sure = math.fsum(character.confidence for character in characters)
+        confidence = sure / (len(characters) + missing) if characters else 1 / (1 + missing)
         return cls(text, confidence, tuple(words), tuple(characters), tuple(alternatives), source, unit)
 
     def to_dict(self) -> dict[str, Any]:

@@ -52,6 +52,7 @@ def test_pieces_give_what_all_steps_give_and_nothing_settled_is_taken_back(name)
         for one, other in zip(streamed, whole, strict=True):
             assert one.score == pytest.approx(other.score, rel=1e-5)
             assert one.hits == other.hits
+            assert one.missing == pytest.approx(other.missing, rel=1e-4, abs=1e-4)
             if other.score > -np.inf:
                 assert [hit.label for hit in other.hits][: len(settled)] == settled
 

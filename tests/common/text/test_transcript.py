@@ -13,8 +13,19 @@ def test_words_are_what_white_space_separates_with_their_places_and_products():
     transcript = Transcript.from_characters(spelled("ab  c"), source="a.wav", unit="s")
     assert transcript.text == "ab  c"
     assert transcript.words == (Word("ab", 0, 2, 0.25), Word("c", 4, 5, 0.5))
-    assert transcript.confidence == 0.5**5
+    assert transcript.confidence == 0.5
     assert (transcript.source, transcript.unit) == ("a.wav", "s")
+
+
+def test_the_confidence_of_a_text_is_the_share_of_right_characters():
+    letters = [Character("a", 0, 1, 0.9), Character("b", 1, 2, 0.5)]
+    assert Transcript.from_characters(letters).confidence == pytest.approx(0.7)
+    assert Transcript.from_characters(letters, missing=2.0).confidence == pytest.approx(1.4 / 4)
+    assert Transcript.from_characters([], missing=3.0).confidence == 0.25
+
+
+def test_the_confidence_of_a_long_text_is_that_of_a_short_one():
+    assert Transcript.from_characters(spelled("ab" * 20_000, 0.9)).confidence == pytest.approx(0.9)
 
 
 def test_nothing_is_certain():
