@@ -19,7 +19,7 @@ import soundfile
 
 from common.data.signal import Source
 from common.files.source import source_file
-from common.files.wav import UNBOUNDED
+from common.files.wav import TAGS, UNBOUNDED, find_samples, refuse_more
 
 OVERSHOOT_S = 0.5
 """how far a segment may reach beyond the end of its recording, as in Kaldi's extract-segments"""
@@ -32,6 +32,8 @@ MP3_KBITS = (
     (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
 )
 """bit rates of layer III by their index in a frame header: of MPEG 2 and 2.5, then of MPEG 1"""
+STARTS = {"FLAC": b"fLaC\0\0\0\x22", "OGG": b"OggS\0\x02"}
+"""the first bytes of a recording, by libsndfile's name of the format"""
 NUMBER = r"\d+(?:\.\d*)?|\.\d+"
 SOUND_PART = re.compile(
     rf"\[(?:(?P<start>{NUMBER}),(?P<end>{NUMBER})?(?:,channel(?P<channel>\d+))?|channel(?P<only>\d+))\]",
@@ -80,14 +82,20 @@ def open_sound(source: Source) -> Iterator[soundfile.SoundFile]:
         ValueError: there is no such file, it is not a sound file, or its header shows that it is cut short.
     """
     name = source_name(source)
-    file: str | io.BytesIO
+    file: io.BufferedReader | io.BytesIO
     if isinstance(source, str | Path):
-        file = _checked(source_file(str(source)))
+        file = _opened(source_file(str(source)))
     else:
         content = source.read()
         if not content:
             raise ValueError(f"{name}: is empty, a sound file was wanted; record it anew or drop it")
         file = io.BytesIO(content)
+    with file, _sound(_whole_wav(_after_tags(file), name), name) as sound:
+        yield sound
+
+
+@contextmanager
+def _sound(file: io.BufferedReader | io.BytesIO, name: str) -> Iterator[soundfile.SoundFile]:
     try:
         sound = soundfile.SoundFile(file)
     except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: ".raw" has no header
@@ -101,7 +109,7 @@ def open_sound(source: Source) -> Iterator[soundfile.SoundFile]:
             if isinstance(file, io.BytesIO):
                 counted = _mp3_frames(file.getvalue())
             else:
-                counted = _mp3_file_frames(file, os.stat(file).st_mtime_ns)
+                counted = _mp3_file_frames(file.name, os.stat(file.name).st_mtime_ns)
             _refuse_mp3_of_other_length(sound, counted, name)
         yield sound
 
@@ -114,8 +122,8 @@ def _reason(error: Exception) -> str:
     return str(error.error_string).removeprefix("Error : ").rstrip(".")
 
 
-def _checked(path: str) -> str | io.BytesIO:
-    """Return `path` if libsndfile can open it, or the content of a pipe."""
+def _opened(path: str) -> io.BufferedReader | io.BytesIO:
+    """Open the file at `path`, or the content of a pipe."""
     try:
         status = os.stat(path)
     except OSError as error:
@@ -126,7 +134,48 @@ def _checked(path: str) -> str | io.BytesIO:
         return io.BytesIO(Path(path).read_bytes())
     if status.st_size == 0:
         raise ValueError(f"{path}: is empty, a sound file was wanted; record it anew or drop it")
-    return path
+    try:
+        return open(path, "rb")
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be read ({error.strerror}); name a sound file") from None
+
+
+def _after_tags(file: io.BufferedReader | io.BytesIO) -> io.BufferedReader | io.BytesIO:
+    """Return `file`, or what it has after its ID3v2 tags if it begins with several: libsndfile skips one."""
+    count = place = 0
+    while (size := _tag_size(head := file.read(10), 0)) and head.startswith(b"ID3"):
+        count, place = count + 1, place + size
+        file.seek(place)
+    file.seek(place if count > 1 else 0)
+    return io.BytesIO(file.read()) if count > 1 else file
+
+
+def _whole_wav(file: io.BufferedReader | io.BytesIO, name: str) -> io.BufferedReader | io.BytesIO:
+    """Return `file`; if it is a WAV whose header was not finished, its content with a finished header.
+
+    Raises:
+        ValueError: it is a WAV with more sound than its header announces.
+    """
+    start = file.read(12)
+    file.seek(0)
+    if start[:4] not in (b"RIFF", b"RF64") or start[8:] != b"WAVE":
+        return file
+    try:
+        _, size = find_samples(file, name)
+    except ValueError:
+        file.seek(0)
+        return file  # libsndfile says what is wrong
+    place, end = file.tell(), file.seek(0, os.SEEK_END)
+    if size and place + size <= end:
+        file.seek(place + size)
+        refuse_more(file, size, name)
+    file.seek(0)
+    if size or end - place >= UNBOUNDED:
+        return file
+    content = bytearray(file.read())
+    if content[place - 4 : place] == bytes(4):  # never written, as after a crash; a stream is read to its end
+        content[place - 4 : place] = (end - place).to_bytes(4, "little")
+    return io.BytesIO(content)
 
 
 def _refuse_cut(sound: soundfile.SoundFile, name: str) -> None:
@@ -189,17 +238,42 @@ def _mp3_frames(content: bytes) -> int:
 
     A frame that holds only an index is counted, too. The result is 0 if there are no frames.
     """
-    place, samples = 0, 0
-    if content[:3] == b"ID3" and len(content) > 10:  # the size of the tag in 4 x 7 bits
-        place = 10 + sum(byte << shift for byte, shift in zip(content[6:10], (21, 14, 7, 0), strict=True))
+    place = samples = 0
     while 0 <= place <= len(content) - 4:
         frame = _mp3_frame(content, place)
-        if frame is None:
-            place = content.find(b"\xff", place + 1)
-        else:
+        if frame is not None:
             place += frame.size
             samples += frame.samples
+        elif size := _tag_size(content, place):
+            place += size
+        else:  # what stands between frames may look like one: two in a row are wanted
+            place = content.find(b"\xff", place + 1)
+            while place >= 0 and not _mp3_frames_begin(content, place):
+                place = content.find(b"\xff", place + 1)
     return samples
+
+
+def _mp3_frames_begin(content: bytes, place: int) -> bool:
+    """Return whether a frame is at `place`, and after it another one, a tag or the end."""
+    frame = _mp3_frame(content, place)
+    if frame is None:
+        return False
+    after = place + frame.size
+    return (
+        after >= len(content) - 4 or _mp3_frame(content, after) is not None or content.startswith(TAGS, after)
+    )
+
+
+def _tag_size(content: bytes, place: int) -> int:
+    """Return the size in bytes of the tag at `place`: ID3v2, APEv2 or ID3v1; 0 if there is none."""
+    if content.startswith(b"ID3", place) and len(content) >= place + 10:
+        sizes = content[place + 6 : place + 10]  # 4 x 7 bits
+        footer = 10 if content[place + 5] & 0x10 else 0
+        return 10 + footer + sum(byte << shift for byte, shift in zip(sizes, (21, 14, 7, 0), strict=True))
+    if content.startswith(b"APETAGEX", place) and len(content) >= place + 32:
+        header = content[place + 23] & 0x20  # else it is a footer, whose items stand before it
+        return 32 + (int.from_bytes(content[place + 12 : place + 16], "little") if header else 0)
+    return 128 if content.startswith(b"TAG", place) else 0
 
 
 class _Mp3Frame(NamedTuple):
@@ -282,6 +356,8 @@ def read_part(sound: soundfile.SoundFile, part: Part, name: str) -> Iterator[np.
             f"and decoding fails after {_decodable_s(sound, part):.2f} s ({_reason(error)}); "
             "get the whole file"
         ) from None
+    if part.start + part.frames == sound.frames and sound.format in STARTS:
+        _refuse_more(sound, name)
     if (part.frames - done) / sound.samplerate > 0.05:  # MP3: one or two frames of the encoder's delay
         raise ValueError(
             f"{name}: is cut short: its header promises {part.frames / sound.samplerate:.2f} s and "
@@ -289,14 +365,31 @@ def read_part(sound: soundfile.SoundFile, part: Part, name: str) -> Iterator[np.
         )
 
 
+def _refuse_more(sound: soundfile.SoundFile, name: str) -> None:
+    """Raise a ValueError if the file of `sound`, which was read to its announced end, has more sound.
+
+    The decoder reads blocks of 8 KiB. A short second recording is found in the last one, but not samples that
+    the header has not announced.
+    """
+    file = sound.name
+    place = file.tell()
+    file.seek(max(1, place - 2**14))
+    tail = file.read()
+    rest = tail[len(tail) - (file.tell() - place) :] if file.tell() > place else b""
+    file.seek(place)
+    if STARTS[sound.format] in tail or (any(rest) and not rest.startswith(TAGS)):
+        raise ValueError(
+            f"{name}: goes on after the {sound.frames / sound.samplerate:.2f} s that its header announces; "
+            "split joined recordings, or write the header anew"
+        )
+
+
 def _decodable_s(sound: soundfile.SoundFile, part: Part) -> float:
     """Return the time in seconds at which decoding fails, rounded to a tenth."""
     step, done = max(sound.samplerate // 10, 1), 0
-    file = sound.name if isinstance(sound.name, str | os.PathLike) else None
     try:
-        if file is None:
-            sound.seek(0)
-        with soundfile.SoundFile(file) if file is not None else sound as again:
+        sound.name.seek(0)
+        with soundfile.SoundFile(sound.name) as again:
             again.seek(part.start)
             while done < part.frames and len(again.read(step, dtype="float32")):
                 done += step

@@ -26,6 +26,8 @@ KINDS = {
 """NumPy's type of a sample, by format and bits; for 24 bits, the type of one of its three bytes"""
 OTHERS = {b"OggS": "Ogg", b"fLaC": "FLAC", b"ID3": "MP3", b"FORM": "AIFF", b".snd": "AU", b"RIFX": "RIFX"}
 """names of other formats, by their first bytes"""
+TAGS = (b"TAG", b"ID3", b"APETAGEX")
+"""the first bytes of tags that other programs put after the samples"""
 LARGEST_FORMAT = 4096
 """bytes; the chunk "fmt " has 16 to 40"""
 CUT = "{name}: ends within its header; look at what should write it"
@@ -58,6 +60,16 @@ def read_header(source: BufferedIOBase, name: str) -> WavHeader:
         ValueError: the stream is empty, cut short, or not WAV of a kind that is read here. The message
             begins with `name`.
     """
+    described, size = find_samples(source, name)
+    return _header(described, size or None, name)
+
+
+def find_samples(source: BufferedIOBase, name: str) -> tuple[bytes, int]:
+    """Return the chunk "fmt " and the size of the samples, 0 if the header does not say; read up to them.
+
+    Raises:
+        ValueError: the stream is empty, cut short, or not WAV. The message begins with `name`.
+    """
     start = _read(source, 12)
     _refuse_others(start, name)
     chunks = dict[bytes, bytes]()
@@ -76,7 +88,7 @@ def read_header(source: BufferedIOBase, name: str) -> WavHeader:
         size = long_size if long_size < 2**62 else 0
     elif size >= UNBOUNDED:
         size = 0
-    return _header(chunks.get(b"fmt ", b""), size or None, name)
+    return chunks.get(b"fmt ", b""), size
 
 
 def _refuse_others(start: bytes, name: str) -> None:
@@ -121,8 +133,8 @@ def read_blocks(source: BufferedIOBase, header: WavHeader, name: str) -> Iterato
     Chunks after the samples are read and ignored.
 
     Raises:
-        ValueError: after the last complete sample, if the stream ends before the size in the header, or
-            within a sample.
+        ValueError: after the last complete sample, if the stream ends before the size in the header, ends
+            within a sample, or has more sound after that size.
     """
     frame, done, left = header.frame_bytes, 0, b""
     while header.size is None or done < header.size:
@@ -144,8 +156,43 @@ def read_blocks(source: BufferedIOBase, header: WavHeader, name: str) -> Iterato
         raise ValueError(
             f"{name}: ends within a sample: {len(left)} of its {frame} bytes came; look at what wrote it"
         )
-    while source.read1(READ):  # chunks after the samples
+    if header.size is not None:
+        refuse_more(source, header.size, name)
+
+
+def refuse_more(source: BufferedIOBase, size: int, name: str) -> None:
+    """Read what follows the `size` bytes of samples: whole chunks, tags or zeros.
+
+    Raises:
+        ValueError: something else follows, such as a second recording, or samples that the header has not
+            announced.
+    """
+    rest = _read(source, size % 2)  # the pad, which some programs leave out
+    rest = b"" if rest == b"\0" else rest
+    while head := rest + _read(source, 8 - len(rest)):
+        rest = b""
+        if head.startswith(TAGS):
+            break
+        length = int.from_bytes(head[4:], "little")
+        length += length % 2
+        named = len(head) == 8 and all(32 <= byte < 127 for byte in head[:4])
+        if not named or head[:4] in (b"RIFF", b"RF64") or _skip(source, length) < length - 1:
+            if not any(head) and not any(map(any, iter(lambda: source.read1(READ), b""))):
+                return  # the recorder has filled its last block with zeros
+            raise ValueError(
+                f"{name}: goes on after the {size} bytes of samples that its header announces;"
+                " split joined recordings, or write the header anew"
+            )
+    while source.read1(READ):
         pass
+
+
+def _skip(source: BufferedIOBase, size: int) -> int:
+    """Read `size` bytes and return how many there were."""
+    done = 0
+    while done < size and (content := source.read1(min(READ, size - done))):
+        done += len(content)
+    return done
 
 
 def _decoded(content: bytes, kind: tuple[int, int]) -> np.ndarray:

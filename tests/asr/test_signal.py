@@ -246,6 +246,103 @@ def test_a_wav_written_into_a_pipe_is_read_to_its_end() -> None:
     assert len(read(io.BytesIO(bytes(content)), CONFIG).values) == 16_000
 
 
+def wav(riff_size: int, data_size: int, after: bytes = b"") -> bytes:
+    """Return a WAV of one second, 32044 bytes, with other sizes in its header and bytes after its samples."""
+    content = bytearray(encoded(noise(1), 16_000, "WAV", "PCM_16") + after)
+    content[4:8], content[40:44] = struct.pack("<I", riff_size), struct.pack("<I", data_size)
+    return bytes(content)
+
+
+def both_ways(content: bytes) -> list[np.ndarray | str]:
+    """Return what the file and the stream of `content` give: samples, or the first words of an error."""
+    found: list[np.ndarray | str] = []
+    for act in (
+        lambda: read(io.BytesIO(content), CONFIG).values,
+        lambda: np.concatenate([piece.values for piece in stream(Slow(content), CONFIG)]),
+    ):
+        try:
+            found.append(act())
+        except ValueError as error:
+            found.append(str(error)[:30])
+    return found
+
+
+@pytest.mark.parametrize(
+    ("riff_size", "data_size"),
+    [
+        (32_036, 32_000), (0, 0), (8, 0), (36, 0), (32_036, 0), (0, 32_000), (0xFFFF_FFFF, 0),
+        (0xFFFF_FFFF, 0xFFFF_FFFF), (36, 0xFFFF_FFFF), (0, 0x7FFF_F000), (999, 32_000),
+    ],
+)  # fmt: skip
+def test_file_and_stream_read_all_sound_under_any_unfinished_header(riff_size: int, data_size: int) -> None:
+    whole = read(io.BytesIO(encoded(noise(1), 16_000, "WAV", "PCM_16")), CONFIG).values
+    for values in both_ways(wav(riff_size, data_size)):
+        np.testing.assert_array_equal(values, whole)
+
+
+@pytest.mark.parametrize("form", ["file", "path"])
+def test_a_wav_of_which_the_header_was_not_finished_is_whole(tmp_path: Path, form: str) -> None:
+    path = tmp_path / "crashed.wav"
+    path.write_bytes(wav(0, 0))
+    source = str(path) if form == "path" else path.open("rb")
+    assert len(read(source, CONFIG).values) == 16_000
+    assert measure(str(path)) == 1
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        b"LIST\x04\0\0\0INFO",
+        b"id3 \x05\0\0\0hello\0",
+        b"TAG" + bytes(125),
+        bytes(2000),
+        b"LIST\x04\0\0\0INFO" + bytes(100),
+    ],
+)
+def test_chunks_and_tags_and_zeros_after_the_samples_are_no_sound(after: bytes) -> None:
+    for values in both_ways(wav(32_036 + len(after), 32_000, after)):
+        np.testing.assert_array_equal(values, both_ways(wav(32_036, 32_000))[0])
+
+
+def test_sound_after_the_announced_end_of_a_wav_is_said_by_file_and_stream() -> None:
+    one = encoded(noise(1), 16_000, "WAV", "PCM_16")
+    for content in (one + one, wav(32_036, 1000), wav(1036, 1000), wav(32_036, 16_001)):
+        for act in (lambda source: read(source, CONFIG), lambda source: list(stream(source, CONFIG))):
+            with pytest.raises(ValueError, match=r"goes on after the \d+ bytes of samples that its header"):
+                act(io.BytesIO(content))
+
+
+@pytest.mark.parametrize(
+    ("kind", "subtype"), [("FLAC", "PCM_16"), ("OGG", "VORBIS"), ("OGG", "OPUS"), ("FLAC", "PCM_24")]
+)
+@pytest.mark.parametrize("second_s", [0.1, 2])
+@pytest.mark.parametrize("form", ["stream", "path"])
+def test_sound_after_the_announced_end_is_said(
+    tmp_path: Path, kind: str, subtype: str, second_s: float, form: str
+) -> None:
+    """The second Ogg has the serial number of the first: libsndfile takes both for one."""
+    first = encoded(noise(2), 16_000, kind, subtype)
+    second = first if second_s == 2 else encoded(noise(second_s), 16_000, kind, subtype)
+    path = tmp_path / "two.bin"
+    path.write_bytes(first + second)
+    with pytest.raises(ValueError, match=r"two.bin: (goes on after the 2.00 s|breaks off, or goes on)"):
+        read(str(path) if form == "path" else path.open("rb"), CONFIG)
+    path.write_bytes(first + b"TAG" + bytes(125))
+    if kind == "FLAC":
+        assert len(read(str(path), CONFIG).values) == 32_000
+    path.write_bytes(first)
+    assert len(read(str(path), CONFIG).values) == 32_000
+
+
+@pytest.mark.parametrize("share", [0.01, 0.5, 0.9])
+def test_a_flac_whose_header_announces_less_than_there_is_is_refused(share: float) -> None:
+    content = bytearray(encoded(noise(3), 16_000, "FLAC", "PCM_16"))
+    fields = int.from_bytes(content[18:26], "big")
+    content[18:26] = (fields >> 36 << 36 | int(48_000 * share)).to_bytes(8, "big")
+    with pytest.raises(ValueError, match=r"goes on after the .* that its header announces"):
+        read(io.BytesIO(bytes(content)), CONFIG)
+
+
 def test_a_flac_of_unknown_length_is_refused() -> None:
     content = bytearray(encoded(noise(1), 16_000, "FLAC", "PCM_16"))
     content[21] &= 0xF0
@@ -271,6 +368,39 @@ def test_an_mp3_of_which_the_end_would_be_lost_is_refused(rate_hz: int) -> None:
     first = content.find(content[:2], index)  # the index is the first frame
     with pytest.raises(ValueError, match="seems by its header to have"):
         read(io.BytesIO(content[first:]), CONFIG)
+
+
+def tags() -> dict[str, bytes]:
+    """Return tags with a picture of random bytes, in which the sync word of MP3 is found many times."""
+    picture = np.random.default_rng(0).integers(0, 256, 300_000, np.uint8).tobytes()
+    picture += 50 * b"\xff\xfb\x90\x00"
+    item = struct.pack("<II", len(picture), 2) + b"Cover Art (Front)\0" + picture
+    ends = [
+        b"APETAGEX" + struct.pack("<IIII", 2000, len(item) + 32, 1, flags) + bytes(8)
+        for flags in (0xA000_0000, 0x8000_0000)
+    ]
+    frame = b"APIC" + struct.pack(">I", len(picture)) + b"\0\0" + picture
+    size = bytes(len(frame) >> shift & 127 for shift in (21, 14, 7, 0))
+    return {
+        "ape": ends[0] + item + ends[1],
+        "id3v2": b"ID3\x03\0\0" + size + frame,
+        "id3v1": b"TAG" + b"\xff\xfb\x90" + bytes(122),
+    }
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ([], ["ape"]), ([], ["id3v2"]), (["id3v2"], []), (["id3v2", "id3v2"], []), ([], ["id3v1"]),
+        (["id3v2"], ["ape", "id3v1"]),
+    ],
+)  # fmt: skip
+def test_an_mp3_with_tags_around_the_sound_is_whole(before: list[str], after: list[str]) -> None:
+    content = encoded(noise(3), 16_000, "MP3", "MPEG_LAYER_III")
+    plain = read(io.BytesIO(content), CONFIG).values
+    known = tags()
+    tagged = b"".join(known[name] for name in before) + content + b"".join(known[name] for name in after)
+    np.testing.assert_array_equal(read(io.BytesIO(tagged), CONFIG).values, plain)
 
 
 def test_samples_that_are_no_numbers_are_refused() -> None:
