@@ -19,7 +19,8 @@ python "$here/cut_words.py" "$run.data/aligned.jsonl" "$run.data/read.jsonl" --w
 python "$here/cut_words.py" "$speech/digits/train_single.jsonl" "$run.data/close.jsonl" --copies 3 --margin-s -0.15 0.05
 asr train "$speech/digits/train_single.jsonl,$run.data/close.jsonl,$run.data/strings.jsonl,$run.data/read.jsonl" \
     "$speech/digits/dev_single.jsonl" --run "$run" --task classify --start-from asr/models/english.safetensors \
-    --channels 24 48 64 --epochs 8 --batch-budget 20 --learning-rate 1e-3 --ema 0.99 --seed 1 \
+    --channels 32 64 96 --deep --hidden-size 256 --layers 5 --residual \
+    --epochs 8 --batch-budget 20 --learning-rate 1e-3 --ema 0.99 --seed 1 \
     --augment.noises "$speech/noise/noise.jsonl" --augment.rooms "$speech/noise/rir.jsonl" \
     --augment.speed-probability 0.9 --augment.speeds 0.8 0.85 0.9 0.95 1.05 1.1 1.15 1.2 1.25 \
     --augment.gain-probability 0.9 --augment.gain-db -36 3 --augment.noise-probability 0.3 \
