@@ -4,7 +4,6 @@ import contextlib
 import io
 import json
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -43,13 +42,6 @@ class Case(NamedTuple):
 
     def align(self, data: object, *arguments: object) -> Outcome:
         return call(self.modality, "align", self.model, data, *arguments)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        yield
 
 
 def untrained(modality: Modality, signal: object, front_end: object, letters: str, path: Path) -> Path:

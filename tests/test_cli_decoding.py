@@ -67,13 +67,6 @@ class Case(NamedTuple):
         return list(recognizer.transcribe(map(str, self.files), alternatives=count - 1))
 
 
-@pytest.fixture(scope="module", autouse=True)
-def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        yield
-
-
 def sure_of_something(modality: Modality, config: ModelConfig, texts, files) -> Recognizer:
     """Return an untrained recognizer that finds each class the likeliest in some steps of these files."""
     torch.manual_seed(0)

@@ -1,7 +1,6 @@
 """The verb export from end to end: a model in, an ONNX file and a table of what it gains and loses out."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,13 +25,6 @@ class Case(NamedTuple):
 
     def export(self, *arguments: object) -> Outcome:
         return call(self.modality, "export", self.model, *arguments)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        yield
 
 
 @pytest.fixture(scope="module", params=list(KINDS))

@@ -75,7 +75,6 @@ def unwritable(reason: str) -> Iterator[TextIO | None]:
 @pytest.mark.parametrize("reason", ["it is closed", "No space left on device"])
 def test_standard_output_that_cannot_be_written_is_said_by_every_verb(side, reason, tmp_path, monkeypatch):
     """By `>&-`, daemons and cron, or on a full disk."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     corpus = tmp_path / "corpus"
     corpus.mkdir()
     (corpus / side.file.name).write_bytes(side.file.read_bytes())
