@@ -1,6 +1,8 @@
 """What holds for every test: it depends on no clock and no chance, and writes only into pytest's folders."""
 
+import logging
 import sys
+import warnings
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -36,10 +38,12 @@ def same_fonts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def same_number_of_threads() -> Iterator[None]:
-    """Undo `--threads`, which a command sets for its process."""
-    torch = sys.modules.get("torch")
-    threads = torch.get_num_threads() if torch else 0
+def same_process() -> Iterator[None]:
+    """Undo what a command sets for its process: threads, the level of the log, the form of warnings."""
+    torch, root = sys.modules.get("torch"), logging.getLogger()
+    threads, level, form = torch.get_num_threads() if torch else 0, root.level, warnings.formatwarning
     yield
+    root.setLevel(level)
+    warnings.formatwarning = form
     if torch and torch.get_num_threads() != threads:
         torch.set_num_threads(threads)

@@ -73,7 +73,7 @@ def unwritable(reason: str) -> Iterator[TextIO | None]:
 
 
 @pytest.mark.parametrize("reason", ["it is closed", "No space left on device"])
-def test_standard_output_that_cannot_be_written_is_said_by_every_verb(side, reason, tmp_path, monkeypatch):
+def test_standard_output_that_cannot_be_written_is_said_by_every_verb(side, reason, tmp_path):
     """By `>&-`, daemons and cron, or on a full disk."""
     corpus = tmp_path / "corpus"
     corpus.mkdir()
