@@ -80,7 +80,8 @@ def widen(hits: Sequence[Hit], spaces: Sequence[bool], steps: int) -> np.ndarray
     of it. Two neighbours therefore share the blanks between them, half each, and the first and the last
     character extend into the blanks outside. No character extends further than half of the widest gap between
     the letters of a word, so that a pause remains a pause. The widest gap is the 95th percentile of the gaps
-    within words, or of all gaps if no word has two letters.
+    within words, or of all gaps if no word has two letters. A single character has no gap beside it: it
+    extends equally far on both sides, to the nearer end of the signal.
 
         path          - - a a - - b - - - - - _ - - c - -        "ab c"
         characters      |-------|-----|     |-----|-----|
@@ -101,8 +102,8 @@ def widen(hits: Sequence[Hit], spaces: Sequence[bool], steps: int) -> np.ndarray
     space = np.array(spaces, dtype=bool)
     inner = gaps[~(space[1:] | space[:-1])]
     known = inner if len(inner) else gaps
-    limit = np.quantile(known, 0.95, method="higher") / 2 if len(known) else 0.0
     outer = np.array([edges[0, 0], steps - edges[-1, 1]])
+    limit = np.quantile(known, 0.95, method="higher") / 2 if len(known) else outer.min()
     shares = np.minimum(np.concatenate([outer[:1], gaps / 2, outer[1:]]), limit)  # (L + 1,)
     return edges + np.stack([-shares[:-1], shares[1:]], axis=1)
 

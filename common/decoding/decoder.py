@@ -2,9 +2,10 @@
 
 import logging
 import math
+import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 import numpy as np
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:  # imported when a beam search is built, so that greedy decodi
 
 log = logging.getLogger(__name__)
 
+Form = Literal["NFC", "NFD", "NFKC", "NFKD"]
 STEPS_PER_PIECE = 512
 """steps that are searched at a time; bounds the memory for long recordings"""
 VOTING_HYPOTHESES = 20
@@ -163,6 +165,7 @@ class Decoder:
             raise ValueError(
                 "a recurrent language model over words cannot join the search; rescore with it (--rescore)"
             )
+        model = model and _in_form(model, self.alphabet.unicode_form)
         name = "lexicon"
         if self.words is not None:
             words = self._spelled(self.words)
@@ -278,6 +281,17 @@ def _character_scorer(
     from common.decoding.beam.recurrent_scorer import RecurrentScorer
 
     return RecurrentScorer(model, symbols, config.lm_weight, config.label_bonus)
+
+
+def _in_form(model: "NGram", form: str) -> "NGram":
+    """Return a model whose words are in the Unicode form of the recognizer, in which it spells words."""
+    if form == "none" or unicodedata.is_normalized(cast(Form, form), "\n".join(model.tokens)):
+        return model
+    tokens = [unicodedata.normalize(cast(Form, form), token) for token in model.tokens]
+    changed = sum(one != other for one, other in zip(tokens, model.tokens, strict=True))
+    sentence = "language model over words: %d of %d words are in another Unicode form and are read in %s"
+    log.info(sentence, changed, len(tokens), form)
+    return model.renamed(tokens)
 
 
 def _check_known(model: "NGram | RecurrentModel", alphabet: Symbols, level: int) -> None:

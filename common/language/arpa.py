@@ -15,6 +15,7 @@ https://www.speech.sri.com/projects/srilm/manpages/ngram-format.5.html
 
 import gzip
 import logging
+import re
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -23,12 +24,14 @@ import numpy as np
 
 from common.files.aside import written_aside
 from common.language.arpa_parser import Section, parse_arpa
-from common.language.ngram import EMPTY_CONTEXT, FLOOR, LN10, SPECIAL, NGram
+from common.language.ngram import EMPTY_CONTEXT, FLOOR, LN10, SPECIAL, UNKNOWN_ID, NGram
 
 log = logging.getLogger(__name__)
 
-SPACES = ("<space>", "▁", "|")
-"""names for the space in a character model; the first of them that a file has stands for the space"""
+SPACE_NAME = re.compile(r"[<\[{(]?(white)?space[>\]})]?|[<\[{(](sp|spc|ws)[>\]})]", re.IGNORECASE)
+"""names that tools give the space in a character model, such as <space>, <SPACE>, [SPACE] and <sp>"""
+SPACE_SIGNS = ("▁", "␣", "|", "_")
+"""signs for the space; without a name, the first of them that a file has stands for the space"""
 WHITE = " \t\n\r\v\f"
 """characters that separate fields"""
 
@@ -36,11 +39,12 @@ WHITE = " \t\n\r\v\f"
 def read_arpa(path: str | Path) -> NGram:
     """Return the model in an ARPA file, plain or gzipped.
 
-    If all tokens except `<unk>`, `<s>` and `</s>` are single characters, it is a character model. Its space
-    is written `<space>`; in a file without `<space>`, `▁` is the space, and in a file without both, `|` is.
-    `<UNK>` is read as `<unk>`. Some tools prune the context of an n-gram that they list: such a context is
-    added with the probability that backing off gives it, which leaves all scores as they are. A base-10
-    logarithm of -inf becomes -100, which is also that of a token without a unigram.
+    If all tokens except `<unk>`, `<s>`, `</s>` and a name of the space are single characters, it is a
+    character model. Its space is the token of that name (SPACE_NAME), or else one of SPACE_SIGNS. `<UNK>` is
+    read as `<unk>`; a file without it is read with a warning. Some tools prune the context of an n-gram
+    that they list: such a context is added with the probability that backing off gives it, which leaves all
+    scores as they are. A base-10 logarithm of -inf becomes -100, which is also that of a token without a
+    unigram.
 
     Args:
         path: a file in UTF-8, whose fields are separated by tabs or spaces.
@@ -50,15 +54,22 @@ def read_arpa(path: str | Path) -> NGram:
     """
     parsed = parse_arpa(path)
     unit, names = _unit(parsed.tokens)
+    if UNKNOWN_ID not in parsed.sections[0].ids:
+        log.warning(
+            "%s: has no <unk>, so each %s that it lacks costs %.0f (10^-100), whatever the penalty of unknown"
+            " words; estimate it with <unk>, as lmplz and lm train do",
+            path, unit, -FLOOR,
+        )  # fmt: skip
     return _model(names, unit, parsed.sections, path)
 
 
 def _unit(names: Sequence[str]) -> tuple[str, list[str]]:
     """Return the unit of the tokens `names`, and the tokens with " " in place of the name of the space."""
     ordinary = names[len(SPECIAL) :]
-    if not ordinary or any(len(name) > 1 and name != SPACES[0] for name in ordinary):
+    named = [name for name in ordinary if len(name) > 1]
+    if not ordinary or len(named) > 1 or not all(map(SPACE_NAME.fullmatch, named)):
         return "word", list(names)
-    space = next((name for name in SPACES if name in ordinary), None)
+    space = next((name for name in (*named, *SPACE_SIGNS) if name in ordinary), None)
     return "character", [" " if name == space else name for name in names]
 
 
@@ -129,8 +140,8 @@ def write_arpa(model: NGram, path: str | Path) -> None:
     r"""Write a model as an ARPA file, gzipped if `path` ends with .gz.
 
     After an error there is no partial file. `read_arpa` gives back the same numbers to the last bit. The
-    space of a character model is written `<space>`. A character model that has no space but a `|` or `▁` is
-    read back with a space in its place.
+    space of a character model is written `<space>`. A character model that has no space but one of
+    SPACE_SIGNS is read back with a space in its place.
 
     Raises:
         ValueError: a token contains white space, which the format cannot represent.

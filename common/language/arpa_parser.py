@@ -16,6 +16,7 @@ from common.language.ngram import FLOOR, LN10, SPECIAL, UNKNOWN_ID
 
 COUNT = re.compile(rb"ngram\s+(\d+)\s*=\s*(\d+)")
 LINES_AT_ONCE = 100_000
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 class Section(NamedTuple):
@@ -106,7 +107,7 @@ def _opened(path: str | Path) -> Iterator[IO[bytes]]:
 def _header(lines: _Lines) -> list[int]:
     r"""Return the announced number of n-grams of each length; `lines` is at the first unigram afterwards."""
     while line := lines.take(1):
-        if line[0].strip() == b"\\data\\":
+        if line[0].removeprefix(BYTE_ORDER_MARK if lines.number == 1 else b"").strip() == b"\\data\\":
             break
         if b"\0" in line[0]:
             raise lines.error("not text, an ARPA file was wanted; plain or gzipped ones are read")

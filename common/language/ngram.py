@@ -109,6 +109,13 @@ class NGram:
         parents = np.repeat(np.arange(len(self)), np.diff(self.first_child))
         return np.concatenate([[EMPTY_CONTEXT], parents])
 
+    def renamed(self, tokens: Sequence[str]) -> Self:
+        """Return this model with other names for its tokens; of equal names, the first is found by `id`."""
+        arrays = (self.token, self.log_prob, self.backoff, self.first_child, self._suffix.copy())
+        model = type(self)(tokens, self.unit, self.order, *arrays)
+        model._ids = {token: place for place, token in reversed(list(enumerate(tokens)))}
+        return model
+
     # --- tokens
 
     def id(self, token: str) -> int:

@@ -7,7 +7,7 @@ import numpy as np
 
 from common.decoding.beam.lexicon import Lexicon
 from common.decoding.beam.scorers import CharacterScorer, WordScorer
-from common.language.arpa import SPACES
+from common.language.arpa import SPACE_NAME, SPACE_SIGNS
 from common.language.loading import load_ngrams
 from common.language.ngram import EMPTY_CONTEXT, END_ID, SPECIAL
 
@@ -45,7 +45,12 @@ class LabelLanguageModel:
             except ValueError as error:
                 raise ValueError(f"{path}: {error}") from None
         elif " " not in self.symbols:
-            unknown = [name for name in SPACES if name in self.symbols and name not in self.model.tokens]
+            # without "_", which is the blank of many alphabets
+            names = [
+                *filter(SPACE_NAME.fullmatch, self.symbols),
+                *(sign for sign in SPACE_SIGNS if sign != "_"),
+            ]
+            unknown = [name for name in names if name in self.symbols and name not in self.model.tokens]
             self.symbols = [" " if symbol in unknown[:1] else symbol for symbol in self.symbols]
         self._token = self.model.ids(self.symbols)  # (C,)
 

@@ -214,8 +214,13 @@ def test_without_two_letters_in_a_word_all_gaps_count():
     assert edges.tolist() == [[0, 3], [3, 7.5], [7.5, 13.5]]
 
 
-def test_a_single_character_and_none_have_their_own_steps():
-    assert widen(hits_at((3, 5)), [False], 9).tolist() == [[3, 5]]
+def test_a_single_character_extends_equally_to_the_nearer_end():
+    assert widen(hits_at((3, 5)), [False], 9).tolist() == [[0, 8]]
+    assert widen(hits_at((3, 5)), [False], 6).tolist() == [[2, 6]]
+    assert widen(hits_at((0, 1)), [False], 9).tolist() == [[0, 1]]
+
+
+def test_no_characters_have_no_places():
     assert widen([], [], 9).shape == (0, 2)
 
 

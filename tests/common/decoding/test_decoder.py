@@ -4,6 +4,7 @@ import itertools
 import logging
 import math
 import tracemalloc
+import unicodedata
 
 import numpy as np
 import pytest
@@ -492,3 +493,22 @@ def test_without_problems_nothing_is_logged(caplog):
     with caplog.at_level(logging.DEBUG):
         Decoder(TINY, BEAM, [estimate(["ab ba"], 2), estimate(["a"], 2, "word")], ["ab"], ["a"])
     assert not caplog.records
+
+
+@pytest.mark.parametrize(("form", "other"), [("NFC", "NFD"), ("NFD", "NFC")])
+def test_a_language_model_over_words_in_another_unicode_form_is_brought_to_that_of_the_alphabet(form, other):
+    texts = ["caf\u00e9 clos", "caf\u00e9 clair", "caf\u00e9"]
+    alphabet = Alphabet.from_texts(texts, form)
+    rng = np.random.default_rng(0)
+    log_probs = np.log(rng.dirichlet(np.full(alphabet.classes, 0.3), (2, 24)))
+    config = DecodingConfig("beam", beam_width=8)
+
+    def found(spelling: str) -> list[list[tuple[list[int], float]]]:
+        model = estimate([unicodedata.normalize(spelling, text) for text in texts], 2, "word")
+        decoded = Decoder(alphabet, config, [model]).decode(log_probs, np.array([24, 20]), 3)
+        return [[([hit.label for hit in one.hits], one.score) for one in of_one] for of_one in decoded]
+
+    same, brought = found(form), found(other)
+    assert [[labels for labels, _ in of_one] for of_one in brought] == [[la for la, _ in one] for one in same]
+    for ours, theirs in zip(brought, same, strict=True):
+        np.testing.assert_allclose([score for _, score in ours], [score for _, score in theirs], rtol=1e-5)

@@ -180,12 +180,34 @@ def of_characters(*tokens: str) -> str:
         ("a b", "character", "a,b"),
         ("a bc |", "word", "a,bc,|"),
         ("a bc <space>", "word", "a,bc,<space>"),
+        ("a <SPACE> b", "character", "a, ,b"),
+        ("a [space] b", "character", "a, ,b"),
+        ("a <sp> |", "character", "a, ,|"),
+        ("a ␣ | b", "character", "a, ,|,b"),
+        ("a _ b", "character", "a, ,b"),
+        ("a sp b", "word", "a,sp,b"),
+        ("a <space> <sp>", "word", "a,<space>,<sp>"),
         ("日 é", "character", "日,é"),
     ],
 )
 def test_single_characters_make_a_character_model_and_one_of_them_is_the_space(tmp_path, tokens, unit, read):
     model = read_arpa(written(tmp_path, of_characters(*tokens.split())))
     assert (model.unit, model.tokens[3:]) == (unit, tuple(read.split(",")))
+
+
+def test_a_byte_order_mark_is_passed_over(tmp_path, looking):
+    marked = read_arpa(written(tmp_path, "\ufeff" + LOOKING[LOOKING.index("\\data") :], "marked.arpa"))
+    assert marked.tokens == looking.tokens
+    np.testing.assert_array_equal(marked.log_prob, looking.log_prob)
+
+
+def test_a_model_without_an_unknown_token_is_read_with_a_warning(tmp_path, caplog):
+    read_arpa(written(tmp_path, LOOKING))
+    assert not caplog.records
+    lacking = LOOKING.replace("-1.5\t<unk>\n", "").replace("1=6", "1=5")
+    model = read_arpa(written(tmp_path, lacking, "lacking.arpa"))
+    assert "lacking.arpa: has no <unk>, so each word that it lacks costs 230 (10^-100)" in caplog.text
+    assert log10_of(model, "unheard")[0] == pytest.approx(-100.5)  # KenLM: 10^-100, and the backoff of <s>
 
 
 def test_a_token_may_be_a_white_space_that_is_not_ascii(tmp_path):
