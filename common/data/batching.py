@@ -9,6 +9,7 @@ an epoch by skipping the batches it has seen, and two processes together see wha
 import logging
 import math
 import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -181,7 +182,7 @@ class BatchLoader:
             generator=torch.Generator(),  # otherwise each epoch would draw a seed from the global generator
             multiprocessing_context="spawn" if self.workers else None,
         )
-        with _deaf_to_interrupts(self.workers):
+        with deaf_to_interrupts(self.workers):
             coming = iter(loader)  # starts the workers
         for batch, planned in zip(coming, plan, strict=True):
             for sentence in batch.refused:
@@ -193,21 +194,28 @@ class BatchLoader:
 
 
 @contextmanager
-def _deaf_to_interrupts(workers: int) -> Iterator[None]:
+def deaf_to_interrupts(workers: int) -> Iterator[None]:
     """Let processes that are started here ignore Ctrl-C, which a terminal sends to every process.
 
-    Workers end with this process, without a traceback of their own. A Ctrl-C meanwhile is delivered at the
-    end. Windows has no signal masks.
+    Workers end with this process, without a traceback of their own. In this process, a Ctrl-C meanwhile has
+    its effect at the end: the start of a worker that is cut in two leaves errors of both halves. Windows has
+    no signal masks, and only the main thread handles signals.
     """
-    if not workers or not hasattr(signal, "pthread_sigmask"):
+    masks = hasattr(signal, "pthread_sigmask")
+    if not workers or not masks or threading.current_thread() is not threading.main_thread():
         yield
         return
     resource_tracker.ensure_running()  # multiprocessing would start it below, and unblock the signal then
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    came: list[Any] = []
+    handler = signal.signal(signal.SIGINT, lambda *arguments: came.append(arguments))
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])  # processes inherit this
     try:
         yield
     finally:
+        signal.signal(signal.SIGINT, handler)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    if came and callable(handler):  # another thread took the signal, for the mask is of this one alone
+        handler(*came[0])
 
 
 def _collate(items: list[tuple[int, np.ndarray, Sequence[int]] | str]) -> Batch:

@@ -1,5 +1,7 @@
 import logging
+import os
 import signal
+import threading
 from functools import partial
 from pathlib import Path
 
@@ -11,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from common.data.batching import Batch, BatchLoader, Examples, pad, plan_batches
+from common.data.batching import Batch, BatchLoader, Examples, deaf_to_interrupts, pad, plan_batches
 from common.data.manifest import Example
 from common.data.signal import Signal
 from common.text.symbols import Alphabet
@@ -315,3 +317,19 @@ def test_only_worker_processes_ignore_an_interrupt(workers):
     (batch,) = BatchLoader(examples, workers=workers).batches()
     assert batch.signals.tolist() == [[workers]]
     assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="Windows has no signal masks")
+def test_an_interrupt_while_workers_start_waits_until_they_have():
+    started, waiting = [], threading.Event()
+    other = threading.Thread(target=waiting.wait)  # the system may choose it to take the signal
+    other.start()
+    try:
+        with pytest.raises(KeyboardInterrupt), deaf_to_interrupts(workers=1):
+            os.kill(os.getpid(), signal.SIGINT)
+            started += [1, 2]
+    finally:
+        waiting.set()
+    assert started == [1, 2]
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
