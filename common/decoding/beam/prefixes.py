@@ -68,9 +68,11 @@ class Beam:
     """table of the fusion that the search uses"""
     traces: list["Trace"] = field(default_factory=list)
     """one for each piece fed"""
+    history: list["Snapshot"] | None = None
+    """one for each piece fed, if it is to be kept"""
 
     def each(self, change: Callable[[Array], Array]) -> "Beam":
-        """Return a beam whose arrays are changed, without table and traces."""
+        """Return a beam whose arrays are changed, without table, traces and history."""
         return Beam(*(change(getattr(self, name)) for name in STATE))
 
     def at(self, slots: Array) -> "Beam":
@@ -80,8 +82,20 @@ class Beam:
         return Beam(**arrays, steps=self.steps)
 
 
-STATE = tuple(name for name in Beam.__dataclass_fields__ if name not in ("table", "traces"))
+STATE = tuple(name for name in Beam.__dataclass_fields__ if name not in ("table", "traces", "history"))
 """names of the arrays of a beam"""
+
+
+class Snapshot(NamedTuple):
+    """The prefixes in the beam before each of S steps, and the classes that the step considered.
+
+    key, parent: (S, B, K) hashes of the prefixes, and of those without their last label.
+    log_probs: (S, B, C) of the classes; -inf for those that were cut off.
+    """
+
+    key: Array
+    parent: Array
+    log_probs: Array
 
 
 class Trace(NamedTuple):

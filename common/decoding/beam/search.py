@@ -27,7 +27,17 @@ from common.decoding.arrays import (
     to_numpy,
 )  # fmt: skip
 from common.decoding.beam.fusion import Fusion, Table
-from common.decoding.beam.prefixes import NOTHING, STATE, Beam, Classes, Hypotheses, Stay, Trace, backtrace
+from common.decoding.beam.prefixes import (
+    NOTHING,
+    STATE,
+    Beam,
+    Classes,
+    Hypotheses,
+    Snapshot,
+    Stay,
+    Trace,
+    backtrace,
+)  # fmt: skip
 from common.decoding.beam.pruning import Survivors, prune, sort_classes
 from common.text.symbols import BLANK
 
@@ -132,15 +142,21 @@ class BeamSearch:
         classes = sort_classes(by_step, self.blank, self.cutoff_top_n, self.cutoff_prob)
         moving = beam.each(lambda part: part[rows])
         trace = self._empty_trace(moving, steps)
+        hashes = None if beam.history is None else full(rows, (2, steps, *beam.key.shape), 0, "int64")
         for t in range(steps):
             if self.fusion and beam.table and beam.table.full:
                 beam.table, moving.state = self.fusion.move(beam.table, moving.state)
+            if hashes is not None:
+                hashes[0, t], hashes[1, t] = moving.key, moving.parent
             now = Classes(*(part[t, : active[t]] for part in classes))
             self._step(moving, int(active[t]), now, Trace(*(part[t] for part in trace)), beam.table)
         back = from_numpy(log_probs, np.argsort(longest_first))
         for name in STATE:
             setattr(beam, name, getattr(moving, name)[back])
         beam.traces.append(Trace(*(part[:, back] for part in trace)))
+        if beam.history is not None and hashes is not None:
+            kept = (hashes[0], hashes[1], classes.log_probs)
+            beam.history.append(Snapshot(*(part[:, back] for part in kept)))
 
     def _empty_trace(self, beam: Beam, steps: int) -> Trace:
         """Return a trace of `steps` steps in which every prefix stays."""
@@ -248,7 +264,8 @@ def _extend(old: Beam, stay: Stay, survivors: Survivors, table: Table | None) ->
     beam.last = xp.where(extended, survivors.label, beam.last)
     dead = xp.maximum(beam.blank, beam.label) == -INFINITY
     beam.parent = xp.where(dead, NO_KEY, xp.where(extended, ours, beam.parent))
-    beam.key = xp.where(dead, DEAD_KEY - slots, xp.where(extended, _hash(ours, survivors.label), ours))
+    extension = hash_extension(ours, survivors.label)
+    beam.key = xp.where(dead, DEAD_KEY - slots, xp.where(extended, extension, ours))
     if table:
         beam.bonus = xp.where(extended, beam.bonus + survivors.gain, beam.bonus)
         grown = extended & ~dead
@@ -263,7 +280,7 @@ def _extend(old: Beam, stay: Stay, survivors: Survivors, table: Table | None) ->
     return beam, Trace(*(xp.where(extended, new, own) for new, own in zip((*now, *last), kept, strict=True)))
 
 
-def _hash(key: Array, label: Array) -> Array:
+def hash_extension(key: Array, label: Array) -> Array:
     """Return the hash of the prefix with hash `key` extended by `label` (both int64; overflow is fine)."""
     mixed = (key + label + 1) * PREFIX_MULTIPLIER
     return mixed ^ (mixed >> 32)

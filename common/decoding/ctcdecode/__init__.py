@@ -2,9 +2,9 @@
 
     from common.decoding.ctcdecode import CTCBeamDecoder  # was: from ctcdecode import CTCBeamDecoder
 
-These are the same: arguments and their order, types and shapes of results, the order of the hypotheses, and
-scores, for which lower is better. A score is minus an approximate log-probability of the hypothesis by the
-network:
+These are the same: arguments and their order, types and shapes of results, the order of the hypotheses,
+timesteps, and scores, for which lower is better. A score is minus an approximate log-probability of the
+hypothesis by the network:
 
     without a model    -log p(labels)
     with a model       -(fused score - beta x number of labels - alpha x log-probability of the sentence)
@@ -21,6 +21,9 @@ words of the model that the labels can spell are possible, separated by one spac
 may cut the last word short. If no label is " ", a hypothesis is a single word. Tokens that a model does not
 know have the log-probability -1000.
 
+With a model, the most frequent reason for another text is `model and full beam`; the other reasons are
+`rounding`, `space over characters` and `unknown character`. Without a model, only `rounding` remains.
+
 These differ, where the original has an error or undefined behaviour:
 
     cutoff_prob              here: the mass that is kept; original: compared with sums of logarithms
@@ -33,6 +36,11 @@ These differ, where the original has an error or undefined behaviour:
                              none, the label that is written so; original: a space is never emitted
     unknown character        here: costs 1000 x alpha once; original: again for each label with it as context
     sentence without words   here: `<s> </s>`; original: a second `<s>` is scored, too
+    timesteps                the same rule (`timesteps.py`); in the original, prefixes of probability 0
+                             take part while the beam is not full, and with a model extensions that are
+                             cut off do not
+    rounding                 here: sums in float64; original: in float32, so that hypotheses whose scores are
+                             nearly equal may change places, or another one of them is pruned
     unfinished last word     here: -1000 in the sentence's log-probability; original: its end is -1000, too
     seq_lens beyond T        here: ValueError, as for wrong shapes and a missing model; original: the lengths
                              are cut to T, or the process ends

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 import torch
@@ -14,10 +14,11 @@ from torch import Tensor
 from common.decoding.arrays import Array, cast, namespace, to_numpy
 from common.decoding.beam.fusion import Fusion
 from common.decoding.beam.lexicon import NO_WORD
-from common.decoding.beam.prefixes import STATE, Beam, Hypotheses, Trace
+from common.decoding.beam.prefixes import STATE, Beam, Hypotheses, Snapshot, Trace
 from common.decoding.beam.search import BeamSearch
 from common.decoding.ctcdecode.inputs import check_probs, read_lengths, read_probs
 from common.decoding.ctcdecode.language_model import LabelLanguageModel
+from common.decoding.ctcdecode.timesteps import timesteps
 
 
 class Results(NamedTuple):
@@ -38,9 +39,19 @@ class _WeightedSearch:
     alpha: float
     beta: float
 
+    def start(self, like: Array) -> Beam:
+        """Return the beam before the first frame."""
+        beam = self.beams.start(like)
+        beam.history = []
+        return beam
+
     def best(self, beam: Beam) -> tuple[Hypotheses, np.ndarray]:
-        """Return all hypotheses in the beam, best first, and their scores (B, beam) in the result."""
+        """Return all hypotheses in the beam, best first, and their scores (B, beam) in the result.
+
+        Their peaks are the timesteps of ctcdecode.
+        """
         found = self.beams.best(beam, self.beams.width, rank_final=False)
+        found = found._replace(peaks=timesteps(beam, found.labels, found.lengths))
         scores = found.scores
         if self.model:
             scores = scores + self.model.surplus(found.labels, found.lengths, self.alpha, self.beta)
@@ -95,6 +106,11 @@ class _Decoder:
         beams = BeamSearch(beam_width, cutoff_top_n, cutoff_prob, blank_id)
         self.search = _WeightedSearch(beams, model, 0.0, 0.0)
         self.reset_params(alpha, beta)
+
+    @property
+    def _decoder(self) -> Self:
+        """The object whose `reset_params` users of the original call, such as deepspeech.pytorch."""
+        return self
 
     def character_based(self) -> bool | None:
         """Return whether the model is over characters; None without a model."""
@@ -170,7 +186,8 @@ class CTCBeamDecoder(_Decoder):
         Returns:
             beam_results (B, beam, T) int32, labels, 0 after their end.
             beam_scores (B, beam) float32, lower is better; +inf if there is no hypothesis.
-            timesteps (B, beam, T) int32, the frame where each label had its highest probability.
+            timesteps (B, beam, T) int32, the frame of each label by the rule of the original: that where the
+                label was likeliest since its prefix entered the tree of prefixes.
             out_lens (B, beam) int32, the number of labels.
 
         Raises:
@@ -178,7 +195,7 @@ class CTCBeamDecoder(_Decoder):
                 +inf or a negative probability.
         """
         log_probs, lengths = self._read(probs, seq_lens)
-        beam = self.search.beams.start(log_probs)
+        beam = self.search.start(log_probs)
         self.search.beams.feed(beam, log_probs, lengths)
         B, T, _ = log_probs.shape
         return _results([self.search.best(beam)], [slice(B)], B, self.search.beams.width, T)
@@ -240,7 +257,7 @@ class DecoderState:
 
     def __init__(self, decoder: OnlineCTCBeamDecoder) -> None:
         self.decoder, self.search = decoder, decoder.search
-        self.beam = self.search.beams.start(np.empty(1))
+        self.beam = self.search.start(np.empty(1))
 
 
 def _feed(states: Sequence[DecoderState], log_probs: np.ndarray, lengths: np.ndarray) -> None:
@@ -251,10 +268,12 @@ def _feed(states: Sequence[DecoderState], log_probs: np.ndarray, lengths: np.nda
     for rows in groups.values():
         beams = [states[row].beam for row in rows]
         arrays = {name: np.concatenate([getattr(beam, name) for beam in beams]) for name in STATE}
-        joint = Beam(**arrays, table=beams[0].table, traces=[])
+        joint = Beam(**arrays, table=beams[0].table, traces=[], history=[])
         states[rows[0]].search.beams.feed(joint, log_probs[rows], lengths[rows])
         for place, (row, beam) in enumerate(zip(rows, beams, strict=True)):
             own, beam.table = slice(place, place + 1), joint.table
             for name in STATE:
                 setattr(beam, name, getattr(joint, name)[own])
             beam.traces += [Trace(*(part[: lengths[row], own] for part in trace)) for trace in joint.traces]
+            assert beam.history is not None and joint.history is not None, "start keeps a history"
+            beam.history += [Snapshot(*(part[: lengths[row], own] for part in one)) for one in joint.history]

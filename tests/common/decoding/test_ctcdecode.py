@@ -396,6 +396,71 @@ def test_timesteps_are_where_the_labels_were_likeliest():
     assert timesteps[0, 0].tolist() == [2, 6, 0, 0, 0, 0, 0, 0]
 
 
+def tree_timesteps(probs: np.ndarray, width: int) -> dict[tuple[int, ...], list[int]]:
+    """Return the timesteps of all prefixes in the beam, by the rule of the original, with a tree as it says.
+
+    Args:
+        probs: (T, V), label 0 is the blank.
+        width: of the beam.
+    """
+    beam, nodes = {(): (1.0, 0.0)}, dict[tuple[int, ...], tuple[float, int]]()
+    for frame, row in enumerate(probs):
+        ends = dict[tuple[int, ...], list[float]]()  # probability of the paths that end in the blank, or not
+        for prefix, (blank, label) in beam.items():
+            stay = ends.setdefault(prefix, [0.0, 0.0])
+            stay[0] += row[0] * (blank + label)
+            stay[1] += row[prefix[-1]] * label if prefix else 0.0
+            for one in range(1, len(row)):
+                longer = (*prefix, one)
+                if row[one] > nodes.get(longer, (-1.0, 0))[0]:
+                    nodes[longer] = row[one], frame
+                repeated = prefix and prefix[-1] == one
+                ends.setdefault(longer, [0.0, 0.0])[1] += row[one] * (blank if repeated else blank + label)
+        ranked = sorted((prefix for prefix in ends if sum(ends[prefix])), key=lambda one: -sum(ends[one]))
+        beam = {prefix: tuple(ends[prefix]) for prefix in ranked[:width]}
+        kept = {prefix[:length] for prefix in beam for length in range(len(prefix) + 1)}
+        nodes = {node: value for node, value in nodes.items() if node in kept}
+    return {prefix: [nodes[prefix[: n + 1]][1] for n in range(len(prefix))] for prefix in beam}
+
+
+@settings(deadline=None, derandomize=True, max_examples=60)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 12), st.integers(2, 5), st.booleans())
+def test_timesteps_follow_the_rule_of_the_original(seed, width, V, in_pieces):
+    rng = np.random.default_rng(seed)
+    lengths = np.array([40, 0, 33])
+    probs = random_probs(rng, 3, 40, V) ** rng.choice([1, 3])
+    probs /= probs.sum(-1, keepdims=True)
+    labels = ["_", *"abcd"][:V]
+    if in_pieces:
+        decoder = OnlineCTCBeamDecoder(labels, beam_width=width)
+        states, cut = [DecoderState(decoder) for _ in lengths], np.array([7, 0, 9])
+        decoder.decode(probs[:, :9], states, [False] * 3, cut)
+        rest = np.zeros((3, 40, V))
+        for row, first in enumerate(cut):
+            rest[row, : 40 - first] = probs[row, first:]
+        results = decoder.decode(rest, states, [True] * 3, lengths - cut)
+    else:
+        results = CTCBeamDecoder(labels, beam_width=width).decode(probs, lengths)
+    for row in (0, 2):
+        wanted = tree_timesteps(probs[row, : lengths[row]], width)
+        found = {
+            tuple(text[:length]): frames[:length]
+            for text, frames, length in zip(*(results[part][row].tolist() for part in (0, 2, 3)), strict=True)
+        }
+        assert found == wanted
+
+
+def test_a_search_of_users_of_the_original_has_its_weights_reset(tmp_path):
+    write_model(tmp_path / "model.arpa", CHARACTERS)
+    probs = random_probs(np.random.default_rng(3), 2, 8, len(LABELS))
+    decoder, other = (
+        CTCBeamDecoder(LABELS, tmp_path / "model.arpa", *weights) for weights in ((), (2.0, 1.0))
+    )
+    decoder._decoder.reset_params(2.0, 1.0)  # what deepspeech.pytorch calls
+    for ours, theirs in zip(decoder.decode(probs), other.decode(probs), strict=True):
+        assert torch.equal(ours, theirs)
+
+
 def test_scores_are_minus_log_probabilities():
     """All paths of two frames are summed by hand."""
     results = CTCBeamDecoder(["_", "a"], beam_width=5).decode(np.array([[[0.6, 0.4], [0.7, 0.3]]]))
