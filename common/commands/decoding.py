@@ -58,16 +58,21 @@ def build_decoder(
         useless = material + [_flag(name) for name in given if name != "decoder"]
         if useless:
             raise UsageError(f"{', '.join(useless)}: of no use to greedy decoding; say --decoder beam")
+    from common.decoding.beam.hot_words import read_hot_words
     from common.decoding.beam.lexicon import read_words
     from common.language.loading import load_language_model
 
     normalise = stored.alphabet.normalise
+    hot_words = stored.hot_words
+    if flags.hot_words:
+        read = read_hot_words(flags.hot_words)
+        hot_words = tuple(one._replace(text=normalise(one.text)) for one in read)
     decoder = Decoder(
         stored.alphabet,
         config,
         list(map(load_language_model, flags.lm)) if flags.lm else stored.models,
         list(map(normalise, read_words(flags.lexicon))) if flags.lexicon else stored.words,
-        list(map(normalise, read_words(flags.hot_words))) if flags.hot_words else stored.hot_words,
+        hot_words,
         rescorer=_rescorer(flags.rescore) if flags.rescore else stored.rescorer,
     )
     useless = [name for name in given if name in NEEDS and name not in settings_in_use(decoder)]

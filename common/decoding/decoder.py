@@ -16,6 +16,7 @@ from common.text.symbols import Symbols
 
 if TYPE_CHECKING:  # imported when a beam search is built, so that greedy decoding starts at once
     from common.decoding.beam.fusion import Scorer
+    from common.decoding.beam.hot_words import HotWord
     from common.decoding.beam.prefixes import Hypotheses
     from common.decoding.beam.scorers import WordScorer
     from common.decoding.beam.search import BeamSearch
@@ -88,7 +89,7 @@ class Decoder:
         models: language models, at most one over characters and one over words; the latter of n-grams. They
             read texts in the order of labels (`Alphabet.spell`).
         words: the lexicon; None for the words of the model over words, if there is one.
-        hot_words: words or phrases that become likelier.
+        hot_words: words or phrases that become likelier, and that the lexicon has besides its own words.
         quiet: whether missing characters and words that cannot be spelled are logged as debug messages and
             not as warnings.
         rescorer: a recurrent language model that rescores the best hypotheses.
@@ -107,7 +108,7 @@ class Decoder:
         config: DecodingConfig | None = None,
         models: "Sequence[NGram | RecurrentModel]" = (),
         words: Sequence[str] | None = None,
-        hot_words: Sequence[str] = (),
+        hot_words: "Sequence[str | HotWord]" = (),
         quiet: bool = False,
         rescorer: "RecurrentModel | None" = None,
     ) -> None:
@@ -127,8 +128,11 @@ class Decoder:
         return BeamSearch(self.config.beam_width, fusion=Fusion(scorers, len(symbols)) if scorers else None)
 
     def _scorers(self, symbols: Sequence[str]) -> "list[Scorer]":
+        from common.decoding.beam.hot_words import HIGHEST_BOOST, hot_words_of
         from common.decoding.beam.scorers import HotWordScorer
 
+        hot = hot_words_of(self.hot_words)
+        phrases = self._spelled([word.text for word in hot], "hot words")
         scorers: list[Scorer] = []
         by_unit = {model.unit: model for model in self.models}
         if len(by_unit) < len(self.models):
@@ -140,15 +144,26 @@ class Decoder:
             _check_known(model, self.alphabet, self._level)
             scorers.append(_character_scorer(model, symbols, self.config))
         if "word" in by_unit or self.words is not None:
-            scorers.append(self._word_scorer(symbols, by_unit.get("word"), "character" in by_unit))
-        if self.hot_words:
-            hot = HotWordScorer(self._spelled(self.hot_words), symbols, self.config.hot_word_boost)
-            _report_unspelled(hot.unspelled, len(self.hot_words), "hot words", self._level)
-            scorers.append(hot)
+            words = [word for phrase in phrases for word in phrase.split()]
+            scorers.append(self._word_scorer(symbols, by_unit.get("word"), "character" in by_unit, words))
+        if hot:
+            boost = self.config.hot_word_boost
+            boosts = [boost if word.boost is None else word.boost for word in hot]
+            scorer = HotWordScorer(phrases, symbols, boosts)
+            most, name = max(zip(boosts, (word.text for word in hot), strict=True))
+            if most > HIGHEST_BOOST:
+                sentence = "hot words: a boost of %g for each letter writes %r over others; give %g or less"
+                log.log(self._level, sentence, most, name, HIGHEST_BOOST)
+            _report_unspelled(scorer.unspelled, len(hot), "hot words", self._level)
+            scorers.append(scorer)
         return scorers
 
     def _word_scorer(
-        self, symbols: Sequence[str], model: "NGram | RecurrentModel | None", with_characters: bool
+        self,
+        symbols: Sequence[str],
+        model: "NGram | RecurrentModel | None",
+        with_characters: bool,
+        hot: Sequence[str],
     ) -> "WordScorer":
         """Return the scorer for the lexicon and the language model over words, at least one of which exists.
 
@@ -156,6 +171,7 @@ class Decoder:
             symbols: what each class writes.
             model: over words, or None.
             with_characters: whether there is a language model over characters, too.
+            hot: words that are possible besides those of the lexicon.
         """
         from common.decoding.beam.lexicon import Lexicon
         from common.decoding.beam.scorers import WordScorer
@@ -168,14 +184,14 @@ class Decoder:
         model = model and _in_form(model, self.alphabet.unicode_form)
         name = "lexicon"
         if self.words is not None:
-            words = self._spelled(self.words)
+            words = self._spelled(self.words, name)
         else:
             assert model is not None, "there is a lexicon or a model over words"
             words, name = model.tokens[len(SPECIAL) :], "language model over words"
         if several := next((word for word in words if " " in word), None):
             raise ValueError(f"lexicon: {several!r} is more than one word; write one a line, nothing else")
-        lexicon = Lexicon(words, symbols, name)
-        unspelled = [lexicon.words[place] for place in lexicon.unspelled]
+        lexicon = Lexicon([*words, *hot], symbols, name)
+        unspelled = [lexicon.words[place] for place in lexicon.unspelled if place < len(words)]
         _report_unspelled(unspelled, len(words), name, self._level)
         weight, penalty = self.config.lm_weight, self.config.unknown_word_penalty
         if with_characters and self.config.word_lm_weight is not None:
@@ -183,9 +199,17 @@ class Decoder:
         penalty = np.inf if penalty is None else penalty
         return WordScorer(lexicon, symbols, model, weight, self.config.word_bonus, penalty)
 
-    def _spelled(self, words: Sequence[str]) -> Sequence[str]:
-        """Return words in the order of labels, if that is not the order of reading."""
-        return list(map(self.alphabet.spell, words)) if self.alphabet.direction else words
+    def _spelled(self, words: Sequence[str], what: str) -> Sequence[str]:
+        """Return words in the case of the alphabet and in the order of labels; say whose case is changed."""
+        from common.decoding.beam.hot_words import in_case_of
+
+        given = list(map(self.alphabet.spell, words)) if self.alphabet.direction else words
+        spelled = in_case_of((" ", *self.alphabet.symbols), given)
+        changed = [pair for pair in zip(given, spelled, strict=True) if pair[0] != pair[1]]
+        if changed:
+            sentence = "%s: %d of %d are taken in the case of the alphabet, such as %r as %r"
+            log.log(self._level, sentence, what, len(changed), len(words), *changed[0])
+        return spelled
 
     def decode(self, log_probs: Array, lengths: np.ndarray, count: int = 1) -> list[list[Hypothesis]]:
         """Return up to `count` hypotheses of each signal, best first; greedy decoding returns one.

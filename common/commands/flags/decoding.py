@@ -35,7 +35,8 @@ class DecodingFlags:
     unknown_word_penalty: Annotated[float | None, STORED] = None
     """Score subtracted for each word outside the lexicon. Without it only words of the lexicon occur."""
     hot_words: Annotated[Path | None, Flag(default="none")] = None
-    """File of words or phrases that are expected, one a line."""
+    """File of words or phrases that are expected, one a line; `NAME :2.5` has its own boost. They join the
+    lexicon."""
     hot_word_boost: Annotated[float | None, STORED] = None
     """Score added for each letter of a hot word."""
     length_penalty: Annotated[float | None, STORED] = None

@@ -169,16 +169,17 @@ class WordScorer:
 
 
 class HotWordScorer:
-    """Hot words and phrases: each complete occurrence gains `boost` for each of its letters.
+    """Hot words and phrases: each complete occurrence gains its boost for each of its letters.
 
-    The gain is added letter by letter, and subtracted again if the text goes on differently. A phrase starts
+    The gain is added letter by letter, that of the best phrase which the letters can still become, and
+    subtracted again if the text goes on differently. A phrase starts
     at the start of a word and ends at the end of one. Spaces within a phrase count as letters. If phrases
     overlap or contain each other, each of them gains. The automaton is that of Aho and Corasick (1975).
 
     Args:
         phrases: words, or several words separated by spaces.
         symbols: what each of the C labels writes; "" for the blank, one is " ".
-        boost: gain for each letter, a natural logarithm.
+        boost: gain for each letter, a natural logarithm; one number, or one for each phrase.
 
     Attributes:
         unspelled: the phrases that the labels cannot spell.
@@ -187,33 +188,40 @@ class HotWordScorer:
         ValueError: there is no label for the space, or the labels can spell no phrase.
     """
 
-    def __init__(self, phrases: Sequence[str], symbols: Sequence[str], boost: float) -> None:
+    def __init__(
+        self, phrases: Sequence[str], symbols: Sequence[str], boost: float | Sequence[float]
+    ) -> None:
         if " " not in symbols:
             raise ValueError("hot words need a space in the alphabet, to see where words end; drop them")
         tree = Lexicon(phrases, symbols, "hot words")
         self.unspelled = [phrases[place] for place in tree.unspelled]
         nodes, space = len(tree), list(symbols).index(" ")
         outside = nodes  # the state within any other word
-        depth = np.zeros(nodes + 1)
+        boosts = np.broadcast_to(np.asarray(boost, np.float64), len(phrases))
+        best = tree.best_below(boosts)
+        ahead = np.zeros(nodes + 1)  # gain so far
+        whole = np.zeros(nodes)  # gain of the phrase that ends at each node
         for level, (first, end) in enumerate(zip(tree.levels, tree.levels[1:], strict=False)):
-            depth[first:end] = level
+            ahead[first:end] = level * best[first:end]
+            word = tree.word[first:end]
+            whole[first:end] = np.where(word == NO_WORD, 0.0, level * boosts[word])
         following = np.full((nodes + 1, len(symbols)), outside)  # next state by node and label
         following[outside, space] = TRIE_ROOT
         following[TRIE_ROOT, space] = TRIE_ROOT
-        earned = np.zeros(nodes + 1)  # letters of the phrases that are complete if a word ends here
+        earned = np.zeros(nodes + 1)  # gain of the phrases that are complete if a word ends here
         failing = np.full(nodes + 1, outside)  # state to go on from if the text differs from the phrase
         for node in range(nodes):  # parents come before their children
             if node != TRIE_ROOT:
                 parent, label = tree.parent[node], tree.label[node]
                 failing[node] = following[failing[parent], label]
                 following[node] = following[failing[node]]
-                earned[node] = earned[failing[node]] + (depth[node] if tree.word[node] != NO_WORD else 0.0)
+                earned[node] = earned[failing[node]] + whole[node]
             children = slice(tree.first_child[node], tree.first_child[node + 1])
             following[node, tree.label[children]] = np.arange(nodes)[children]
         self._following = following
-        self._final = boost * (earned - depth)
-        self._rows = boost * (depth[following] - depth[:, None])
-        self._rows[:, space] += boost * earned
+        self._final = earned - ahead
+        self._rows = ahead[following] - ahead[:, None]
+        self._rows[:, space] += earned
         self.start = TRIE_ROOT
 
     def rows(self, states: np.ndarray) -> np.ndarray:

@@ -12,6 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from common.decoding.beam.hot_words import HotWord
 from common.decoding.decoder import Decoder, DecodingConfig
 from common.decoding.greedy import greedy
 from common.decoding.hypothesis import Hypothesis
@@ -486,6 +487,50 @@ def test_words_that_cannot_be_spelled_are_named(caplog):
     assert [record.getMessage() for record in caplog.records] == [
         "lexicon: 2 of 3 cannot be spelled in this alphabet, such as 'né', 'abc'",
         "hot words: 1 of 2 cannot be spelled in this alphabet, such as 'x'",
+    ]
+
+
+@pytest.mark.parametrize("kind", ["lexicon", "language model"])
+def test_hot_words_need_not_be_in_the_lexicon(kind):
+    given = {"words": ["a", "new"]} if kind == "lexicon" else {"models": [estimate(["a new"], 2, "word")]}
+    log_probs, lengths = heard(*"a new york"), np.array([10])
+    assert best_text(log_probs, **given) != "a new york"
+    assert best_text(log_probs, **given, hot_words=["new york"]) == "a new york"
+    config = DecodingConfig("beam", unknown_word_penalty=50.0)
+    words = [*given.get("words", ["a", "new"]), "york"]
+    with_hot, with_all = (
+        Decoder(ALPHABET, config, given.get("models", ()), words, hot).decode(log_probs, lengths)[0][0]
+        for words, hot in ((given.get("words"), [HotWord("york", 0.0)]), (words, ()))
+    )
+    assert text_of(with_hot) == text_of(with_all) == "a new york"
+    assert with_hot.score == pytest.approx(with_all.score)  # they pay no penalty
+
+
+def test_boosts_that_write_hot_words_over_others_are_named(caplog):
+    with caplog.at_level(logging.WARNING):
+        Decoder(TINY, DecodingConfig("beam", hot_word_boost=4.0), hot_words=["a", HotWord("ab", 4.0)])
+        assert not caplog.records
+        Decoder(TINY, BEAM, hot_words=["a", HotWord("ab", 20.0)])
+    assert [record.getMessage() for record in caplog.records] == [
+        "hot words: a boost of 20 for each letter writes 'ab' over others; give 4 or less"
+    ]
+
+
+def test_hot_words_may_have_their_own_boost():
+    assert best_text(CAT_OR_CAB, hot_words=[HotWord("cat", 5.0), HotWord("cab", 0.1)]) == "cat"
+    assert best_text(CAT_OR_CAB, hot_words=[HotWord("cat", 0.0), "cab"]) == "cab"
+
+
+def test_words_in_another_case_are_taken_in_that_of_the_alphabet(caplog):
+    capitals = Alphabet(tuple(" ABÉ"))
+    with caplog.at_level(logging.WARNING):
+        decoder = Decoder(capitals, BEAM, words=["ab", "AB", "éa"], hot_words=["Éa", "ax"])
+    log_probs = heard(*"ÉA AB", alphabet=capitals)
+    assert decoder.texts(log_probs, np.array([5])) == ["ÉA AB"]
+    assert [record.getMessage() for record in caplog.records] == [
+        "hot words: 2 of 2 are taken in the case of the alphabet, such as 'Éa' as 'ÉA'",
+        "lexicon: 2 of 3 are taken in the case of the alphabet, such as 'ab' as 'AB'",
+        "hot words: 1 of 2 cannot be spelled in this alphabet, such as 'Ax'",
     ]
 
 

@@ -268,6 +268,15 @@ def test_letters_gain_at_once_and_lose_it_again_if_the_text_goes_on_differently(
     ]
 
 
+def test_each_hot_word_may_have_its_own_boost():
+    symbols = ("", *"abc ")
+    scorer = HotWordScorer(["abc", "ab a", "b"], symbols, [2.0, 0.5, -1.0])
+    for text, wanted in {"abc": 6.0, "ab a": 2.0, "b": -1.0, "abc b": 5.0, "abb": 0.0, "ab": 0.0}.items():
+        assert sum(total(scorer, text, symbols)) == wanted
+    # on the way the gain is that of the best phrase that the letters can become
+    assert [total(scorer, text, symbols)[0] for text in ("a", "ab", "ab ", "ab a")] == [2.0, 4.0, 1.5, 2.0]
+
+
 def test_hot_words_that_cannot_be_spelled_are_named():
     scorer = HotWordScorer(["ab", "xy", "a b", "ö", "xy"], SYMBOLS, 1.0)
     assert scorer.unspelled == ["xy", "ö"]
