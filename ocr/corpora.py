@@ -1,6 +1,7 @@
 """Corpora of text lines: folders of images and transcriptions, and manifests."""
 
 import os
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from ocr.signal import IMAGE_SUFFIXES
 MANIFEST_SUFFIXES = (".jsonl", ".json", ".ndjson", ".manifest")
 PREPARED = (".bin", ".nrm", ".dew", ".raw")
 """processed images of OCRopus and kraken: NAME.bin.png and the others share NAME.gt.txt"""
+LINE_BREAK = re.compile(r"[\n\r]")
 SOURCE_KEYS = ("image", "source", "image_filepath")
 
 
@@ -36,7 +38,8 @@ def read_corpus(path: str, config: CorpusConfig) -> Corpus:
                           files are left out. A processed image (NAME.bin.png, NAME.nrm.png, NAME.dew.png,
                           NAME.raw.png) is used if there is no NAME.png; of several, the first by name.
         FILE.jsonl        a manifest: JSON lines with image (or source, or image_filepath), text and, if
-                          known, length (width over height)
+                          known, length (width over height). The text "" is meant: a line without writing.
+                          An empty NAME.gt.txt is refused, since it is mostly a text that is not written yet.
 
     Raises:
         ValueError: the path does not exist, is not a manifest, or has neither images nor transcriptions.
@@ -59,8 +62,14 @@ def _read_lines(path: Path) -> Corpus:
     read = read_manifest(path, source_keys=SOURCE_KEYS)
     examples, problems = [], list(read.problems)
     for example in read.examples:
-        if example.text is None or not example.text.strip():
-            problems.append(f"{example.origin}: {example.source} has no text; write it down or drop the line")
+        if example.text is None:
+            problems.append(
+                f'{example.origin}: {example.source} has no text; write it ("" for a line without writing)'
+            )
+        elif len(lines := [part for part in LINE_BREAK.split(example.text) if part.strip()]) > 1:
+            problems.append(
+                f"{example.origin}: {example.source} has {len(lines)} lines of text, one was wanted; split it"
+            )
         else:
             examples.append(example)
     return Corpus(examples, problems)

@@ -10,6 +10,7 @@ import hashlib
 import json
 import logging
 import os
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -229,6 +230,19 @@ def report_unknown(texts: Iterable[str], alphabet: Symbols, what: str) -> None:
             what, len(counts), alphabet.noun,
             len(alphabet.symbols), listed,
         )  # fmt: skip
+
+
+def report_invisible(symbols: Symbols, what: str) -> None:
+    """Log the symbols of texts that cannot be seen: controls, format characters, private use (Cc, Cf, Co)."""
+    hidden = [one for one in symbols.symbols if unicodedata.category(one[-1]) in ("Cc", "Cf", "Co")]
+    if hidden:
+        named = ", ".join(
+            f"U+{ord(one[-1]):04X} {unicodedata.name(one[-1], '')}".strip() for one in hidden[:12]
+        )
+        sentence = (
+            "%s: %d symbols are invisible or of private use and will be learnt; remove them if not meant: %s"
+        )
+        log.warning(sentence, what, len(hidden), named)
 
 
 # --- what is recorded

@@ -29,6 +29,7 @@ from common.training.preparation import (
     corpus_paths,
     find_labels,
     fingerprint,
+    report_invisible,
     report_problems,
     report_unknown_labels,
     usable_examples,
@@ -62,6 +63,7 @@ def train(modality: Modality, config: RunConfig) -> Trainer:
     development, dev_problems = usable_examples(modality, config.dev, config.corpus, head)
     problems += dev_problems
     of_texts = find_labels(training, head, settings["unicode_form"], config.train, modality.on_paper)
+    report_invisible(of_texts, config.train)
     alphabet = _alphabet(of_texts, other, config)
     model_config = ModelConfig(config.signal, config.front_end, config.encoder, head)
     recognizer = Recognizer(modality, model_config, alphabet)

@@ -147,8 +147,9 @@ def test_a_manifest_names_images_beside_it(tmp_path):
         {"image": "a.png", "text": "one", "length": 4.5},
         {"source": "sub/b.tif[2]", "text": "two"},
         {"image_filepath": "/c.png", "text": "three"},
-        {"image": "d.png", "text": " "},
+        {"image": "d.png", "text": "two\nlines"},
         {"image": "e.png"},
+        {"image": "blank.png", "text": ""},
     ]
     put(tmp_path, train__jsonl="\n".join(json.dumps(line) for line in lines))
     corpus = read_corpus(str(tmp_path / "train.jsonl"), CONFIG)
@@ -156,6 +157,7 @@ def test_a_manifest_names_images_beside_it(tmp_path):
         (f"{tmp_path}/a.png", "one", 4.5),
         (f"{tmp_path}/sub/b.tif[2]", "two", None),
         ("/c.png", "three", None),
+        (f"{tmp_path}/blank.png", "", None),
     ]
     assert [problem.split(": ")[0] for problem in corpus.problems] == [
         f"{tmp_path}/train.jsonl:4",
