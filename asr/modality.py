@@ -6,7 +6,7 @@ from typing import Any
 from asr.corpora import CorpusConfig, read_corpus
 from asr.rendering import render
 from asr.segmentation import segment
-from asr.signal import SignalConfig, expand, measure, read, steps_per_length, stream
+from asr.signal import SignalConfig, channels, expand, measure, read, steps_per_length, stream
 from common.recognition.modality import AugmentOne, Modality, Training
 
 
@@ -55,5 +55,6 @@ ASR = Modality(
     training=_training,
     segment=segment,
     bundled=_bundled,
+    channels=channels,
     stream=stream,
 )

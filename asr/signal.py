@@ -119,6 +119,28 @@ def expand(source: str) -> list[str]:
     return [source]
 
 
+def channels(source: str, wanted: str) -> list[str]:
+    """Return the sources of the wanted channels of a recording, such as ["call.wav[channel2]"].
+
+    Args:
+        source: a recording, or a segment of one.
+        wanted: "left", "right", the number of a channel counted from 1, or "each".
+
+    Raises:
+        ValueError: the recording cannot be opened, or does not have this channel.
+    """
+    with open_sound(source) as sound:
+        count = sound.channels
+    numbers = (
+        range(1, count + 1) if wanted == "each" else [{"left": 1, "right": 2}.get(wanted) or int(wanted)]
+    )
+    if max(numbers) > count:
+        raise ValueError(f"{source}: has no channel {max(numbers)}, only {count}; name one of these, or none")
+    if source_file(source) != source and source.endswith("]"):
+        return [f"{source[:-1]},channel{number}]" for number in numbers]
+    return [f"{source}[channel{number}]" for number in numbers]
+
+
 def measure(source: str) -> float:
     """Return the length of `source` in seconds, from its header.
 

@@ -314,7 +314,7 @@ def find_part(source: Source, sound: soundfile.SoundFile) -> Part:
     channel = found["channel"] or found["only"]
     if channel is not None and not 1 <= int(channel) <= sound.channels:
         raise ValueError(
-            f"{source}: the recording has {sound.channels} channels, counted from 1; name one of them"
+            f"{source}: the recording has no channel {channel}, only {sound.channels}; name one of these"
         )
     index = None if channel is None else int(channel) - 1
     if found["start"] is None:

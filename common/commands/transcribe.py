@@ -1,6 +1,7 @@
 """The verb transcribe."""
 
 import dataclasses
+import re
 from collections.abc import Callable, Iterator, Sequence
 from io import BytesIO
 from pathlib import Path
@@ -49,7 +50,7 @@ def run(modality: Modality, arguments: TranscribeFlags) -> None:
         documents: Iterator[Document] = map(Document.of, streams)
     else:
         documents = recognizer.documents(
-            _sources(modality, arguments.files, refuse),
+            _sources(modality, arguments.files, arguments.channel, refuse),
             arguments.batch_budget,
             alternatives=arguments.alternatives,
             refuse=refuse,
@@ -72,6 +73,11 @@ def _check_transcribe(arguments: TranscribeFlags) -> None:
         raise UsageError(f"--alternatives is {arguments.alternatives}; give 0 or more")
     if arguments.alternatives and arguments.format not in ("json", "all"):
         raise UsageError(f"--alternatives: {arguments.format} has no place for them; say --format json")
+    if arguments.channel is not None:
+        if not re.fullmatch("left|right|each|[1-9][0-9]{0,3}", arguments.channel):
+            raise UsageError(f"--channel is {arguments.channel!r}; give left, right, each or a number from 1")
+        if arguments.stream or "-" in arguments.files:
+            raise UsageError("--channel: is for files, not for a stream or standard input; name a file")
     check_budget(arguments.batch_budget)
     check_threads(arguments.threads)
     check_output(arguments.format, arguments.output_dir)
@@ -93,9 +99,16 @@ class _StandardInput(BytesIO):
 
 
 def _sources(
-    modality: Modality, files: Sequence[str], refuse: Callable[[str], None]
+    modality: Modality, files: Sequence[str], channel: str | None, refuse: Callable[[str], None]
 ) -> Iterator[str | BytesIO]:
-    """Yield the sources in each file; call `refuse` with a sentence for a file that cannot be opened."""
+    """Yield the sources in each file, or those of its wanted channel.
+
+    Args:
+        modality: finds the sources.
+        files: names; - is standard input.
+        channel: "left", "right", a number from 1, or "each"; None for no choice.
+        refuse: is called with a sentence for each file that cannot be opened.
+    """
     for file in files:
         if file == "-":
             yield _StandardInput(standard_input().read())
@@ -103,6 +116,10 @@ def _sources(
         try:
             if Path(file).is_dir():
                 raise ValueError(f"{file}: is a folder; name the files in it, as in {file.rstrip('/')}/*")
-            yield from modality.expand(file)
+            for source in modality.expand(file):
+                if channel is None or modality.channels is None:
+                    yield source
+                else:
+                    yield from modality.channels(source, channel)
         except (ValueError, OSError) as error:
             refuse(str(error))

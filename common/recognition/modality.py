@@ -86,6 +86,9 @@ class Modality:
     the ValueErrors of `read`. None: each source is one segment."""
     bundled: Callable[[], Path] | None = None
     """file of the model that is used by default"""
+    channels: Callable[[str, str], list[str]] | None = None
+    """`(source, wanted)`: the sources of the wanted channels: "left", "right", a number from 1, or "each";
+    the ValueErrors of `measure`. None: signals of this kind have no channels."""
     stream: Callable[[BufferedIOBase, Any], Iterator[Signal]] | None = None
     """`(source, signal_config)`: the pieces of a signal whose bytes are still arriving; the ValueErrors of
     `read`, possibly after good pieces. None: signals of this kind do not arrive over time."""

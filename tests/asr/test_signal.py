@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from asr.signal import SignalConfig, expand, measure, read, steps_per_length, stream
+from asr.signal import SignalConfig, channels, expand, measure, read, steps_per_length, stream
 
 CONFIG = SignalConfig()
 FORMATS = [
@@ -152,8 +152,22 @@ def test_a_named_channel_is_read_alone(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read(f"{path}[0.25,0.5,channel2]", CONFIG).values, noise(1)[4000:8000])
     assert measure(f"{path}[0.25,,channel2]") == 0.75
     for part in ("[channel0]", "[channel3]"):
-        with pytest.raises(ValueError, match="has 2 channels, counted from 1"):
+        with pytest.raises(ValueError, match=r"has no channel [03], only 2"):
             read(f"{path}{part}", CONFIG)
+
+
+def test_the_channels_of_a_recording_are_sources(tmp_path: Path) -> None:
+    path = tmp_path / "call.wav"
+    path.write_bytes(encoded(np.stack([tone(1), noise(1)], 1), 16_000, "WAV", "FLOAT"))
+    both = [f"{path}[channel1]", f"{path}[channel2]"]
+    found = [channels(str(path), wanted) for wanted in ("left", "right", "1", "2", "each")]
+    assert found == [both[:1], both[1:], both[:1], both[1:], both]
+    (segment,) = channels(f"{path}[0.25,0.5]", "right")
+    np.testing.assert_array_equal(read(segment, CONFIG).values, noise(1)[4000:8000])
+    path.write_bytes(encoded(tone(1), 16_000, "WAV", "FLOAT"))
+    assert channels(str(path), "each") == both[:1]
+    with pytest.raises(ValueError, match="has no channel 2, only 1; name one of these, or none"):
+        channels(str(path), "right")
 
 
 def test_channels_that_cancel_each_other_out_are_said(tmp_path: Path) -> None:

@@ -15,6 +15,11 @@ STREAM_HELP = (
     " --normalise global."
 )
 
+CHANNEL_HELP = (
+    "Channel of each file to transcribe: left, right, its number counted from 1, or each for a text of every"
+    " channel, such as those of two callers."
+)
+
 
 @dataclass(frozen=True)
 class TranscribeFlags:
@@ -33,6 +38,7 @@ class TranscribeFlags:
     """How many other readings json gives in addition to the best one; for the beam search."""
     decoding: Flat[DecodingFlags] = field(default_factory=DecodingFlags)
     stream: Annotated[bool, Flag(help=STREAM_HELP, needs="stream")] = False
+    channel: Annotated[str | None, Flag(help=CHANNEL_HELP, default="their mean", needs="channels")] = None
     batch_budget: BatchBudget = None
     device: Device = "auto"
     """Where the network is computed."""
