@@ -114,7 +114,7 @@ def stream(source: io.BufferedIOBase, config: SignalConfig) -> Iterator[Signal]:
         )
 
 
-def expand(source: str) -> list[str]:
+def expand(source: Source) -> list[Source]:
     """Return the readable sources in one file: only the file itself, since a recording has no pages."""
     return [source]
 

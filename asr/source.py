@@ -18,6 +18,7 @@ import numpy as np
 import soundfile
 
 from common.data.signal import Source
+from common.files.pipe import content_of, is_pipe
 from common.files.source import source_file
 from common.files.wav import TAGS, UNBOUNDED, find_samples, refuse_more
 
@@ -130,8 +131,8 @@ def _opened(path: str) -> io.BufferedReader | io.BytesIO:
         raise ValueError(f"{path}: cannot be read ({error.strerror}); name a sound file") from None
     if stat.S_ISDIR(status.st_mode):
         raise ValueError(f"{path}: is a folder, a sound file was wanted; name a file in it")
-    if not stat.S_ISREG(status.st_mode):  # a pipe: libsndfile has to seek
-        return io.BytesIO(Path(path).read_bytes())
+    if is_pipe(path):  # libsndfile has to seek
+        return content_of(path)
     if status.st_size == 0:
         raise ValueError(f"{path}: is empty, a sound file was wanted; record it anew or drop it")
     try:

@@ -13,7 +13,7 @@ from importlib import import_module
 
 from common.command_line.parser import UsageError, choose, parse
 from common.commands.output import ItemsFailedError, writing
-from common.files.standard import STANDARD_OUTPUT, replace_closed_streams
+from common.files.standard import STANDARD_OUTPUT, prepare_streams
 from common.recognition.modality import Modality
 
 log = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ def main(modality: Modality, arguments: Sequence[str] | None = None) -> None:
     Raises:
         SystemExit: 0 if all went well, 1 if something failed, 2 for bad usage, 130 after an interrupt.
     """
-    replace_closed_streams()
+    prepare_streams()
     atexit.register(gc.freeze)  # skips the last search for reference cycles, which takes 20 ms
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     arguments, debug = _without_debug(list(sys.argv[1:] if arguments is None else arguments))

@@ -1,11 +1,13 @@
 """The signal of a line of text: the columns of its image, float32 (W, H) in [0, 1], ink 1, paper 0."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
 
 from common.data.signal import Signal, Source
+from common.files.pipe import PipeContent
 from ocr.source import ORIENTATION, locate, open_image, page_count, viewed_size
 
 IMAGE_SUFFIXES = frozenset(
@@ -89,8 +91,8 @@ def read(source: Source, config: SignalConfig) -> Signal:
     return Signal(_ink(np.asarray(grey), config), width_px / columns)
 
 
-def expand(source: str) -> list[str]:
-    """Return the readable sources in a file: one for each page if there are several, else `source`.
+def expand(source: Source) -> list[Source]:
+    """Return the readable sources in a file or stream: one for each page if there are several, else itself.
 
     Raises:
         ValueError: the file is not an image.
@@ -100,7 +102,13 @@ def expand(source: str) -> list[str]:
         return [source]
     with open_image(place, any_page=True) as image:
         pages = page_count(image)
-    return [f"{source}[{page}]" for page in range(pages)] if pages > 1 else [source]
+    if pages == 1:
+        return [source]
+    if isinstance(source, str | Path):
+        return [f"{source}[{page}]" for page in range(pages)]
+    source.seek(0)
+    content = source.read()
+    return [PipeContent(content, f"{place.name}[{page}]", page) for page in range(pages)]
 
 
 def measure(source: str) -> float:

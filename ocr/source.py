@@ -15,6 +15,7 @@ from typing import BinaryIO, NamedTuple
 from PIL import Image, UnidentifiedImageError
 
 from common.data.signal import Source
+from common.files.pipe import content_of, is_pipe
 
 ORIENTATION = 0x0112
 """EXIF tag of the orientation; images of 5 to 8 are viewed with width and height exchanged"""
@@ -45,8 +46,11 @@ def locate(source: Source) -> Place:
     """Return the place that `source` names; "scan.tif[2]" is page 2 of scan.tif, counted from 0."""
     if not isinstance(source, str | Path):
         name = str(getattr(source, "name", "the stream"))
-        return Place(source if source.seekable() else io.BytesIO(source.read()), None, name)
+        page = getattr(source, "page", None)
+        return Place(source if source.seekable() else io.BytesIO(source.read()), page, name)
     path, name = Path(source), str(source)
+    if is_pipe(path):
+        return Place(content_of(path), None, name)
     match = re.fullmatch(r"(.+)\[(\d+)\]", name)
     if match and not path.exists():  # a file may well be called "scan[2].png"
         return Place(Path(match[1]), int(match[2]), name)
@@ -75,8 +79,10 @@ def open_image(place: Place, any_page: bool = False) -> Iterator[Image.Image]:
                     raise ValueError(f"{place.name}: its {pages} pages are counted from 0; name one of them")
                 image.seek(place.page)
             elif pages > 1 and not any_page:
+                example = f"{place.name if isinstance(place.file, Path) else 'FILE'}[0]"
+                remedy = "name one" if isinstance(place.file, Path) else "write it to a file and name one"
                 raise ValueError(
-                    f"{place.name}: has {pages} pages, one line was wanted; name one, as in {place.name}[0]"
+                    f"{place.name}: has {pages} pages, one line was wanted; {remedy}, as in {example}"
                 )
             yield image
     except UnidentifiedImageError as error:

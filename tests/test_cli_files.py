@@ -2,8 +2,11 @@
 
 import contextlib
 import io
+import json
+import os
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
@@ -13,6 +16,7 @@ import soundfile
 from command import Outcome, call
 from PIL import Image, ImageDraw, ImageFont
 
+import common.files.pipe
 from asr.modality import ASR
 from common.cli import main
 from common.recognition.modality import Modality
@@ -109,4 +113,88 @@ def test_standard_input_that_is_closed_is_said(side, monkeypatch):
     with contextlib.redirect_stderr(error), pytest.raises(SystemExit) as ended:
         main(side.modality, ["transcribe", "-"])
     assert ended.value.code == 1
-    assert error.getvalue() == f"{side.name}: standard input: is closed; name a file\n"
+    assert error.getvalue().splitlines()[0] == f"{side.name}: standard input: is closed; name a file"
+
+
+# --- pipes and devices
+
+
+@pytest.fixture
+def pipe() -> Iterator[Callable[[bytes], str]]:
+    """Give a function that returns the name of a pipe out of which bytes come, as `<(command)` does."""
+    ends: list[int] = []
+    writers: list[threading.Thread] = []
+
+    def filled(content: bytes) -> str:
+        out, into = os.pipe()
+        ends.append(out)
+
+        def write() -> None:
+            with open(into, "wb") as file:
+                file.write(content)
+
+        writers.append(threading.Thread(target=write))
+        writers[-1].start()
+        return f"/dev/fd/{out}"
+
+    yield filled
+    for writer in writers:
+        writer.join()
+    for end in ends:
+        os.close(end)
+
+
+def test_what_comes_out_of_a_pipe_is_read_as_a_file_is(side, pipe):
+    wanted = side.transcribe(side.file)
+    assert wanted.status == 0
+    for outcome in (
+        side.transcribe(pipe(side.file.read_bytes())),
+        side.transcribe("-", stdin=side.file.read_bytes()),
+    ):
+        assert outcome == wanted
+    name = pipe(b"")
+    assert side.transcribe(name).about(name).startswith(f"{side.name}: {name}: is empty")
+
+
+def test_the_pages_of_a_tiff_in_a_pipe_are_read_one_by_one(tmp_path, pipe):
+    texts = ["one two", "three", "four"]
+    first, *others = [drawn_line(text) for text in texts]
+    first.save(tmp_path / "pages.tif", save_all=True, append_images=others)
+    wanted = call(OCR, "transcribe", tmp_path / "pages.tif")
+    assert wanted.out.count("\n") == 3
+    content = (tmp_path / "pages.tif").read_bytes()
+    assert call(OCR, "transcribe", pipe(content)).out == wanted.out
+    assert call(OCR, "transcribe", "-", stdin=content).out == wanted.out
+    rows = call(OCR, "transcribe", "-", "-f", "json", stdin=content).out.splitlines()
+    assert [json.loads(row)["source"] for row in rows] == ["-[0]", "-[1]", "-[2]"]
+    call(OCR, "transcribe", "-", "-o", tmp_path / "out", stdin=content)
+    assert {file.name for file in (tmp_path / "out").iterdir()} == {f"stdin-{page}.txt" for page in range(3)}
+
+
+def test_a_pipe_without_an_end_is_refused(side, pipe, monkeypatch):
+    monkeypatch.setattr(common.files.pipe, "PIPE_LIMIT", 1000)
+    name = pipe(bytes(1001))
+    outcome = side.transcribe(name)
+    assert outcome.status == 1
+    assert outcome.about(f"{name}: more than 1,000 bytes came; write them to a file")
+
+
+@pytest.mark.parametrize("device", ["/dev/zero", "/dev/null"])
+def test_a_device_is_refused_wherever_a_file_is_read(side, device, tmp_path):
+    for arguments in (
+        ("transcribe", device),
+        ("transcribe", side.file, "-m", device),
+        ("transcribe", side.file, "--lm", device),
+        ("align", side.model, side.file, "--text-file", device),
+        ("lm", "train", device, "-o", tmp_path / "lm.npz"),
+    ):
+        outcome = call(side.modality, *arguments)
+        assert (outcome.status, outcome.out) == (1, "")
+        assert outcome.about(f"{side.name}: {device}: is a device; name a file or a pipe")
+
+
+def test_an_empty_name_is_said_to_be_one(side):
+    outcome = side.transcribe("", side.file)
+    assert outcome.status == 1
+    assert outcome.out == side.transcribe(side.file).out
+    assert outcome.about(f"{side.name}: a file has an empty name; name one, or - for standard input")

@@ -1,6 +1,5 @@
 """The verb evaluate: error rates of texts, accuracy of labels."""
 
-import json
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -17,6 +16,7 @@ from common.commands.flags.shared import check_budget, check_threads
 from common.commands.labels import Labelled, labelled
 from common.commands.output import ItemsFailedError, make_place, writing
 from common.data.manifest import Example
+from common.files.plain_text import json_text
 from common.recognition.loading import load_recognizer
 from common.recognition.modality import Modality
 from common.recognition.reading import Computed
@@ -190,7 +190,7 @@ def _confusion(
 
 def _write_json(path: Path, figures: dict[str, Any]) -> None:
     with writing(path):
-        path.write_text(json.dumps(figures, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        path.write_text(json_text(figures, indent=2) + "\n", encoding="utf-8")
 
 
 def _write_report(

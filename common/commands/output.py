@@ -7,7 +7,7 @@ from pathlib import Path
 
 from common.command_line.parser import UsageError
 from common.files.source import stem
-from common.files.standard import STANDARD_OUTPUT
+from common.files.standard import ANY_NAME, STANDARD_OUTPUT
 from common.recognition.modality import Modality
 from common.text.document import Document
 
@@ -79,4 +79,4 @@ def write_document(
             )
         written.add(path)
         with writing(path):
-            path.write_text(text, encoding="utf-8")
+            path.write_text(text, encoding="utf-8", errors=ANY_NAME)

@@ -3,7 +3,6 @@
 import dataclasses
 import re
 from collections.abc import Callable, Iterator, Sequence
-from io import BytesIO
 from pathlib import Path
 
 from common.command_line.parser import UsageError
@@ -12,6 +11,9 @@ from common.commands.flags.shared import check_budget, check_threads
 from common.commands.flags.transcribe import TranscribeFlags
 from common.commands.output import ItemsFailedError, check_output, name_failure, write_document
 from common.commands.streaming import check_streams, transcribe_streams
+from common.data.signal import Source
+from common.files.pipe import content_of, is_pipe, read_pipe
+from common.files.source import present
 from common.files.standard import STANDARD_INPUT, standard_input
 from common.recognition.loading import load_recognizer
 from common.recognition.modality import Modality
@@ -84,23 +86,20 @@ def _check_transcribe(arguments: TranscribeFlags) -> None:
 
 
 def _named(document: Document) -> Document:
-    """Return the document with "-" as its source, if it was read from standard input."""
-    if document.source != STANDARD_INPUT:
+    """Return the document with "-" in its name, or "-[1]" for a page, if it was read from standard input."""
+    if not document.source.startswith(STANDARD_INPUT):
         return document
+    source = document.source.replace(STANDARD_INPUT, "-", 1)
     passages = tuple(
-        dataclasses.replace(passage, transcript=dataclasses.replace(passage.transcript, source="-"))
+        dataclasses.replace(passage, transcript=dataclasses.replace(passage.transcript, source=source))
         for passage in document.passages
     )
-    return dataclasses.replace(document, source="-", passages=passages)
-
-
-class _StandardInput(BytesIO):
-    name = STANDARD_INPUT
+    return dataclasses.replace(document, source=source, passages=passages)
 
 
 def _sources(
     modality: Modality, files: Sequence[str], channel: str | None, refuse: Callable[[str], None]
-) -> Iterator[str | BytesIO]:
+) -> Iterator[Source]:
     """Yield the sources in each file, or those of its wanted channel.
 
     Args:
@@ -110,16 +109,28 @@ def _sources(
         refuse: is called with a sentence for each file that cannot be opened.
     """
     for file in files:
-        if file == "-":
-            yield _StandardInput(standard_input().read())
-            continue
         try:
-            if Path(file).is_dir():
-                raise ValueError(f"{file}: is a folder; name the files in it, as in {file.rstrip('/')}/*")
-            for source in modality.expand(file):
+            for source in modality.expand(_opened(file)):
                 if channel is None or modality.channels is None:
                     yield source
-                else:
+                elif isinstance(source, str):
                     yield from modality.channels(source, channel)
+                else:
+                    raise ValueError(f"{file}: is a pipe, and --channel is for files; write it to a file")
         except (ValueError, OSError) as error:
             refuse(str(error))
+
+
+def _opened(file: str) -> Source:
+    """Return the name of a file, or the content of standard input or of a pipe.
+
+    Raises:
+        ValueError: the name is empty, or names a folder or a device.
+    """
+    if not file:
+        raise ValueError("a file has an empty name; name one, or - for standard input")
+    if file == "-":
+        return read_pipe(standard_input(), STANDARD_INPUT)
+    if Path(file).is_dir():
+        raise ValueError(f"{file}: is a folder; name the files in it, as in {file.rstrip('/')}/*")
+    return content_of(file) if is_pipe(file) else present(file)

@@ -8,6 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from common.files.pipe import refuse_device
+from common.files.plain_text import json_text
+
 KEY = "amanuensis"
 """the key of the header in the metadata of the file"""
 
@@ -24,6 +27,7 @@ def read_bytes(path: str | Path, kind: str, ending: str) -> bytes:
         ValueError: the file cannot be read.
     """
     try:
+        refuse_device(path)
         return Path(path).read_bytes()
     except FileNotFoundError:
         raise ValueError(f"{path}: no such file; name {kind} ({ending})") from None
@@ -35,7 +39,7 @@ def read_bytes(path: str | Path, kind: str, ending: str) -> bytes:
 
 def encode_header(header: Mapping[str, Any], version: int) -> str:
     """Return the header as JSON, with the version of the file's format."""
-    return json.dumps({**header, "format_version": version}, ensure_ascii=False)
+    return json_text({**header, "format_version": version})
 
 
 def decode_header(path: str | Path, described: str | bytes, newest: int, remedy: str) -> dict[str, Any]:

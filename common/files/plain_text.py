@@ -2,14 +2,24 @@
 
 import bz2
 import gzip
+import json
 import lzma
+import re
 import zlib
 from pathlib import Path
+from typing import Any
 
+from common.files.pipe import refuse_device
 from common.files.standard import standard_input
 
 COMPRESSIONS = {b"\x1f\x8b": gzip, b"\xfd7zXZ\0": lzma, b"BZh": bz2}
 """the module that decompresses a file, by the first bytes of the file"""
+
+
+def json_text(value: Any, indent: int | None = None, allow_nan: bool = True) -> str:
+    """Return JSON in UTF-8; names of files that are not UTF-8 are escaped as Python decodes them."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=allow_nan, indent=indent)
+    return re.sub("[\ud800-\udfff]", lambda half: f"\\u{ord(half[0]):04x}", text)
 
 
 def read_lines(path: str | Path) -> list[str]:
@@ -22,6 +32,7 @@ def read_lines(path: str | Path) -> list[str]:
         ValueError: the file cannot be read, is damaged, or is not UTF-8.
     """
     try:
+        refuse_device(path)
         raw = standard_input().read() if str(path) == "-" else Path(path).read_bytes()
     except OSError as error:
         raise ValueError(f"{path}: cannot be read ({error.strerror}); name a text file") from error
@@ -44,6 +55,7 @@ def read_line(path: str | Path) -> str:
         ValueError: the file cannot be read, is not UTF-8, or has no line or several.
     """
     try:
+        refuse_device(path)
         raw = Path(path).read_bytes()
     except OSError as error:
         raise ValueError(f"{path}: cannot be read ({error.strerror}); name a file of one line") from error

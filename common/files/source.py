@@ -39,8 +39,7 @@ def absolute(path: str) -> str:
 
 def stem(source: str) -> str:
     """Return the name for files made from a source: "scan-2" for "a/scan.tif[2]", "stdin" for "-"."""
-    if source == "-":
-        return "stdin"
     file = source_file(source)
     part = source[len(file) :].strip("[]:").replace("/", "_")
-    return f"{Path(file).stem}-{part}" if part else Path(file).stem
+    name = "stdin" if file == "-" else Path(file).stem
+    return f"{name}-{part}" if part else name

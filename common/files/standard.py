@@ -7,6 +7,8 @@ from typing import Any, BinaryIO
 
 STANDARD_INPUT, STANDARD_OUTPUT = "standard input", "standard output"
 """their names in messages"""
+ANY_NAME = "surrogateescape"
+"""how text with names of files is encoded: a name that is not UTF-8 is written as the bytes that it is"""
 
 
 class ClosedOutput(io.TextIOBase):
@@ -17,12 +19,17 @@ class ClosedOutput(io.TextIOBase):
         raise OSError(f"{STANDARD_OUTPUT}: cannot be written (it is closed)")
 
 
-def replace_closed_streams() -> None:
-    """Replace closed streams, so that messages do not go to standard output, and lost output is an error."""
+def prepare_streams() -> None:
+    """Prepare the standard streams for messages and names of all kinds.
+
+    Closed ones are replaced, so that messages do not go to standard output, and lost output is an error.
+    """
     if sys.stderr is None:
         sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
     if sys.stdout is None:
         sys.stdout = ClosedOutput()
+    elif isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors=ANY_NAME)
 
 
 def standard_input() -> BinaryIO:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from common.files.pipe import refuse_device
 from common.language.arpa import read_arpa
 from common.language.ngram import NGram
 from common.language.recurrent_model import RecurrentModel, is_recurrent
@@ -17,6 +18,7 @@ def load_language_model(path: str | Path) -> NGram | RecurrentModel:
     Raises:
         ValueError: the file holds no language model, or is damaged.
     """
+    refuse_device(path)
     return RecurrentModel.load(path) if is_recurrent(path) else load_ngrams(path)
 
 

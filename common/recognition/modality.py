@@ -67,8 +67,8 @@ class Modality:
     """frozen dataclass: how to read a corpus on disk"""
     read: Callable[[Source, Any], Signal]
     """`(source, signal_config)`; ValueError with one clear sentence if the source cannot be read"""
-    expand: Callable[[str], list[str]]
-    """the readable sources in one file: the pages of a multi-page TIFF, or else the file itself"""
+    expand: Callable[[Source], list[Source]]
+    """the readable sources in one file or stream: the pages of a multi-page TIFF, or else the file itself"""
     measure: Callable[[str], float]
     """length of a source in `length_unit`, from its header where that is enough"""
     steps_per_length: Callable[[Any], float]

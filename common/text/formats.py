@@ -1,8 +1,8 @@
 """Documents as text: plain text, JSON, a table of words, NIST's CTM."""
 
-import json
 from collections.abc import Callable, Iterator
 
+from common.files.plain_text import json_text
 from common.files.source import stem
 from common.text.document import Document, Interval, Passage
 from common.text.transcript import Word
@@ -22,7 +22,7 @@ def to_label(document: Document) -> str:
 
 def to_json(document: Document) -> str:
     """Return one line of JSON with everything that the document holds."""
-    return json.dumps(document.to_dict(), ensure_ascii=False, allow_nan=False) + "\n"
+    return json_text(document.to_dict(), allow_nan=False) + "\n"
 
 
 def to_tsv(document: Document) -> str:

@@ -19,6 +19,8 @@ from typing import Any
 
 import torch
 
+from common.files.plain_text import json_text
+from common.files.standard import ANY_NAME
 from common.training.configuration import RESUMABLE
 
 
@@ -80,13 +82,14 @@ def _flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def write_config(run: Path, settings: dict[str, Any]) -> None:
     """Write config.json, which `check_folder` reads when the run is resumed."""
-    text = json.dumps(settings, indent=2, ensure_ascii=False) + "\n"
+    text = json_text(settings, indent=2) + "\n"
     (run / "config.json").write_text(text, encoding="utf-8")
 
 
 def write_refused(run: Path, problems: Sequence[str]) -> None:
     """Write refused.txt: one sentence for each example that was left out."""
-    (run / "refused.txt").write_text("".join(f"{sentence}\n" for sentence in problems), encoding="utf-8")
+    lines = "".join(f"{sentence}\n" for sentence in problems)
+    (run / "refused.txt").write_text(lines, encoding="utf-8", errors=ANY_NAME)
 
 
 def provenance() -> dict[str, str]:
