@@ -39,7 +39,7 @@ FULL_SCALES = (1.0, 255.0, 1023.0, 4095.0, 16_383.0, 65_535.0, 2.0**31 - 1)
 """possible values of white: scanners and cameras store 8, 10, 12 or 14 bits in formats of 16 and more"""
 MOST_BANDS = 12
 """an image that is higher than wide and has more bands of ink, one above the other, is a page; of 11,873
-lines of print and handwriting the 115 that are higher than wide have at most 9, and nine pages 27 to 58"""
+lines of print and handwriting the 115 that are higher than wide have at most 9, and nine pages 30 to 58"""
 STEEPEST = 4
 """an image that is more than this many times as high as wide is a column or a turned line; the narrowest of
 the same lines, single digits, are 2.7 times as high as wide"""

@@ -169,8 +169,8 @@ def test_flags_say_what_the_decoder_of_the_library_says(case):
             alphabet, DecodingConfig("beam", word_bonus=7, unknown_word_penalty=1), [words]
         ),
         ("--lexicon", folder / "lexicon.txt"): Decoder(alphabet, DecodingConfig("beam"), words=lexicon),
-        ("--hot-words", folder / "hot.txt", "--hot-word-boost", 9): Decoder(
-            alphabet, DecodingConfig("beam", hot_word_boost=9), hot_words=hot
+        ("--hot-words", folder / "hot.txt", "--hot-word-boost", 4): Decoder(
+            alphabet, DecodingConfig("beam", hot_word_boost=4), hot_words=hot
         ),
         (*helped(case), "--word-lm-weight", 0.1): Decoder(
             alphabet, DecodingConfig("beam", 6, word_lm_weight=0.1), [letters, words], lexicon, hot
@@ -443,7 +443,7 @@ def wrong(lines, tmp_path) -> Path:
     estimate([text.upper() for text in TEXTS], 3).save(tmp_path / "upper.npz")
     estimate([text.upper() for text in TEXTS], 2, "word").save(tmp_path / "upper-words.npz")
     (tmp_path / "empty.txt").write_text("\n \n")
-    (tmp_path / "upper.txt").write_text("CAB\nBAD\n")
+    (tmp_path / "upper.txt").write_text("XYQ\nZOO\n")
     (tmp_path / "pronounced.txt").write_text("cab c a b\nbad b a d\n")
     (tmp_path / "latin.txt").write_bytes("déjà\n".encode("latin-1"))
     (tmp_path / "zeros.npz").write_bytes(b"PK" + bytes(50))
@@ -504,7 +504,7 @@ def wrong(lines, tmp_path) -> Path:
             ["--hot-words", "upper.txt"],
             "hot words: the alphabet can spell none of its 2 words",
         ),
-        (["--lexicon", "upper.txt"], "lexicon: the alphabet can spell none of its 2 words, such as 'CAB'"),
+        (["--lexicon", "upper.txt"], "lexicon: the alphabet can spell none of its 2 words, such as 'XYQ'"),
         (["--lexicon", "pronounced.txt"], "lexicon: 'cab c a b' is more than one word"),
         (["--lexicon", "latin.txt"], "latin.txt:1: byte 0xe9 is not UTF-8"),
         (["--lexicon", "."], "cannot be read (Is a directory)"),

@@ -321,6 +321,8 @@ def test_only_worker_processes_ignore_an_interrupt(workers):
 
 @pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="Windows has no signal masks")
 def test_an_interrupt_while_workers_start_waits_until_they_have():
+    # a process that was started in the background ignores interrupts
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     started, waiting = [], threading.Event()
     other = threading.Thread(target=waiting.wait)  # the system may choose it to take the signal
     other.start()
@@ -330,6 +332,17 @@ def test_an_interrupt_while_workers_start_waits_until_they_have():
             started += [1, 2]
     finally:
         waiting.set()
+        signal.signal(signal.SIGINT, before)
     assert started == [1, 2]
-    with pytest.raises(KeyboardInterrupt):
-        signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="Windows has no signal masks")
+def test_after_workers_have_started_an_interrupt_is_heard_at_once():
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with deaf_to_interrupts(workers=1):
+            pass
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)
