@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from common.data.signal import Signal
     from common.decoding.alignment import align
     from common.decoding.attention.search import attention_search
     from common.decoding.beam.search import BeamSearch
@@ -43,6 +44,7 @@ __all__ = [
     "RecurrentEncoder",
     "RecurrentModel",
     "SequenceHead",
+    "Signal",
     "Transcript",
     "Vocabulary",
     "align",
@@ -58,6 +60,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    "data.signal": ("Signal",),
     "decoding.alignment": ("align",),
     "decoding.attention.search": ("attention_search",),
     "decoding.beam.search": ("BeamSearch",),

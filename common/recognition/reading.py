@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BytesIO
 from itertools import islice
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -27,6 +28,7 @@ AHEAD_BUDGETS = 8
 Refuse = Callable[[str], None] | None
 """takes a sentence for each source that cannot be used, which is then left out; None: the error is raised"""
 Output = TypeVar("Output")
+OneSource = Source | Signal | bytes
 
 
 class Wanted(NamedTuple):
@@ -163,6 +165,22 @@ def _threads(count: int) -> Iterator[ThreadPoolExecutor]:
         yield pool
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def each_source(sources: "OneSource | Iterable[OneSource]") -> Iterator[Source | Signal]:
+    """Yield each of `sources`, or the only one; the content of a file, as bytes, is a source too.
+
+    Raises:
+        ValueError: a source is an array, which does not say how long or how large its steps are.
+    """
+    alone = isinstance(sources, str | Path | bytes | Signal | np.ndarray) or hasattr(sources, "read")
+    for source in [sources] if alone else sources:  # type: ignore[union-attr, list-item]
+        if isinstance(source, np.ndarray):
+            raise ValueError(
+                f"an array of shape {source.shape} has no rate; give Signal(values, unit_per_step) with the"
+                " seconds of a sample, or the pixels of a column, at the rate or height of the model"
+            )
+        yield BytesIO(source) if isinstance(source, bytes) else source  # type: ignore[misc]
 
 
 def name_of(source: Source | Signal) -> str:

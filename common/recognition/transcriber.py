@@ -21,7 +21,17 @@ from common.decoding.hypothesis import Hypothesis
 from common.decoding.labelled import LabelDecoder
 from common.recognition.modality import Modality, whole
 from common.recognition.placing import Placing
-from common.recognition.reading import Computed, Content, Reading, Refuse, Wanted, name_of, refusing
+from common.recognition.reading import (
+    Computed,
+    Content,
+    OneSource,
+    Reading,
+    Refuse,
+    Wanted,
+    each_source,
+    name_of,
+    refusing,
+)
 from common.text.document import Document, Passage
 from common.text.symbols import Symbols
 from common.text.transcript import Transcript
@@ -140,7 +150,7 @@ class Transcriber:
 
     def transcribe(
         self,
-        sources: Iterable[Source | Signal],
+        sources: OneSource | Iterable[OneSource],
         batch_budget: float | None = None,
         window: int = 256,
         alternatives: int = 0,
@@ -152,21 +162,22 @@ class Transcriber:
         belongs to one source together.
 
         Args:
-            sources: paths, open binary files, or signals already read under `signal_config`.
+            sources: paths, open binary files, contents of files as bytes, or signals already read under
+                `signal_config`; or only one of these.
             batch_budget: padded length of one batch in the modality's length unit; None for its default.
             window: the largest number of signals sorted by length at a time; fewer, if they are long.
             alternatives: number of other readings of each signal; only the beam search has any.
             refuse: takes a sentence for each source that cannot be read, which is then left out.
 
         Raises:
-            ValueError: without `refuse`, the first source that cannot be read.
+            ValueError: without `refuse`, the first source that cannot be read; an array, which has no rate.
         """
         for document in self.documents(sources, batch_budget, window, alternatives, refuse):
             yield from document.transcripts
 
     def documents(
         self,
-        sources: Iterable[Source | Signal],
+        sources: OneSource | Iterable[OneSource],
         batch_budget: float | None = None,
         window: int = 256,
         alternatives: int = 0,
@@ -178,7 +189,7 @@ class Transcriber:
         """
         reading = self._reading(self._read_segments, batch_budget, window, refuse)
         placing, passages = self.placing, list[Passage]()
-        for items in reading.windows(Wanted(source) for source in sources):
+        for items in reading.windows(Wanted(source) for source in each_source(sources)):
             done: dict[tuple[int, int], Passage] = {}
             for batch in reading.batches(items, self.compute):
                 found, lengths = self.hypotheses(batch.output, alternatives + 1)

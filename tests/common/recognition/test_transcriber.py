@@ -76,3 +76,36 @@ def test_a_line_image_is_a_segment_that_fills_it(tmp_path):
     assert document.is_whole
     assert isinstance(passage.place, Line)
     assert passage.place.box == pytest.approx((0, 0, 200, 48))
+
+
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory):
+    import soundfile
+
+    path = tmp_path_factory.mktemp("one") / "a.wav"
+    time = np.arange(6000) / 4000
+    soundfile.write(path, 0.3 * np.sin(2 * np.pi * 300 * time), 4000)
+    return path
+
+
+def test_one_source_needs_no_list(recording):
+    recognizer = recognizer_of("asr")
+    (expected,) = recognizer.transcribe([recording])
+    assert expected.text
+    for source in (recording, str(recording)):
+        assert list(recognizer.transcribe(source)) == [expected]
+    signal = recognizer.modality.read(recording, recognizer.signal_config)
+    with recording.open("rb") as file:
+        alone = [*recognizer.transcribe(file), *recognizer.transcribe(recording.read_bytes())]
+    alone += recognizer.transcribe(signal)
+    assert [one.text for one in alone] == [expected.text] * 3
+    assert [one.text for one in recognizer.transcribe([recording.read_bytes(), signal])] == [
+        expected.text
+    ] * 2
+
+
+@pytest.mark.parametrize("in_a_list", [False, True])
+def test_an_array_is_refused_because_it_has_no_rate(in_a_list):
+    values = np.zeros(4000, np.float32)
+    with pytest.raises(ValueError, match=r"an array of shape \(4000,\) has no rate; give Signal\(values"):
+        list(recognizer_of("asr").transcribe([values] if in_a_list else values))
