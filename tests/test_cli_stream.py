@@ -169,12 +169,13 @@ def test_partial_text_is_told_before_the_pipe_is_closed(model):
     assert out.split()[: len(told.split())] == told.split()
 
 
-def test_an_interrupt_ends_the_stream_and_the_text_of_what_came_is_written(model):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_stream_and_the_text_of_what_came_is_written(model, number):
     content = wav(unbounded=True)
     half = content[: len(content) // 2 // 4 * 4]
     with program(model) as process:
         first_of(process, half + b"\1")  # a part of the next sample does not count
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         out, err = process.communicate(timeout=WAIT_S)
     assert process.returncode == 0, err
     assert out.decode() == offline(model, half).out

@@ -20,6 +20,8 @@ from common.text.transcript import Transcript
 if TYPE_CHECKING:
     from common.recognition.stream import Partial
 
+ENDING = (signal.SIGINT, signal.SIGTERM)
+"""signals that end a stream: that of Ctrl-C, and the one with which systems stop a service"""
 COLUMNS = 80
 """width that is assumed for a terminal that does not give its own"""
 
@@ -97,11 +99,12 @@ def _opened(file: str, refuse: Callable[[str], None]) -> Iterator["Incoming | No
         yield None
         return
     incoming = Incoming(raw, STANDARD_INPUT if file == "-" else file)
-    before = signal.signal(signal.SIGINT, incoming.interrupt)
+    before = {number: signal.signal(number, incoming.interrupt) for number in ENDING}
     try:
         yield incoming
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
         if file != "-":
             raw.close()
 
@@ -133,7 +136,7 @@ class Incoming(BufferedIOBase):
             self._waiting = False
 
     def interrupt(self, _number: int, _frame: FrameType | None) -> None:
-        """Handle SIGINT."""
+        """Handle SIGINT and SIGTERM."""
         again, self.interrupted = self.interrupted, True
         if again or self._waiting:
             raise KeyboardInterrupt
