@@ -58,6 +58,11 @@ def read_corpus(path: str, config: CorpusConfig) -> Corpus:
             corpus = _read_pairs(place, config.text_ext)
     elif place.suffix.lower() == ".csv":
         corpus = _read_csv(place)
+    elif place.suffix.lower() in SOUND_EXTS:
+        raise ValueError(
+            f"{path}: is sound, not a corpus; name a manifest or a folder of recordings (for `align`, a sound"
+            " file needs --text or --text-file)"
+        )
     else:
         corpus = _read_nemo(place, config.text_key)
     return _with_files(corpus)

@@ -61,8 +61,8 @@ def read(source: Source, config: SignalConfig) -> Signal:
         duration_s = part.frames / sound.samplerate
         if duration_s > config.max_duration_s:
             raise ValueError(
-                f"{name}: is {duration_s:.0f} s long, at most {config.max_duration_s:.0f} s were wanted; "
-                "split it, or raise the longest duration"
+                f"{name}: is {duration_s:.1f} s long, at most {config.max_duration_s:g} s were wanted;"
+                " split it, or train with a longer --max-duration-s"
             )
         if duration_s < SHORTEST_S:
             raise ValueError(

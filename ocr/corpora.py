@@ -51,6 +51,11 @@ def read_corpus(path: str, config: CorpusConfig) -> Corpus:
         raise ValueError(
             f"{path}: does not exist; a folder of NAME.png and NAME{config.gt_ext} or a manifest was wanted"
         )
+    if place.suffix.lower() in IMAGE_SUFFIXES:
+        raise ValueError(
+            f"{path}: is an image, not a corpus; name a manifest or a folder of images (for `align`, an image"
+            " needs --text or --text-file)"
+        )
     if place.suffix.lower() not in MANIFEST_SUFFIXES:
         raise ValueError(
             f"{path}: ends in none of {' '.join(MANIFEST_SUFFIXES)}; a folder or a manifest was wanted"

@@ -250,7 +250,10 @@ class Trainer:
             pairs = dict(zip(measured, zip(summed[::2], summed[1::2], strict=True), strict=True))
             written, wanted = pairs.pop(WRITTEN, (math.inf, 0.0))
             if not any(of for _, of in pairs.values()):
-                raise ValueError("none of the examples to measure on could be read; each is named above")
+                raise ValueError(
+                    "the development data have nothing to measure: all of their texts are empty, or none of"
+                    " the examples could be read, each of which is named above"
+                )
             progress.rates = {name: errors / max(1.0, of) for name, (errors, of) in pairs.items()}
             select: str = self.config.select or next(iter(pairs))
             if select not in pairs:

@@ -366,3 +366,9 @@ def test_what_is_no_corpus_is_refused(tmp_path: Path) -> None:
     corpus = read_corpus(str(tmp_path / "latin.csv"), CONFIG)
     assert not corpus.examples
     assert "latin.csv:2: byte 9 of the line is not UTF-8" in corpus.problems[0]
+
+
+def test_a_file_of_the_modality_is_no_corpus(tmp_path):
+    (tmp_path / "talk.opus").write_bytes(b"\0\xff")
+    with pytest.raises(ValueError, match=r"talk.opus: is sound, not a corpus; name a manifest or a folder"):
+        read_corpus(f"{tmp_path}/talk.opus", CorpusConfig())

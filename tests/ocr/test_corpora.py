@@ -176,3 +176,9 @@ def test_what_is_no_corpus_is_refused(tmp_path):
             read_corpus(str(path), CONFIG)
     with pytest.raises(ValueError, match="gt_ext"):
         CorpusConfig(gt_ext="")
+
+
+def test_a_file_of_the_modality_is_no_corpus(tmp_path):
+    (tmp_path / "line.png").write_bytes(b"\0\xff")
+    with pytest.raises(ValueError, match=r"line.png: is an image, not a corpus; name a manifest or a folder"):
+        read_corpus(f"{tmp_path}/line.png", CorpusConfig())
