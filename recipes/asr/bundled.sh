@@ -23,8 +23,11 @@ model=$run/second/best.safetensors
 known=("$text/english.txt.xz" "$text/english-more.txt.xz" "${real[@]}" "$speech/synthetic/train.jsonl" --like "$model")
 asr lm train "${known[@]}" --order 7 --prune 0 0 0 1 4 6 8 -o "$run/characters.npz"
 asr lm train "${known[@]}" --unit word --order 3 --prune 0 1 2 --vocabulary 40000 -o "$run/words.npz"
-asr evaluate "$model" "$dev" --beam-width 60 --lm "$run/characters.npz" --lm "$run/words.npz" --lm-weight 0.5 \
-    --label-bonus 0.8 --word-lm-weight 0.3 --word-bonus 0 --unknown-word-penalty 6 --tune 30 --tune-metric wer \
+for unit in characters words; do
+    python "$(dirname "$0")/../core/round_ngrams.py" "$run/$unit.npz" "$run/$unit-rounded.npz"
+done
+asr evaluate "$model" "$dev" --beam-width 60 --lm "$run/characters-rounded.npz" --lm "$run/words-rounded.npz" \
+    --lm-weight 0.5 --label-bonus 0.8 --word-lm-weight 0.3 --word-bonus 0 --unknown-word-penalty 6 --tune 30 --tune-metric wer \
     --save-tuned "$run/english.safetensors"
 asr export "$run/english.safetensors" "$run/english.onnx" --int8 --data "$dev"
 python "$(dirname "$0")/../core/halve.py" "$model" "$run/english-network.safetensors"

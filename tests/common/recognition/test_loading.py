@@ -25,7 +25,7 @@ SIDES = pytest.mark.parametrize("package, modality", [(ocr, OCR), (asr, ASR)], i
 def test_the_bundled_model_is_loaded_where_none_is_named(package, modality):
     recognizer = package.load()
     assert recognizer.modality is modality
-    assert modality.bundled().stat().st_size < 24e6
+    assert modality.bundled().stat().st_size < 20e6
     assert {"languages", "licence", "training_data"} <= recognizer.card.keys()
     assert (modality.bundled().parent / "README.md").is_file()
 
