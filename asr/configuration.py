@@ -1,10 +1,15 @@
-"""The settings of the front end and of augmentation.
+"""The settings of the front end, of augmentation and of segmentation.
 
 They are not beside the code that they configure, because that imports torch and help must do without.
 """
 
 from dataclasses import dataclass, field
 from typing import Literal
+
+
+@dataclass(frozen=True)
+class SegmentationConfig:
+    """How a recording is cut into utterances; there is nothing to set yet."""
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,10 @@
 from pathlib import Path
 from typing import Any
 
+from asr.configuration import SegmentationConfig
 from asr.corpora import CorpusConfig, read_corpus
 from asr.rendering import render
-from asr.segmentation import segment
+from asr.segmentation.recordings import segment
 from asr.signal import SignalConfig, channels, expand, measure, read, steps_per_length, stream
 from common.recognition.modality import AugmentOne, Modality, Training
 
@@ -53,6 +54,7 @@ ASR = Modality(
     corpora=read_corpus,
     render=render,
     training=_training,
+    segmentation_config=SegmentationConfig,
     segment=segment,
     bundled=_bundled,
     channels=channels,

@@ -1,10 +1,15 @@
-"""The settings of the front end and of augmentation.
+"""The settings of the front end, of augmentation and of segmentation.
 
 They are not beside the code that they configure, because that imports torch and help must do without.
 """
 
 from dataclasses import dataclass, fields
 from typing import Literal
+
+
+@dataclass(frozen=True)
+class SegmentationConfig:
+    """How the lines of a page are found."""
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,10 @@ from pathlib import Path
 from typing import Any
 
 from common.recognition.modality import AugmentOne, Modality, Training
+from ocr.configuration import SegmentationConfig
 from ocr.corpora import CorpusConfig, read_corpus
 from ocr.rendering import render
-from ocr.segmentation import segment
+from ocr.segmentation.pages import segment
 from ocr.signal import SignalConfig, expand, measure, read, steps_per_length
 
 
@@ -54,6 +55,7 @@ OCR = Modality(
     render=render,
     training=_training,
     on_paper=True,
+    segmentation_config=SegmentationConfig,
     segment=segment,
     bundled=_bundled,
 )

@@ -29,7 +29,8 @@ class Flag:
     needs: str | None = None
     """an attribute of the subject; where that is None, the flag is hidden"""
     kind: Callable[[Any], type] | None = None
-    """returns the nested dataclass for a subject, for a field whose type depends on the subject"""
+    """returns the type for a subject, for a field whose type depends on the subject: a nested dataclass, or
+    the choices of a flag"""
 
 
 Positional = Annotated[T, Flag(positional=True)]

@@ -87,10 +87,19 @@ def _look(option: Option) -> str:
     return ", ".join(f"{flag} {value}" for flag in option.flags)
 
 
+class _Facts:
+    """The attributes of a subject by name, for `str.format_map`."""
+
+    def __init__(self, subject: object) -> None:
+        self.subject = subject
+
+    def __getitem__(self, name: str) -> Any:
+        return getattr(self.subject, name)
+
+
 def _text(option: Option, texts: dict[str, str], subject: object) -> str:
     """Return what an option does, and its default."""
-    facts: dict[str, Any] = vars(subject) if subject is not None else {}
-    flag = option.flag
+    facts, flag = _Facts(subject), option.flag
     text = flag.help.format_map(facts) if flag.help is not None else texts.get(option.field, "")
     default = flag.default.format_map(facts) if flag.default is not None else _default(option)
     note = "(required)" if option.is_required else f"(default: {default})" if default else ""

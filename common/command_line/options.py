@@ -117,7 +117,7 @@ def read_section(kind: Any, subject: object = None, prefix: str = "") -> Section
             inner = prefix if flag.flat else f"{prefix}{field.name}."
             sections[field.name] = read_section(nested, subject, inner)
         else:
-            value = _value(bare, f"{kind.__name__}.{field.name}")
+            value = _value(nested, f"{kind.__name__}.{field.name}")
             if flag.repeated:
                 value = value._replace(is_any_length=False)
             options.append(Option(field.name, f"{prefix}{field.name}", flag, value, _default(field)))

@@ -11,6 +11,9 @@ from common.files.standard import ANY_NAME, STANDARD_OUTPUT
 from common.recognition.modality import Modality
 from common.text.document import Document
 
+Writer = Callable[[Document], str | bytes]
+"""returns a document in a format: text, or bytes of a binary format such as PDF"""
+
 
 class ItemsFailedError(Exception):
     """Some items of the call failed; each has been named, and the others are done."""
@@ -60,16 +63,19 @@ def check_output(format: str, output_dir: Path | None) -> None:
 
 def write_document(
     document: Document,
-    formats: Mapping[str, Callable[[Document], str]],
+    formats: Mapping[str, Writer],
     output_dir: Path | None,
     written: set[Path],
 ) -> None:
     """Write a document to standard output, or to files that no other input of this call has `written`."""
     for name, write in formats.items():
-        text = write(document)
+        content = write(document)
         if output_dir is None:
             with writing(STANDARD_OUTPUT):
-                sys.stdout.write(text)
+                if isinstance(content, str):
+                    sys.stdout.write(content)
+                else:
+                    sys.stdout.buffer.write(content)
                 sys.stdout.flush()
             continue
         path = output_dir / f"{stem(document.source)}.{name}"
@@ -79,4 +85,6 @@ def write_document(
             )
         written.add(path)
         with writing(path):
-            path.write_text(text, encoding="utf-8", errors=ANY_NAME)
+            if isinstance(content, str):
+                content = content.encode("utf-8", errors=ANY_NAME)
+            path.write_bytes(content)

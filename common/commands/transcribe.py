@@ -9,7 +9,13 @@ from common.command_line.parser import UsageError
 from common.commands.decoding import build_decoder
 from common.commands.flags.shared import check_budget, check_threads
 from common.commands.flags.transcribe import TranscribeFlags
-from common.commands.output import ItemsFailedError, check_output, name_failure, write_document
+from common.commands.output import (
+    ItemsFailedError,
+    Writer,
+    check_output,
+    name_failure,
+    write_document,
+)
 from common.commands.streaming import check_streams, transcribe_streams
 from common.data.signal import Source
 from common.files.pipe import content_of, is_pipe, read_pipe
@@ -44,9 +50,8 @@ def run(modality: Modality, arguments: TranscribeFlags) -> None:
     def refuse(sentence: str) -> None:
         name_failure(modality, failures, sentence)
 
-    formats = dict(FORMATS, txt=to_label) if labelled else FORMATS
-    if arguments.format != "all":
-        formats = {arguments.format: formats[arguments.format]}
+    recognizer.segmentation_config = arguments.segmentation
+    formats = _writers(modality, arguments.format, labelled)
     if arguments.stream:
         streams = transcribe_streams(recognizer, arguments.files, arguments.alternatives, refuse)
         documents: Iterator[Document] = map(Document.of, streams)
@@ -66,6 +71,19 @@ def run(modality: Modality, arguments: TranscribeFlags) -> None:
     if failures:
         total = len(arguments.files) if arguments.stream else len(failures) + done
         raise ItemsFailedError(f"{len(failures)} of {total} {modality.item}s could not be transcribed")
+
+
+def _writers(modality: Modality, wanted: str, labelled: bool) -> dict[str, Writer]:
+    """Return the functions that write documents in the `wanted` format, or in each if that is "all"."""
+    known: dict[str, Writer] = dict(FORMATS, txt=to_label) if labelled else dict(FORMATS)
+    names = [*known, *modality.formats] if wanted == "all" else [wanted]
+    writers = {}
+    for name in names:
+        if name not in known:
+            assert modality.writer is not None, "a modality with formats of its own writes them"
+            known[name] = modality.writer(name)
+        writers[name] = known[name]
+    return writers
 
 
 def _check_transcribe(arguments: TranscribeFlags) -> None:

@@ -1,11 +1,12 @@
 """Signals as a network reads them, segments of a source, and what may be a source."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
-from common.text.document import Place
+from common.text.document import Page, Place
 
 Source = str | Path | BinaryIO
 
@@ -36,10 +37,19 @@ class Segment(NamedTuple):
     signal: the samples, or the columns of the line.
     place: where the segment is in the source.
     whole: whether the segment is the whole source.
-    region: the region or cue that the segment belongs to, "" for none.
+    region: the name of the region or cue that the segment belongs to, "" for none.
+    name: the name of the segment in its source, such as the id of a line, "" for none.
     """
 
     signal: Signal
     place: Place
     whole: bool = False
     region: str = ""
+    name: str = ""
+
+
+class Segmentation(NamedTuple):
+    """The segments of a source in reading order, and its page if it is one."""
+
+    segments: Sequence[Segment]
+    page: Page | None = None

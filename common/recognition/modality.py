@@ -1,7 +1,7 @@
 """What a front end such as `ocr` or `asr` provides, so that the core can train and run its models."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from io import BufferedIOBase
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from common.data.manifest import Corpus
-from common.data.signal import Segment, Signal, Source
-from common.text.document import Interval
+from common.data.signal import Segment, Segmentation, Signal, Source
+from common.text.document import Document, Interval
 from common.text.rendering import Rendering
 
 # quoted: NumPy imports np.random when the name is evaluated
@@ -48,6 +48,11 @@ class Training(NamedTuple):
 
 
 @dataclass(frozen=True)
+class NoSegmentation:
+    """Sources are not cut; there is nothing to set."""
+
+
+@dataclass(frozen=True)
 class Modality:
     """A kind of signal: how it is read, cut, found in corpora, measured, shown and trained on."""
 
@@ -81,9 +86,16 @@ class Modality:
     """returns the parts that only training needs"""
     on_paper: bool = False
     """whether signals run from left to right on paper, so that right-to-left scripts run against them"""
-    segment: Callable[[Source, Any], Iterator[Segment]] | None = None
-    """`(source, signal_config)`: the lines of a page, or the utterances of a recording, in reading order;
-    the ValueErrors of `read`. None: each source is one segment."""
+    segmentation_config: type = NoSegmentation
+    """frozen dataclass: how sources are cut into segments"""
+    segment: Callable[[Source, Any, Any], Segmentation] | None = None
+    """`(source, signal_config, segmentation_config)`: the lines of a page, or the utterances of a recording,
+    in reading order; the ValueErrors of `read`. None: each source is one segment."""
+    formats: Mapping[str, str] = field(default_factory=dict)
+    """formats of documents beside those of `common.text.formats`: the ending of their files, and what they
+    are in a few words for the help"""
+    writer: Callable[[str], Callable[[Document], str | bytes]] | None = None
+    """`(format)` returns the function that writes a document in that format; ValueError if it cannot"""
     bundled: Callable[[], Path] | None = None
     """file of the model that is used by default"""
     channels: Callable[[str, str], list[str]] | None = None
@@ -93,16 +105,20 @@ class Modality:
     """`(source, signal_config)`: the pieces of a signal whose bytes are still arriving; the ValueErrors of
     `read`, possibly after good pieces. None: signals of this kind do not arrive over time."""
 
-    def segments(self, source: Source, signal_config: Any) -> Iterator[Segment]:
-        """Yield the segments of `source` in reading order, each with its place.
+    @property
+    def formats_help(self) -> str:
+        """The formats of this modality and what they are, as a part of a sentence of the help."""
+        return "".join(f" {name}: {what};" for name, what in self.formats.items())
+
+    def segmentation(self, source: Source, signal_config: Any, segmentation_config: Any) -> Segmentation:
+        """Return the segments of `source` in reading order, each with its place.
 
         Raises:
             ValueError: the source cannot be read.
         """
         if self.segment is not None:
-            yield from self.segment(source, signal_config)
-        else:
-            yield whole(self.read(source, signal_config))
+            return self.segment(source, signal_config, segmentation_config)
+        return Segmentation([whole(self.read(source, signal_config))])
 
 
 def whole(signal: Signal) -> Segment:

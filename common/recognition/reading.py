@@ -18,6 +18,7 @@ import numpy as np
 
 from common.data.batch_plan import plan_batches
 from common.data.signal import Segment, Signal, Source
+from common.text.document import Page
 
 log = logging.getLogger(__name__)
 
@@ -39,10 +40,16 @@ class Wanted(NamedTuple):
 
 
 class Content(NamedTuple):
-    """What reading a source gives: its segments in order, and the labels of its text where that is known."""
+    """What reading a source gives.
 
-    segments: list[Segment]
+    segments: its segments in order.
+    labels: the labels of its text where that is known.
+    page: the page that it is, if it is one.
+    """
+
+    segments: Sequence[Segment]
     labels: list[int]
+    page: Page | None = None
 
 
 class Item(NamedTuple):
@@ -53,6 +60,7 @@ class Item(NamedTuple):
     segment: None for a source without any segment.
     labels: the labels of its text, where that is known.
     last: whether it is the last segment of its source.
+    page: the page that the source is, if it is one.
     """
 
     place: int
@@ -61,6 +69,7 @@ class Item(NamedTuple):
     segment: Segment | None
     labels: list[int]
     last: bool
+    page: Page | None = None
 
     @property
     def present(self) -> Segment:
@@ -151,10 +160,10 @@ class Reading:
                     continue
                 steps = sum(len(segment.signal.values) for segment in content.segments)
                 longest = max(0.95 * longest, steps, 1)
-                segments = content.segments or [None]
+                segments: Sequence[Segment | None] = content.segments or [None]
                 for number, segment in enumerate(segments):
                     last = number + 1 == len(segments)
-                    yield Item(place, number, name, segment, content.labels, last)
+                    yield Item(place, number, name, segment, content.labels, last, content.page)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ sources -> segments -> batches of like length      reading.py
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -70,6 +71,11 @@ class Transcriber:
     alphabet: Symbols
     card: dict[str, Any]
     decoder: Decoder | LabelDecoder
+
+    @cached_property
+    def segmentation_config(self) -> Any:
+        """How sources are cut into segments, a `modality.segmentation_config`; it may be set."""
+        return self.modality.segmentation_config()
 
     @property
     @abstractmethod
@@ -196,13 +202,13 @@ class Transcriber:
                 for item, hypotheses, length in zip(batch.items, found, lengths.tolist(), strict=True):
                     segment = item.present
                     transcript = placing.transcript(hypotheses, length, segment.signal, item.name)
-                    passage = Passage(transcript, segment.place, segment.whole, segment.region)
+                    passage = Passage(transcript, segment.place, segment.whole, segment.region, segment.name)
                     done[item.place, item.number] = passage
             for item in items:
                 if item.segment is not None:
                     passages.append(done[item.place, item.number])
                 if item.last:
-                    yield Document(item.name, tuple(passages), self.modality.unit)
+                    yield Document(item.name, tuple(passages), self.modality.unit, item.page)
                     passages = []
 
     def align(
@@ -258,7 +264,8 @@ class Transcriber:
         """Return all segments of a source."""
         if isinstance(source, Signal):
             return self._read_whole(source, text)
-        return Content(list(self.modality.segments(source, self.signal_config)), [])
+        found = self.modality.segmentation(source, self.signal_config, self.segmentation_config)
+        return Content(found.segments, [], found.page)
 
     def _read_whole(self, source: Source | Signal, text: str | None) -> Content:
         """Return a source as one segment, and the labels of its text where that is known."""

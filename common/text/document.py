@@ -52,6 +52,8 @@ class Line:
     """pixels from the baseline to the upper edge, along the normal of the baseline"""
     below: float
     """pixels from the baseline to the lower edge"""
+    outline: tuple[Point, ...] = ()
+    """the polygon around the writing where it is known better than from the two heights, or ()"""
 
     def __post_init__(self) -> None:
         if len(self.baseline) < 2:
@@ -91,7 +93,9 @@ class Line:
 
     @property
     def polygon(self) -> tuple[Point, ...]:
-        """The outline: the upper edge in the direction of reading, then the lower edge backwards."""
+        """The outline: the one that is known, or the upper edge as read and then the lower edge backwards."""
+        if self.outline:
+            return self.outline
         normals = [self._normal(index) for index in range(len(self.baseline))]
         pairs = list(zip(self.baseline, normals, strict=True))
         upper = [Point(p.x + self.above * n.x, p.y + self.above * n.y) for p, n in pairs]
@@ -125,6 +129,31 @@ Place = Interval | Line
 
 
 @dataclass(frozen=True, slots=True)
+class Region:
+    """A part of a page, such as a paragraph, a marginal note or a table."""
+
+    name: str
+    """the name by which passages refer to it, such as its id in a file"""
+    outline: tuple[Point, ...]
+    kind: str = ""
+    """its type, such as paragraph, heading, marginalia, page-number or table; "" if it is not known"""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """The page that the passages of a document stand on, in pixels of the image as it is viewed."""
+
+    width_px: int
+    height_px: int
+    regions: tuple[Region, ...] = ()
+    """in reading order"""
+    image: str = ""
+    """the file of the image, "" if it is not known"""
+    dpi: float | None = None
+    """resolution in pixels per inch, if it is known"""
+
+
+@dataclass(frozen=True, slots=True)
 class Passage:
     """A transcript and its place in the source."""
 
@@ -133,7 +162,9 @@ class Passage:
     whole: bool = False
     """whether the transcript is that of the whole source"""
     region: str = ""
-    """the region or the cue that the passage belongs to; "" for none"""
+    """the name of the region or the cue that the passage belongs to; "" for none"""
+    name: str = ""
+    """the name of the passage, such as the id of a line; "" for none"""
 
     def place_of(self, part: Word | Character) -> Place:
         """Return where a word or a character of the transcript is in the source."""
@@ -148,6 +179,8 @@ class Document:
     passages: tuple[Passage, ...]
     unit: str = "s"
     """of all places: s (seconds) or px (pixels of the original)"""
+    page: Page | None = None
+    """the page that the passages stand on, if the source is one"""
 
     @classmethod
     def of(cls, transcript: Transcript) -> "Document":

@@ -14,6 +14,14 @@ def _corpus_config(modality: Modality) -> type:
 Corpus = Annotated[Any, Flag(flat=True, kind=_corpus_config)]
 """the modality's settings for reading a corpus"""
 
+
+def _segmentation_config(modality: Modality) -> type:
+    return modality.segmentation_config
+
+
+Segmentation = Annotated[Any, Flag(flat=True, kind=_segmentation_config)]
+"""the modality's settings for cutting sources into segments"""
+
 BatchBudget = Annotated[
     float | None,
     Flag(

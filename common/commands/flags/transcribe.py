@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from common.command_line.flag import Flag, Flat, Positional
 from common.commands.flags.decoding import DecodingFlags
-from common.commands.flags.shared import BatchBudget
+from common.commands.flags.shared import BatchBudget, Segmentation
 from common.recognition.loading import Device
+from common.recognition.modality import Modality
+from common.text.formats import FORMATS
 
 STREAM_HELP = (
     "Transcribe WAV while it arrives, as from a microphone through - (standard input), and show the text so"
@@ -15,10 +17,20 @@ STREAM_HELP = (
     " --normalise global."
 )
 
+FORMAT_HELP = (
+    "txt: the text, or a label and its probability; json: words and characters with positions and"
+    " confidences; tsv: one row for each word; ctm: NIST's rows of words, with source, start and duration;"
+    "{formats_help} all: each of these, in a file of its own."
+)
+
 CHANNEL_HELP = (
     "Channel of each file to transcribe: left, right, its number counted from 1, or each for a text of every"
     " channel, such as those of two callers."
 )
+
+
+def _formats(modality: Modality) -> Any:
+    return Literal[(*FORMATS, *modality.formats, "all")]
 
 
 @dataclass(frozen=True)
@@ -29,9 +41,7 @@ class TranscribeFlags:
     """Files to transcribe; - is standard input."""
     model: Annotated[Path | None, Flag(aliases=("-m",), default="the model that is installed")] = None
     """Model file, .onnx (runs without torch) or .safetensors, or the name of a bundled model."""
-    format: Annotated[Literal["txt", "json", "tsv", "ctm", "all"], Flag(aliases=("-f",))] = "txt"
-    """txt: the text, or a label and its probability; json: words and characters with positions and
-    confidences; tsv: one row for each word; ctm: NIST's rows of words, with source, start and duration."""
+    format: Annotated[str, Flag(aliases=("-f",), help=FORMAT_HELP, kind=_formats)] = "txt"
     output_dir: Annotated[Path | None, Flag(aliases=("-o",))] = None
     """Write one file STEM.FORMAT for each input into this folder, instead of standard output."""
     alternatives: int = 0
@@ -39,6 +49,7 @@ class TranscribeFlags:
     decoding: Flat[DecodingFlags] = field(default_factory=DecodingFlags)
     stream: Annotated[bool, Flag(help=STREAM_HELP, needs="stream")] = False
     channel: Annotated[str | None, Flag(help=CHANNEL_HELP, default="their mean", needs="channels")] = None
+    segmentation: Segmentation = None
     batch_budget: BatchBudget = None
     device: Device = "auto"
     """Where the network is computed."""

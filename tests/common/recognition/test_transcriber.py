@@ -4,18 +4,21 @@ import numpy as np
 import pytest
 from untrained import recognizer_of
 
-from common.data.signal import Segment, Signal
-from common.text.document import Interval, Line
+from common.data.signal import Segment, Segmentation, Signal
+from common.text.document import Interval, Line, Page
 
 
-def cut(source, config):
-    """Yield a number of tones one after the other, as many as the name of the source begins with."""
+def cut(source, config, segmentation):
+    """Return a number of tones one after the other, as many as the name of the source begins with."""
     if source == "broken":
         raise ValueError("broken: cannot be read")
+    segments = []
     for number in range(int(source[0])):
         time = np.arange(1500 + 400 * number + 100 * len(source)) / 4000
         samples = 0.3 * np.sin(2 * np.pi * 300 * (number + 1) * time).astype(np.float32)
-        yield Segment(Signal(samples, 1 / 4000), Interval(10.0 * number, 10.0 * number + time[-1]))
+        place = Interval(10.0 * number, 10.0 * number + time[-1])
+        segments.append(Segment(Signal(samples, 1 / 4000), place, region="a", name=str(number)))
+    return Segmentation(segments, Page(len(source), 7))
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +34,9 @@ def test_the_segments_of_each_source_come_together_and_in_order(recognizer):
     assert [document.source for document in documents] == sources
     assert [len(document.passages) for document in documents] == [2, 0, 3, 1]
     for source, document in zip(sources, documents, strict=True):
-        segments = list(cut(source, None))
+        segments = cut(source, None, None).segments
+        assert document.page == Page(len(source), 7)
+        assert [passage.name for passage in document.passages] == [segment.name for segment in segments]
         assert [passage.place for passage in document.passages] == [segment.place for segment in segments]
         alone = list(recognizer.transcribe([segment.signal for segment in segments]))
         assert [one.text for one in document.transcripts] == [one.text for one in alone]
@@ -61,7 +66,7 @@ def test_a_modality_that_cuts_nothing_has_one_segment_a_source():
     recognizer = recognizer_of("asr")
     recognizer.modality = replace(recognizer.modality, segment=None, read=lambda source, _: source)
     signal = Signal(np.zeros(4000, np.float32), 1 / 4000)
-    (segment,) = recognizer.modality.segments(signal, None)
+    (segment,) = recognizer.modality.segmentation(signal, None, None).segments
     assert segment == Segment(signal, Interval(0.0, 1.0), whole=True)
 
 
