@@ -1,6 +1,7 @@
 """What holds for every test: it depends on no clock and no chance, and writes only into pytest's folders."""
 
 import logging
+import os
 import sys
 import warnings
 from collections.abc import Iterator
@@ -14,6 +15,12 @@ import ocr.synthesis
 
 settings.register_profile("same everywhere", deadline=None, derandomize=True, database=None)
 settings.load_profile("same everywhere")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let each of several test processes compute with one thread; they inherit the environment."""
+    if getattr(config.option, "numprocesses", None):
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -269,6 +269,7 @@ def test_the_help_of_a_verb_is_written_for_people(case, verb):
     assert call(case.modality, verb, "--no-such-flag").status == 2
 
 
+@pytest.mark.slow
 def test_the_commands_run_as_programs(ocr, asr, tmp_path):
     def program(case: Case, *arguments: object) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", case.name, "transcribe", "-m", case.model, *arguments]

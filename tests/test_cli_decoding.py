@@ -153,6 +153,7 @@ def words_in(path: Path) -> list[str]:
 # --- transcribe
 
 
+@pytest.mark.slow
 def test_flags_say_what_the_decoder_of_the_library_says(case):
     folder, alphabet = case.folder, Recognizer.load(case.modality, case.model).alphabet
     letters, words = (load_ngrams(folder / name) for name in ("letters.npz", "words.arpa"))

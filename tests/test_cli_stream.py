@@ -158,6 +158,7 @@ def first_of(process: subprocess.Popen[bytes], content: bytes) -> bytes:
     return found[0]
 
 
+@pytest.mark.slow
 def test_partial_text_is_told_before_the_pipe_is_closed(model):
     content = wav(unbounded=True)
     with program(model) as process:
@@ -169,6 +170,7 @@ def test_partial_text_is_told_before_the_pipe_is_closed(model):
     assert out.split()[: len(told.split())] == told.split()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_the_stream_and_the_text_of_what_came_is_written(model, number):
     content = wav(unbounded=True)
@@ -182,6 +184,7 @@ def test_a_signal_ends_the_stream_and_the_text_of_what_came_is_written(model, nu
 
 
 @pytest.mark.skipif(not hasattr(os, "openpty"), reason="no terminals here")
+@pytest.mark.slow
 def test_on_a_terminal_one_line_is_rewritten_and_the_text_follows(model):
     ours, theirs = os.openpty()
     with program(model, theirs) as process:

@@ -27,6 +27,7 @@ def callers(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_a_call_of_two_channels_gives_two_texts(callers: Path) -> None:
     wanted = [call(ASR, "transcribe", callers / f"{side}.wav").out for side in ("left", "right")]
     assert wanted[0] != wanted[1]

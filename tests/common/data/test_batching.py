@@ -310,6 +310,7 @@ def test_a_worker_process_gives_the_same_batches(lines):
 
 
 @pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="Windows has no signal masks")
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [0, 1])
 def test_only_worker_processes_ignore_an_interrupt(workers):
     """A terminal sends Ctrl-C to all processes of a command; the first one answers for all."""

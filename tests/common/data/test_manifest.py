@@ -137,6 +137,7 @@ PARTS = st.lists(
 
 # no deadline: the disk may be slow
 @settings(deadline=None)
+@pytest.mark.slow
 @given(
     st.lists(
         st.builds(

@@ -424,6 +424,7 @@ def tree_timesteps(probs: np.ndarray, width: int) -> dict[tuple[int, ...], list[
 
 
 @settings(deadline=None, derandomize=True, max_examples=60)
+@pytest.mark.slow
 @given(st.integers(0, 2**32 - 1), st.integers(1, 12), st.integers(2, 5), st.booleans())
 def test_timesteps_follow_the_rule_of_the_original(seed, width, V, in_pieces):
     rng = np.random.default_rng(seed)

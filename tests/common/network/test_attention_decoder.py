@@ -151,6 +151,7 @@ def test_hypotheses_of_one_sequence_go_side_by_side(arrangement):
 # --- gradients
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arrangement", "cell"),
     [("first", "gru"), ("every", "lstm"), ("additive", "lstm"), ("dot", "gru"), ("location", "lstm")],

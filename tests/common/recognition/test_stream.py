@@ -162,7 +162,7 @@ def test_less_than_a_step_is_padded_as_it_is_alone(size):
     stream.feed(values)
     stream.finish()
     (log_probs,) = recognizer.log_probs([values]).each()
-    np.testing.assert_allclose(np.concatenate(stream.computed), log_probs, atol=1e-5)
+    np.testing.assert_allclose(np.concatenate(stream.computed), log_probs, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -125,7 +125,7 @@ def test_a_table_gives_the_sum_of_its_scorers_over_any_text():
             for row in truth
         ]
         assert gains.dtype == np.float64
-        np.testing.assert_allclose(gains, wanted, atol=1e-6)
+        np.testing.assert_allclose(gains, wanted, rtol=1e-6, atol=1e-6)
         np.testing.assert_array_equal(table.best(states), gains.max(axis=1))
         np.testing.assert_allclose(table.final(states), np.cos(truth).sum(axis=1))
         states = table.advance(states, labels)

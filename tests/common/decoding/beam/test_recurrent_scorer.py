@@ -140,7 +140,7 @@ def test_texts_that_were_forgotten_are_computed_again():
             so_far = log_prob(text, ends=False)
             assert end == pytest.approx(log_prob(text) - so_far, abs=1e-4)
             wanted = [log_prob((*text, label), ends=False) - so_far for label in (1, 2, 3)]
-            np.testing.assert_allclose(row[1:], wanted, atol=1e-4)
+            np.testing.assert_allclose(row[1:], wanted, rtol=1e-5, atol=1e-4)
 
 
 def test_a_table_that_is_too_large_is_replaced_with_an_empty_scorer(monkeypatch):
@@ -173,7 +173,7 @@ def test_adopted_texts_go_on_as_in_the_scorer_before(pool_bytes):
             so_far = log_prob(text, ends=False)
             assert end == pytest.approx(log_prob(text) - so_far, abs=1e-4)
             wanted = [log_prob((*text, label), ends=False) - so_far for label in (1, 2, 3)]
-            np.testing.assert_allclose(row[1:], wanted, atol=1e-4)
+            np.testing.assert_allclose(row[1:], wanted, rtol=1e-5, atol=1e-4)
     assert scorer._index.count < 4 * 20
 
 
@@ -186,7 +186,7 @@ def test_a_search_with_a_recurrent_model_uses_bounded_memory_and_finds_the_same(
     bounded = BeamSearch(6, fusion=Fusion([RecurrentScorer(known(), SYMBOLS, 1.0, pool_bytes=1)], C))
     found = bounded.search(log_probs, lengths, 6)
     for name, ours, theirs in zip(found._fields, found, wanted, strict=True):
-        np.testing.assert_allclose(ours, theirs, atol=1e-4, err_msg=name)
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-4, err_msg=name)
     assert bounded.fusion.table().count < met / 2
 
 
