@@ -12,6 +12,7 @@ import numpy as np
 from common.decoding.arrays import Array, check_values, to_numpy
 from common.decoding.greedy import greedy
 from common.decoding.hypothesis import Hypothesis, beam_hypotheses, greedy_hypothesis
+from common.decoding.silence import silenced, silent_steps
 from common.text.symbols import Symbols
 
 if TYPE_CHECKING:  # imported when a beam search is built, so that greedy decoding starts at once
@@ -216,7 +217,8 @@ class Decoder:
 
         The confidence of a label is its probability at its peak, with log-probabilities divided by the
         temperature. In a beam search it is the mean of that and of the agreement of the best hypotheses: the
-        share of their probability, at the same temperature, that has the same label near the same step.
+        share of their probability, at the same temperature, that has the same label near the same step. In a
+        long silence a beam search finds nothing, either (`common.decoding.silence`).
 
         Args:
             log_probs: (B, S, C) natural log-probabilities, NumPy or torch.
@@ -259,9 +261,10 @@ class Decoder:
         ]
 
     def _beams(self, log_probs: Array, lengths: np.ndarray, count: int) -> "Hypotheses":
-        beam = self.search.start(log_probs)
+        beam, silent = self.search.start(log_probs), silent_steps(log_probs, lengths)
         for first in range(0, max(int(lengths.max(initial=0)), 1), STEPS_PER_PIECE):
-            piece = log_probs[:, first : first + STEPS_PER_PIECE]
+            steps = slice(first, first + STEPS_PER_PIECE)
+            piece = silenced(log_probs[:, steps], silent[:, steps])
             self.search.feed(beam, piece, np.clip(lengths - first, 0, piece.shape[1]))
         if self.rescorer is None:
             return self.search.best(beam, count)

@@ -5,6 +5,7 @@
 Every later hypothesis begins with the common beginning of all prefixes in the beam, which is thus settled.
 """
 
+import copy
 from itertools import takewhile
 from typing import NamedTuple
 
@@ -14,6 +15,7 @@ from common.decoding.beam.prefixes import NOTHING, Trace, trace_ancestors
 from common.decoding.decoder import VOTING_HYPOTHESES, Decoder
 from common.decoding.greedy import Hit, greedy
 from common.decoding.hypothesis import Hypothesis, beam_hypotheses, log_mass, tempered
+from common.decoding.silence import SilenceStream
 from common.text.symbols import BLANK
 
 
@@ -90,8 +92,9 @@ class GreedyStream:
 class BeamStream:
     """The beam search of one signal in pieces.
 
-    It keeps all log-probabilities, since confidences need them. Of the prefixes it keeps only the steps where
-    a prefix that is still in the beam was extended; steps that are the same in all prefixes are kept once:
+    It keeps all log-probabilities, since confidences need them. The steps that may belong to a long silence
+    are searched later, when more of the signal is known. Of the prefixes it keeps only the steps where a
+    prefix that is still in the beam was extended; steps that are the same in all prefixes are kept once:
 
         step        1  2  3  4  5  6  7  8            2  4  5  8
         prefix 1    .  w  .  o  .  .  .  r     ->     w  o  .  r
@@ -109,11 +112,12 @@ class BeamStream:
         self._settled = [Trace(*(part[..., :1] for part in self._ways))]  # one prefix wide
         self._announced = 0  # number of labels in `_ways` that `feed` has returned as settled
         self._pieces = [np.zeros((0, decoder.alphabet.classes), np.float32)]
+        self._silence = SilenceStream(decoder.alphabet.classes)
 
     @property
     def steps(self) -> int:
         """Number of steps read so far."""
-        return int(self._beam.steps[0])
+        return self._silence.steps
 
     def feed(self, log_probs: np.ndarray) -> StreamUpdate:
         """Read the next steps (S, C).
@@ -122,7 +126,8 @@ class BeamStream:
             ValueError: a log-probability is NaN or +inf.
         """
         beam, slots = self._beam, np.arange(self._search.width)[None]  # (1, K)
-        self._search.feed(beam, log_probs[None], np.array([len(log_probs)]))
+        searched = self._silence.feed(log_probs)
+        self._search.feed(beam, searched[None], np.array([len(searched)]))
         self._pieces.append(log_probs)
         score = (np.logaddexp(beam.blank, beam.label) + beam.bonus)[0]  # (K,)
         alive = np.flatnonzero(score > -np.inf)
@@ -170,11 +175,10 @@ class BeamStream:
         self._settled = [Trace(*settled)]
         wide = [np.broadcast_to(part, (len(part), 1, width)) for part in settled]
         slots = np.arange(width)[None, None]
-        self._beam.traces = [
-            Trace(np.broadcast_to(slots, part[1].shape), *part[1:]) for part in (wide, self._ways)
-        ]
-        best = self._search.best(self._beam, min(width, max(count, VOTING_HYPOTHESES)))
-        self._beam.traces.clear()
+        beam, rest = copy.copy(self._beam), self._silence.rest()
+        beam.traces = [Trace(np.broadcast_to(slots, part[1].shape), *part[1:]) for part in (wide, self._ways)]
+        self._search.feed(beam, rest[None], np.array([len(rest)]))
+        best = self._search.best(beam, min(width, max(count, VOTING_HYPOTHESES)))
         return beam_hypotheses(best, 0, np.concatenate(self._pieces), count, self._temperature)
 
 
