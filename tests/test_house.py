@@ -41,7 +41,7 @@ TORCH_ROOMS = (
         "commands.lm.recurrent",
     ),
     *("recognition.export", "recognition.recognizer", "recognition.stream"),
-    "decoding.ctcdecode",
+    *("decoding.beam.device_steps", "decoding.ctcdecode"),
 )
 """modules that need torch, and packages all of whose modules do, except those named next"""
 WITHOUT_TORCH = ("network.choices", "training.configuration", "training.preparation")

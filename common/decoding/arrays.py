@@ -71,7 +71,7 @@ def first_true(array: Array) -> Array:
 
 def check_values(log_probs: Array, lengths: np.ndarray) -> None:
     """Raise ValueError for NaN or +inf in the real steps of log-probabilities (B, S, C) of lengths (B,)."""
-    wrong = to_numpy(~(log_probs < math.inf)).any(-1)  # (B, S)
+    wrong = to_numpy((~(log_probs < math.inf)).any(-1))  # (B, S)
     wrong &= np.arange(wrong.shape[1]) < lengths[:, None]
     if wrong.any():
         row, step = np.argwhere(wrong)[0]

@@ -18,13 +18,13 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from common.decoding.arrays import Array, from_numpy, namespace, to_numpy
+from common.decoding.arrays import Array, from_numpy, to_numpy
+from common.decoding.beam.device_table import UNSEEN, DeviceTable
 
 TABLE_BYTES = 300_000_000
 """a table that has grown beyond this size is replaced by a new one"""
 BEAMS = 4
 """a table has room for at least this many times the states that a beam brought into it"""
-UNSEEN = -1
 STATE_MULTIPLIER = 0x9E3779B97F4A7C15
 """2 ** 64 over the golden ratio; spreads keys (Knuth, The Art of Computer Programming 3, 6.4)"""
 
@@ -107,10 +107,9 @@ def _emptied(scorers: tuple[Scorer, ...]) -> tuple[Scorer, ...]:
 class Table:
     """Gains and next states of all states of a `Fusion` that were met so far; state 0 is the start.
 
-    The methods take and return NumPy arrays or torch tensors. The table itself is on the CPU, with a copy of
-    the gains on the device of the search. Arrays that are too small are replaced by larger ones with the same
-    content, and a next state is written after all that belongs to it. A thread that reads meanwhile thus sees
-    either the next state or `UNSEEN`.
+    The methods take and return NumPy arrays; for a search on a GPU, `on` gives a copy there. Arrays that are
+    too small are replaced by larger ones with the same content, and a next state is written after all that
+    belongs to it. A thread that reads meanwhile thus sees either the next state or `UNSEEN`.
     """
 
     def __init__(self, scorers: tuple[Scorer, ...], classes: int) -> None:
@@ -121,7 +120,7 @@ class Table:
         self._best = np.empty(1024, np.float32)
         self._following = np.empty((1024, classes), np.int32)
         self._index = Index()
-        self._copies: dict[Any, list[Any]] = {}
+        self._copies: dict[Any, DeviceTable] = {}  # by device
         self._lock = Lock()  # held by the thread that adds states, or that calls a scorer
         self._numbers(np.array([[scorer.start for scorer in scorers]], np.int64))
 
@@ -149,31 +148,39 @@ class Table:
             self._room += BEAMS * states.size
         return numbers.astype(np.int64)[place.reshape(states.shape)]
 
-    def gains(self, states: Array, labels: Array) -> Array:
+    def gains(self, states: np.ndarray, labels: np.ndarray) -> np.ndarray:
         """Return the gains of `labels` in `states`, float64; the two shapes broadcast."""
-        xp = namespace(states)
-        places = states * self.classes + labels
-        if xp is np:
-            return self._gains.reshape(-1).take(places).astype(np.float64)
-        return xp.take(self._copy("_gains", states), places).double()
+        return self._gains.reshape(-1).take(states * self.classes + labels).astype(np.float64)
 
-    def best(self, states: Array) -> Array:
+    def best(self, states: np.ndarray) -> np.ndarray:
         """Return the largest gain of any label in each of `states` (any shape), float32."""
-        if isinstance(states, np.ndarray):
-            return self._best.take(states)
-        return namespace(states).take(self._copy("_best", states), states)
+        return self._best.take(states)
 
-    def advance(self, states: Array, labels: Array) -> Array:
+    def extend(self, states: np.ndarray, labels: np.ndarray, grown: np.ndarray) -> np.ndarray:
+        """Return the next states (any shape) where `grown`, after `labels` are appended, else `states`."""
+        after = states.copy()
+        after[grown] = self.advance(states[grown], labels[grown])
+        return after
+
+    def advance(self, states: np.ndarray, labels: np.ndarray) -> np.ndarray:
         """Return the next states (N,) after `labels` (N,) are appended in `states` (N,)."""
-        places = to_numpy(states) * self.classes + to_numpy(labels)
+        places = states * self.classes + labels
         following = self._following.reshape(-1).take(places)
         unseen = following == UNSEEN
         if unseen.any():
             distinct, _ = np.unique(places[unseen], return_index=True)  # without it, NumPy imports numpy.ma
-            with self._lock:
-                self._explore(distinct)
+            self.explore(distinct)
             following = self._following.reshape(-1).take(places)
-        return from_numpy(states, following.astype(np.int64))
+        return following.astype(np.int64)
+
+    def on(self, device: Any) -> DeviceTable:
+        """Return a copy on a torch device with all that is known now; it is shared by all who ask."""
+        with self._lock:
+            copy = self._copies.get(device)
+            if copy is None or copy.room < self.count:
+                copy = self._copies[device] = DeviceTable(self.classes, self.count, device)
+            copy.update(self._gains, self._following, self.count)
+            return copy
 
     def final(self, states: Array) -> Array:
         """Return the gain of ending the text in each of `states` (any shape), float64."""
@@ -184,8 +191,12 @@ class Table:
                 gains += scorer.final(column)
         return from_numpy(states, gains[place.reshape(states.shape)])
 
+    def explore(self, places: np.ndarray) -> None:
+        """Compute the next states at `places` (N,), all different, which are state * classes + label."""
+        with self._lock:
+            self._explore(places)
+
     def _explore(self, places: np.ndarray) -> None:
-        """Compute the next states at `places` (N,), which are state * classes + label."""
         states, labels = np.divmod(places, self.classes)
         following = np.stack(
             [
@@ -196,6 +207,8 @@ class Table:
         )  # (N, scorers)
         numbers = self._numbers(following)
         self._following.reshape(-1)[places] = numbers
+        for copy in self._copies.values():
+            copy.explored.append(places)
 
     def _numbers(self, states: np.ndarray) -> np.ndarray:
         """Return the numbers (N,) of these states (N, scorers); new states get the next numbers."""
@@ -227,19 +240,6 @@ class Table:
             new = np.empty((capacity, *old.shape[1:]), old.dtype)
             new[: self.count] = old[: self.count]
             setattr(self, name, new)
-
-    def _copy(self, name: str, like: Array) -> Array:
-        """Return an up-to-date flat copy of the array `name` on the device of `like`."""
-        torch = namespace(like)
-        with self._lock:
-            ours = getattr(self, name)
-            copy, count = self._copies.get((name, like.device), (None, 0))
-            if copy is None or len(copy) < len(ours):
-                copy, count = torch.from_numpy(ours).to(like.device, copy=True), self.count
-            elif count < self.count:
-                copy[count : self.count] = torch.from_numpy(ours[count : self.count]).to(like.device)
-            self._copies[name, like.device] = [copy, self.count]
-        return copy
 
 
 class Index:

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from common.decoding.arrays import Array, arange, full, gather, namespace, scatter
+from common.decoding.arrays import Array, arange, cast, full, gather, namespace, scatter
+from common.decoding.beam.device_table import DeviceTable
 from common.decoding.beam.fusion import Table
 from common.decoding.beam.prefixes import NOTHING, Beam, Classes, Stay
 
@@ -76,7 +77,7 @@ def _cut_off(log_probs: Array, top_n: int, prob: float) -> Array:
     return result
 
 
-def prune(old: Beam, now: Classes, stay: Stay, table: Table | None) -> Survivors | None:
+def prune(old: Beam, now: Classes, stay: Stay, table: "Table | DeviceTable | None") -> Survivors | None:
     """Return the K best prefixes after a step; None if they are exactly the prefixes that stay.
 
     Ties are broken by the smaller last label, then in favour of prefixes that stay, then by the slot.
@@ -87,10 +88,10 @@ def prune(old: Beam, now: Classes, stay: Stay, table: Table | None) -> Survivors
         stay: the prefixes that stay.
         table: of the fusion; None without fusion.
     """
-    if not now.labels.shape[1]:  # the blank is the only class
-        return None
-    if namespace(old.blank) is np:
-        return _prune_by_bound(old, now, stay, table)
+    if isinstance(old.blank, np.ndarray):
+        assert not isinstance(table, DeviceTable), "arrays are searched with the table itself"
+        return _prune_by_bound(old, now, stay, table) if now.labels.shape[1] else None
+    assert not isinstance(table, Table), "tensors are searched with a copy of the table on their device"
     return _prune_all(old, now, stay, table)
 
 
@@ -168,52 +169,54 @@ def _largest_of_each(
     return kept
 
 
-def _prune_all(old: Beam, now: Classes, stay: Stay, table: Table | None) -> Survivors:
-    """Compare all extensions: on a GPU, counting those that matter would require a synchronisation."""
+def _prune_all(old: Beam, now: Classes, stay: Stay, table: DeviceTable | None) -> Survivors:
+    """Compare all extensions: on a GPU, counting those that matter would require a synchronisation.
+
+    All that competes for the beam is one grid (n, K, M + 1): a row for each prefix, a column for each of the
+    M labels that may extend it, and in the last column the prefix itself, if it stays. The last of
+    `now.labels` stands for this column and is at -inf.
+    """
     xp = namespace(old.blank)
     n, K = old.blank.shape
-    M = now.labels.shape[1]
-    slots = arange(old.blank, n * K).reshape(n, K)
-    first_slot = slots[:, :1]
-    scores = full(old.blank, (n, K, M + 1), -np.inf, "float64")  # the last column stands for no label
-    scores[:, :, :M] = stay.total[:, :, None] + now.label_log_probs[:, None, :]
-    flat = scores.reshape(-1)
-    flat[(slots * (M + 1) + stay.rank).reshape(-1)] = (old.blank + stay.log_prob).reshape(-1)  # repeated
-    merged = (first_slot + stay.slot) * (M + 1) + xp.where(stay.found, stay.rank, M)
-    flat[merged.reshape(-1)] = -np.inf
-    scores[:, :, M] = -np.inf
-    gains = full(old.blank, (n, K, M + 1), 0.0, "float64")
+    M = now.labels.shape[1] - 1
+    slot = arange(old.blank, K)
+    first_slot = arange(old.blank, n)[:, None] * K
+    scores = stay.total[:, :, None] + now.label_log_probs[:, None, :]
+    scores.scatter_(2, stay.rank[:, :, None], (old.blank + stay.log_prob)[:, :, None])  # repeated
+    # a prefix that stays and is also an extension; others forbid what is at -inf already
+    merged = xp.where(stay.found, stay.slot * (M + 1) + stay.rank, slot * (M + 1) + M)
+    scores.reshape(n, -1).scatter_(1, merged, -np.inf)
+    fused, gains = scores, None
     if table:
-        gains[:, :, :M] = table.gains(old.state[:, :, None], now.labels[:, None, :])
-    fused = scores + old.bonus[:, :, None] + gains
-    candidates = xp.concatenate([stay.score, fused.reshape(n, -1)], 1)  # (n, K + K (M + 1))
-    labels = full(old.last, (n, K, M + 1), 0, "int64")
-    labels[:, :, :M] = now.labels[:, None, :]
-    chosen = _largest(candidates, K, xp.concatenate([old.last, labels.reshape(n, -1)], 1))  # (n, K)
-    extended = chosen >= K
-    place = xp.clip(chosen - K, 0, None)
-    parent = place // (M + 1)
-    column = xp.clip(place - parent * (M + 1), None, M - 1)
-    at = first_slot * (M + 1) + place
-    row = first_slot // K * M + column
-    possible = gather(candidates, chosen) > -np.inf
+        gains = table.gains(old.state[:, :, None], now.labels[:, None, :])
+        fused = scores + (old.bonus[:, :, None] + gains)
+    fused[:, :, M] = stay.score
+    # ties: by the last label, then what stays, then the slot; in int32, which takes half the radix passes
+    order = (cast(now.labels, "int32")[:, None, :] + 1) * (2 * K) + cast(slot + K, "int32")[:, None]
+    order[:, :, M] = (old.last + 1) * (2 * K) + slot
+    chosen = _largest(fused.reshape(n, -1), order.reshape(n, -1), K)  # (n, K)
+    parent = chosen // (M + 1)
+    column = chosen - parent * (M + 1)
+    score = gather(fused.reshape(n, -1), chosen)
+    if gains is None:
+        gain = score
+    else:
+        gain = gather(gains.reshape(n, -1), chosen)
+        score = xp.where(score > -np.inf, gather(scores.reshape(n, -1), chosen), -np.inf)
     return Survivors(
-        first_slot + xp.where(extended, parent, chosen),
-        xp.where(extended, xp.take(now.labels, row), NOTHING),
-        xp.where(possible, xp.take(scores, at), -np.inf),
-        xp.take(gains, at),
-        xp.take(now.label_log_probs, row),
+        first_slot + parent,
+        xp.where(column < M, gather(now.labels, column), NOTHING),
+        score,
+        gain,
+        gather(now.label_log_probs, column),
     )
 
 
-def _largest(values: Array, count: int, rank: Array) -> Array:
+def _largest(values: Array, order: Array, count: int) -> Array:
     """Return the indices (B, count) of the largest of `values` (B, N), torch tensors, in no order.
 
-    Ties are broken by the lower `rank` (B, N), then by the index.
+    Ties are broken by the lower `order` (B, N) int32, whose numbers are different.
     """
-    xp = namespace(values)
-    size = values.shape[1]
-    least = xp.topk(values, count).values[:, -1:]
-    key = -(rank * size + arange(values, size)).double()  # all different
-    key = key.masked_fill(values > least, np.inf).masked_fill(values < least, -np.inf)
-    return xp.topk(key, count).indices
+    least = values.topk(count, sorted=False).values.amin(1, keepdim=True)
+    order = order.masked_fill_(values > least, -1).masked_fill_(values < least, np.iinfo(np.int32).max)
+    return order.topk(count, largest=False, sorted=False).indices

@@ -11,22 +11,13 @@ of prefixes (`common.decoding.beam.pruning`). The arrays are NumPy's, or torch's
 are the same, except that of two prefixes with equal score and equal last label either one may be pruned.
 """
 
-import math
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from common.decoding.arrays import (
-    Array,
-    arange,
-    cast,
-    check_values,
-    first_true,
-    from_numpy,
-    full,
-    namespace,
-    to_numpy,
-)  # fmt: skip
-from common.decoding.beam.fusion import Fusion, Table
+from common.decoding.arrays import Array, arange, cast, check_values, from_numpy, full, namespace, to_numpy
+from common.decoding.beam.fusion import Fusion
 from common.decoding.beam.prefixes import (
     NOTHING,
     STATE,
@@ -34,20 +25,20 @@ from common.decoding.beam.prefixes import (
     Classes,
     Hypotheses,
     Snapshot,
-    Stay,
     Trace,
     backtrace,
 )  # fmt: skip
-from common.decoding.beam.pruning import Survivors, prune, sort_classes
+from common.decoding.beam.pruning import sort_classes
+from common.decoding.beam.step import DEAD_KEY, INFINITY, NO_KEY, ROOT_KEY, advance
 from common.text.symbols import BLANK
 
-INFINITY = math.inf
+if TYPE_CHECKING:
+    from common.decoding.beam.device_steps import DeviceSteps, Size
+
 NO_LABEL = -1
 """the last label of the empty prefix"""
-ROOT_KEY, NO_KEY, DEAD_KEY = 0, 1, -2
-"""hashes of the empty prefix, of no prefix, and of the first free slot"""
-PREFIX_MULTIPLIER = -7046029254386353131
-"""factor in the hash of prefixes: 2 ** 64 over the golden ratio, as a signed number"""
+SPARES = 2
+"""buffers for tensors that a search keeps between batches"""
 
 
 class BeamSearch:
@@ -81,6 +72,11 @@ class BeamSearch:
             raise ValueError(f"cutoff_prob is {cutoff_prob:g}; give a probability above 0, at most 1")
         self.width, self.cutoff_top_n, self.cutoff_prob = width, cutoff_top_n, cutoff_prob
         self.blank, self.fusion = blank, fusion
+        self._spares: dict[Size, DeviceSteps] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy has, in another process, too: the settings, without buffers on a device."""
+        return {**self.__dict__, "_spares": {}}
 
     def search(self, log_probs: Array, lengths: Array, count: int = 1) -> Hypotheses:
         """Return the `count` best prefixes of each utterance.
@@ -136,92 +132,66 @@ class BeamSearch:
         if not steps:
             return
         longest_first = np.argsort(-counts, kind="stable")
-        active = np.searchsorted(-counts[longest_first], -np.arange(steps))  # (S,) utterances with more steps
         rows = from_numpy(log_probs, longest_first)
         by_step = cast(log_probs[rows, :steps].swapaxes(0, 1), "float64")  # (S, B, C)
         classes = sort_classes(by_step, self.blank, self.cutoff_top_n, self.cutoff_prob)
         moving = beam.each(lambda part: part[rows])
-        trace = self._empty_trace(moving, steps)
-        hashes = None if beam.history is None else full(rows, (2, steps, *beam.key.shape), 0, "int64")
-        for t in range(steps):
-            if self.fusion and beam.table and beam.table.full:
-                beam.table, moving.state = self.fusion.move(beam.table, moving.state)
-            if hashes is not None:
-                hashes[0, t], hashes[1, t] = moving.key, moving.parent
-            now = Classes(*(part[t, : active[t]] for part in classes))
-            self._step(moving, int(active[t]), now, Trace(*(part[t] for part in trace)), beam.table)
+        moving.table, moving.history = beam.table, beam.history
+        read = self._read_arrays if isinstance(log_probs, np.ndarray) else self._read_tensors
+        trace, hashes = read(moving, classes, counts[longest_first])
         back = from_numpy(log_probs, np.argsort(longest_first))
+        beam.table = moving.table
         for name in STATE:
             setattr(beam, name, getattr(moving, name)[back])
         beam.traces.append(Trace(*(part[:, back] for part in trace)))
         if beam.history is not None and hashes is not None:
-            kept = (hashes[0], hashes[1], classes.log_probs)
-            beam.history.append(Snapshot(*(part[:, back] for part in kept)))
+            hashes = hashes[:, back]
+            beam.history.append(Snapshot(hashes[:, :, 0], hashes[:, :, 1], classes.log_probs[:, back]))
 
-    def _empty_trace(self, beam: Beam, steps: int) -> Trace:
-        """Return a trace of `steps` steps in which every prefix stays."""
-        shape = (steps, *beam.blank.shape)
-        nothing = full(beam.blank, shape, 0, "int32")
-        origin = nothing + cast(arange(beam.blank, self.width), "int32")
-        silent = full(beam.blank, shape, -INFINITY, "float32")
-        return Trace(origin, nothing + NOTHING, nothing, nothing + 0, nothing + 0, silent)
+    def _read_arrays(
+        self, beam: Beam, classes: Classes, counts: np.ndarray
+    ) -> tuple[Trace, np.ndarray | None]:
+        """Advance a beam of NumPy arrays; the arguments and results are those of `DeviceSteps.read`.
 
-    def _step(self, beam: Beam, n: int, now: Classes, trace: Trace, table: Table | None) -> None:
-        """Advance the first `n` utterances of `beam` by one step, and record it in `trace`, (B, K) each."""
-        old = beam.each(lambda part: part[:n])
-        stay = self._stay(old, now)
-        survivors = prune(old, now, stay, table)
-        new, how = _extend(old, stay, survivors, table) if survivors else (stay.beam, stay.trace)
-        for name in STATE:
-            getattr(beam, name)[:n] = getattr(new, name)
-        for part, value in zip(trace, how, strict=True):
-            part[:n] = value
-
-    def _stay(self, old: Beam, now: Classes) -> Stay:
-        """Return the same prefixes after a step in which they were not extended.
-
-        Either the blank or the last label goes on, or the prefix without its last label is extended to this
-        one.
+        `counts` falls: only the first utterances, which have more steps, are advanced.
         """
-        xp = namespace(old.blank)
-        n, K = old.blank.shape
-        C = now.log_probs.shape[1]
-        first_slot = arange(old.blank, n)[:, None] * K
-        first_class = arange(old.blank, n)[:, None] * C
-        last = first_class + xp.clip(old.last, 0, None)
-        log_prob = xp.take(now.log_probs, last)  # (n, K) of the last label
-        total = xp.logaddexp(old.blank, old.label)
-        blank = total + now.log_probs[:, self.blank, None]
-        label = old.label + log_prob
-        # if the prefix without its last label is in the beam, its extension by that label is this prefix
-        slot = first_true(old.parent[:, :, None] == old.key[:, None, :])  # (n, K)
-        origin = first_slot + slot
-        found = xp.take(old.key, origin) == old.parent
-        repeats = xp.take(old.last, origin) == old.last
-        before = xp.where(repeats, xp.take(old.blank, origin), xp.take(total, origin))
-        entering = xp.where(found, before + log_prob, -INFINITY)
-        entered = entering > xp.maximum(blank, label)  # from now on the likeliest way to the prefix
-        label = xp.logaddexp(label, entering)
-        spoken = label >= blank
-        peaked = entered | (spoken & (log_prob > old.peak_log_prob))
-        step = old.steps[:, None]
-        beam = Beam(
-            blank, label, old.last, old.key, old.parent, old.bonus, old.state,
-            peak=xp.where(peaked, step, old.peak),
-            end=xp.where(spoken, step + 1, old.end),
-            peak_log_prob=xp.where(peaked, log_prob, old.peak_log_prob),
-            steps=old.steps + 1,
-        )  # fmt: skip
-        origin = xp.where(entered, origin, first_slot + arange(old.blank, K))
+        steps, (B, K) = len(classes.log_probs), beam.blank.shape
+        active = np.searchsorted(-counts, -np.arange(steps))  # (S,) utterances with more steps
+        nothing = np.zeros((steps, B, K), np.int32)
+        silent = np.full((steps, B, K), -INFINITY, np.float32)
         trace = Trace(
-            origin - first_slot,
-            xp.where(entered, old.last, NOTHING),
-            step + xp.zeros_like(slot),
-            *(xp.take(part, origin) for part in (old.peak, old.end, old.peak_log_prob)),
-        )
-        rank = xp.take(now.rank, last)
-        score = xp.logaddexp(blank, label) + old.bonus
-        return Stay(beam, trace, score, total, log_prob, rank, slot, found)
+            nothing + np.arange(K, dtype=np.int32),
+            nothing + NOTHING,
+            nothing,
+            nothing + 0,
+            nothing + 0,
+            silent,
+        )  # every prefix stays
+        hashes = None if beam.history is None else np.zeros((steps, B, 2, K), np.int64)
+        for t, n in enumerate(active.tolist()):
+            if self.fusion and beam.table and beam.table.full:
+                beam.table, beam.state = self.fusion.move(beam.table, beam.state)
+            if hashes is not None:
+                hashes[t, :, 0], hashes[t, :, 1] = beam.key, beam.parent
+            now = Classes(*(part[t, :n] for part in classes))
+            new, how = advance(beam.each(itemgetter(slice(n))), now, self.blank, beam.table)
+            for name in STATE:
+                getattr(beam, name)[:n] = getattr(new, name)
+            for part, value in zip(trace, how, strict=True):
+                part[t, :n] = value
+        return trace, hashes
+
+    def _read_tensors(self, beam: Beam, classes: Classes, counts: np.ndarray) -> tuple[Trace, Array]:
+        """Advance a beam of tensors; the arguments and results are those of `DeviceSteps.read`."""
+        from common.decoding.beam.device_steps import DeviceSteps, size_for
+
+        size = size_for(beam, classes)
+        steps = self._spares.pop(size, None) or DeviceSteps(size, self.blank)  # no other thread has it now
+        result = steps.read(beam, classes, counts, self.fusion)
+        self._spares[size] = steps
+        for old in list(self._spares)[:-SPARES]:
+            self._spares.pop(old, None)
+        return result
 
     def best(self, beam: Beam, count: int = 1, rank_final: bool = True) -> Hypotheses:
         """Return the `count` best prefixes of each utterance so far; more steps may be fed afterwards.
@@ -249,41 +219,6 @@ class BeamSearch:
         return Hypotheses(
             labels, lengths, scores, fused, final, starts, ends, peaks, np.exp(log_probs, dtype=np.float32)
         )
-
-
-def _extend(old: Beam, stay: Stay, survivors: Survivors, table: Table | None) -> tuple[Beam, Trace]:
-    """Return the beam after pruning, and the trace of the step."""
-    xp = namespace(old.blank)
-    n, K = old.blank.shape
-    slots = arange(old.blank, n * K).reshape(n, K)
-    origin, extended = survivors.origin, survivors.label != NOTHING
-    beam = stay.beam.at(origin)
-    ours = beam.key
-    beam.blank = xp.where(extended, -INFINITY, beam.blank)
-    beam.label = xp.where(extended, survivors.score, beam.label)
-    beam.last = xp.where(extended, survivors.label, beam.last)
-    dead = xp.maximum(beam.blank, beam.label) == -INFINITY
-    beam.parent = xp.where(dead, NO_KEY, xp.where(extended, ours, beam.parent))
-    extension = hash_extension(ours, survivors.label)
-    beam.key = xp.where(dead, DEAD_KEY - slots, xp.where(extended, extension, ours))
-    if table:
-        beam.bonus = xp.where(extended, beam.bonus + survivors.gain, beam.bonus)
-        grown = extended & ~dead
-        beam.state[grown] = table.advance(beam.state[grown], survivors.label[grown])
-    step = old.steps[:, None]
-    beam.peak = xp.where(extended, step, beam.peak)
-    beam.end = xp.where(extended, step + 1, beam.end)
-    beam.peak_log_prob = xp.where(extended, survivors.log_prob, beam.peak_log_prob)
-    now = (origin - slots[:, :1], survivors.label, step + 0 * slots)
-    last = (xp.take(part, origin) for part in (old.peak, old.end, old.peak_log_prob))
-    kept = (xp.take(part, origin) for part in stay.trace)
-    return beam, Trace(*(xp.where(extended, new, own) for new, own in zip((*now, *last), kept, strict=True)))
-
-
-def hash_extension(key: Array, label: Array) -> Array:
-    """Return the hash of the prefix with hash `key` extended by `label` (both int64; overflow is fine)."""
-    mixed = (key + label + 1) * PREFIX_MULTIPLIER
-    return mixed ^ (mixed >> 32)
 
 
 def _checked(log_probs: Array, lengths: Array, utterances: int, blank: int) -> np.ndarray:

@@ -17,7 +17,7 @@ import numpy as np
 
 from common.decoding.arrays import to_numpy
 from common.decoding.beam.prefixes import Beam
-from common.decoding.beam.search import NO_KEY, ROOT_KEY, hash_extension
+from common.decoding.beam.step import NO_KEY, ROOT_KEY, hash_extension
 
 
 def timesteps(beam: Beam, labels: np.ndarray, lengths: np.ndarray) -> np.ndarray:

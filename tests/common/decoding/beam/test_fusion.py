@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 import torch
 
+from common.decoding.beam import device_table
 from common.decoding.beam import fusion as module
+from common.decoding.beam.device_table import unseen_places
 from common.decoding.beam.fusion import Fusion, Index, Table
 from common.decoding.beam.prefixes import Hypotheses
 from common.decoding.beam.search import BeamSearch
@@ -166,30 +168,32 @@ def test_gains_of_ends_have_the_shape_of_their_states():
 
 
 @pytest.mark.parametrize("device", DEVICES)
-def test_tensors_give_the_same_as_arrays_also_after_the_table_has_grown(device):
+def test_a_copy_on_a_device_knows_what_the_table_knows_and_names_what_it_does_not(device, monkeypatch):
+    monkeypatch.setattr(device_table, "LEAST_BYTES", 1)  # so that the table outgrows its copies
+    device = torch.device(device)
     table, rng = Table((Automaton(10**6), Automaton(13, forbids=True)), CLASSES), np.random.default_rng(3)
-    for steps in [
-        0,
-        1,
-        2,
-        30,
-        1,
-        60,
-        2,
-    ]:  # few new states extend the copy on the device, many require a new copy
+    copies = {id(table.on(device))}
+    for steps in [0, 1, 2, 30, 1, 60, 2]:
         states = rng.permutation(np.append(grow(table, rng, steps), np.arange(table.count)))
-        there = torch.from_numpy(states).to(device)
-        labels = np.arange(CLASSES)
-        gains = table.gains(there[:, None], torch.from_numpy(labels).to(device)[None])
+        labels = rng.integers(0, CLASSES, len(states))
+        there, letters = torch.from_numpy(states).to(device), torch.from_numpy(labels).to(device)
+        copy = table.on(device)
+        copies.add(id(copy))
+        gains = copy.gains(there[:, None], torch.arange(CLASSES, device=device)[None])
         assert (gains.dtype, gains.device) == (torch.float64, there.device)
-        assert np.array_equal(gains.cpu().numpy(), table.gains(states[:, None], labels[None]))
-        assert np.array_equal(table.best(there).cpu().numpy(), table.best(states))
-        assert np.array_equal(table.final(there).cpu().numpy(), table.final(states))
-    labels = rng.integers(0, CLASSES, len(states))
-    after = table.advance(there, torch.from_numpy(labels).to(device))
-    assert (after.dtype, after.device) == (torch.int64, there.device)
-    assert np.array_equal(after.cpu().numpy(), table.advance(states, labels))
+        assert np.array_equal(gains.cpu().numpy(), table.gains(states[:, None], np.arange(CLASSES)[None]))
+        grown = rng.random(len(states)) < 0.7
+        after = copy.extend(there, letters, torch.from_numpy(grown).to(device)).cpu().numpy()
+        unseen = unseen_places(after)
+        assert set(unseen) <= set((states * CLASSES + labels)[grown])
+        assert (steps == 0) or 0 < len(unseen) < grown.sum()
+        assert np.array_equal(after[~grown], states[~grown])
+        table.explore(unseen)
+        after = table.on(device).extend(there, letters, torch.from_numpy(grown).to(device)).cpu().numpy()
+        assert np.array_equal(after, table.extend(states, labels, grown))
+        assert np.array_equal(after[grown], table.advance(states[grown], labels[grown]))
     assert table.count > 4096
+    assert 1 < len(copies) < 8  # some were large enough for a while
 
 
 # --- tables that are kept, and that are not

@@ -1,0 +1,170 @@
+"""The steps on a GPU, checked without one: a recording of a step is replayed as a CUDA graph would be."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from common.decoding.beam import device_steps
+from common.decoding.beam.device_steps import DeviceSteps, Size, capture
+from common.decoding.beam.device_table import DeviceTable
+from common.decoding.beam.fusion import Fusion
+from common.decoding.beam.prefixes import STATE, Hypotheses
+from common.decoding.beam.search import BeamSearch
+
+CLASSES = 5
+
+
+class Automaton:
+    """A scorer whose states are sums, of which a search meets new ones at every step."""
+
+    start = 0
+
+    def rows(self, states: np.ndarray) -> np.ndarray:
+        return np.sin(states[:, None] + 10 * np.arange(CLASSES))
+
+    def advance(self, states: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        return (CLASSES * states + labels + 1) % 10**6
+
+    def final(self, states: np.ndarray) -> np.ndarray:
+        return np.cos(states)
+
+
+class Recording(TorchDispatchMode):
+    """A record of every operation with its very tensors: what a CUDA graph keeps of a step."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[tuple[Any, tuple[Any, ...], dict[str, Any], Tensor]] = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        out = func(*args, **(kwargs or {}))
+        if not getattr(func, "is_view", False):
+            self.calls.append((func, args, kwargs or {}, out))
+        return out
+
+    def replay(self) -> None:
+        """Compute everything again from what is in the tensors now, into the same tensors."""
+        for func, args, kwargs, out in self.calls:
+            again = func(*args, **kwargs)
+            outs = out if isinstance(out, tuple) else (out,)
+            agains = again if isinstance(again, tuple) else (again,)
+            for old, new in zip(outs, agains, strict=True):
+                if isinstance(old, Tensor) and old is not new:
+                    old.copy_(new)
+
+
+def recorded(step: Callable[[], None], device: torch.device) -> Callable[[], None]:
+    """Return the replay of a recording of `step`, after which the buffers are as they were before."""
+    steps = step.__self__  # type: ignore[attr-defined]
+    buffers = [getattr(steps.beam, name) for name in STATE]
+    buffers += [steps.step, steps.asked, steps.trace, steps.trace_log_probs]
+    before = [buffer.clone() for buffer in buffers]
+    with Recording() as recording:
+        step()
+    for buffer, old in zip(buffers, before, strict=True):
+        buffer.copy_(old)
+    return recording.replay
+
+
+def random_log_probs(seed: int, B: int, S: int) -> np.ndarray:
+    scores = 2 * np.random.default_rng(seed).standard_normal((B, S, CLASSES))
+    return scores - np.log(np.exp(scores).sum(axis=-1, keepdims=True))
+
+
+def assert_same(got: Hypotheses, wanted: Hypotheses) -> None:
+    for name, ours, theirs in zip(wanted._fields, got, wanted, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-6, err_msg=name)
+
+
+@pytest.mark.parametrize("scorers", [[], [Automaton()]], ids=["network", "fused"])
+@pytest.mark.parametrize("setting", [{}, {"cutoff_top_n": 2, "cutoff_prob": 0.9}], ids=["all", "cut off"])
+def test_a_step_replayed_on_its_buffers_gives_the_search(monkeypatch, scorers, setting):
+    """A number of the host that changed between steps would stay as it was when the step was recorded."""
+    monkeypatch.setattr(device_steps, "replayable", recorded)
+    monkeypatch.setattr(device_steps, "BUFFERED_STEPS", 8)
+
+    def new() -> BeamSearch:
+        return BeamSearch(6, **setting, fusion=Fusion(scorers, CLASSES) if scorers else None)
+
+    search = new()
+    for seed, (B, S) in enumerate([(3, 21), (5, 9), (2, 8), (40, 3)]):  # the last is another size
+        log_probs, lengths = random_log_probs(seed, B, S), np.arange(S, S - B, -1).clip(1)
+        got = search.search(torch.from_numpy(log_probs), lengths, 4)
+        assert_same(got, new().search(log_probs, lengths, 4))
+
+
+def test_buffers_that_were_made_in_inference_mode_serve_outside_it():
+    search = BeamSearch(6, fusion=Fusion([Automaton()], CLASSES))
+    first, second = (torch.from_numpy(random_log_probs(seed, 2, 9)) for seed in range(2))
+    with torch.inference_mode():
+        search.search(first + 0, np.full(2, 9))
+    second.requires_grad_()
+    wanted = BeamSearch(6, fusion=Fusion([Automaton()], CLASSES)).search(
+        second.detach().numpy(), np.full(2, 9)
+    )
+    assert_same(search.search(second, np.full(2, 9)), wanted)
+
+
+def test_a_row_that_waits_for_the_language_model_does_not_hold_up_the_others():
+    """One utterance needs states that no other needs; the rest, whose states are known, read on."""
+    search = BeamSearch(6, fusion=Fusion([Automaton()], CLASSES))
+    known = torch.from_numpy(random_log_probs(0, 7, 30))
+    search.search(known, np.full(7, 30))
+    mixed = torch.cat([known, torch.from_numpy(random_log_probs(1, 1, 30))])
+    seen = []
+    asked = DeviceSteps._use
+
+    def noted(self, table):
+        asked(self, table)
+        seen.append(self.step[:8].tolist())
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(DeviceSteps, "_use", noted)
+        search.search(mixed, np.full(8, 30))
+    assert any(rows[0] == 30 and rows[7] < 15 for rows in seen)
+    assert all(rows[0] >= rows[7] for rows in seen)
+
+
+@pytest.mark.parametrize("fused", [False, True], ids=["network", "fused"])
+def test_a_step_on_a_gpu_reads_nothing_back_and_takes_nothing_from_the_host(fused):
+    """In fake mode, which needs no GPU, a read-back is an error, and so is a tensor of the wrong device."""
+    with FakeTensorMode():
+        device = torch.device("cuda")
+        steps = DeviceSteps(Size(32, 10, CLASSES, CLASSES, True, device), 0)
+        if fused:
+            steps._use(DeviceTable(CLASSES, 1, device))
+        with Recording() as recording:
+            steps._advance()
+    made = [out.device.type for *_, out in recording.calls if isinstance(out, Tensor)]
+    assert len(made) > 50
+    assert set(made) == {"cuda"}
+
+
+def test_a_graph_that_cannot_be_captured_leaves_the_step_itself_and_a_warning(monkeypatch, caplog):
+    def refuse(*_: Any, **__: Any) -> None:
+        raise RuntimeError("operation not permitted when stream is capturing")
+
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", lambda: None)
+    monkeypatch.setattr(torch.cuda, "graph", refuse)
+
+    def step() -> None:
+        raise AssertionError("a capture runs nothing")
+
+    assert capture(step) is step
+    assert "without a CUDA graph" in caplog.text
+
+
+def test_buffers_are_kept_for_batches_of_a_size_and_are_not_copied_with_the_search():
+    search = BeamSearch(3)
+    for B, S in [(2, 9), (5, 4), (32, 2)]:
+        search.search(torch.from_numpy(random_log_probs(0, B, S)), np.full(B, S))
+        assert [size.rows for size in search._spares] == [32]
+    search.search(torch.from_numpy(random_log_probs(0, 33, 1)), np.full(33, 1))
+    assert [size.rows for size in search._spares] == [32, 64]
+    assert not search.__getstate__()["_spares"]
