@@ -84,11 +84,11 @@ def read(source: Source, config: SignalConfig) -> Signal:
     place = locate(source)
     with open_image(place) as image:
         width_px, height_px = viewed_size(image)
-        columns = _columns(width_px, height_px, place.name, config)
+        columns = columns_of(width_px, height_px, place.name, config)
         grey = _grey(image, (columns, config.height_px), place.name)
     _refuse_page(grey, (width_px, height_px), place.name)
     grey = grey.resize((columns, config.height_px), Image.Resampling.BICUBIC, reducing_gap=3.0)
-    return Signal(_ink(np.asarray(grey), config), width_px / columns)
+    return Signal(ink_of(np.asarray(grey), config), width_px / columns)
 
 
 def expand(source: Source) -> list[Source]:
@@ -135,15 +135,15 @@ def steps_per_length(config: SignalConfig) -> float:
     return float(config.height_px)
 
 
-def _check_size(width_px: int, height_px: int, name: str) -> None:
+def _check_size(width_px: float, height_px: float, name: str) -> None:
     if width_px < MIN_WIDTH_PX or height_px < MIN_HEIGHT_PX:
         raise ValueError(
-            f"{name}: is {width_px} px wide and {height_px} px high; a line of at least {MIN_WIDTH_PX} by "
-            f"{MIN_HEIGHT_PX} px was wanted"
+            f"{name}: is {width_px:g} px wide and {height_px:g} px high; a line of at least "
+            f"{MIN_WIDTH_PX} by {MIN_HEIGHT_PX} px was wanted"
         )
 
 
-def _columns(width_px: int, height_px: int, name: str, config: SignalConfig) -> int:
+def columns_of(width_px: float, height_px: float, name: str, config: SignalConfig) -> int:
     """Return the number of columns of a line that is scaled to the height of `config`.
 
     Raises:
@@ -153,7 +153,7 @@ def _columns(width_px: int, height_px: int, name: str, config: SignalConfig) -> 
     columns = max(1, round(width_px * config.height_px / height_px))
     if columns > config.max_width_px:
         raise ValueError(
-            f"{name}: is {width_px} by {height_px} px, at a height of {config.height_px} px "
+            f"{name}: is {width_px:g} by {height_px:g} px, at a height of {config.height_px} px "
             f"{columns} px wide, where {config.max_width_px} px are allowed; "
             "cut it into shorter lines"
         )
@@ -161,11 +161,11 @@ def _columns(width_px: int, height_px: int, name: str, config: SignalConfig) -> 
     return columns
 
 
-def _check_pixels(width_px: int, height_px: int, name: str) -> None:
+def _check_pixels(width_px: float, height_px: float, name: str) -> None:
     limit = Image.MAX_IMAGE_PIXELS
     if limit and width_px * height_px > limit:
         raise ValueError(
-            f"{name}: has {width_px * height_px:,} pixels, where {limit:,} are allowed; "
+            f"{name}: has {width_px * height_px:,.0f} pixels, where {limit:,} are allowed; "
             "segment the page into lines first"
         )
 
@@ -179,7 +179,7 @@ def _refuse_page(grey: Image.Image, viewed: tuple[int, int], name: str) -> None:
     width_px, height_px = viewed
     if height_px <= width_px:
         return
-    size = f"{name}: is {width_px} px wide and {height_px} px high"
+    size = f"{name}: is {width_px:g} px wide and {height_px:g} px high"
     if height_px > STEEPEST * width_px:
         raise ValueError(
             f"{size}: a column, or a turned line; turn it or cut it, and add paper at its sides if it is a "
@@ -255,7 +255,7 @@ def _scaled(image: Image.Image, name: str) -> Image.Image:
     return Image.fromarray(np.round(values * (255 / full)).astype(np.uint8))
 
 
-def _ink(grey: np.ndarray, config: SignalConfig) -> np.ndarray:
+def ink_of(grey: np.ndarray, config: SignalConfig) -> np.ndarray:
     """Return the ink (W, H), float32 in [0, 1], of `grey` (H, W), uint8, white 255."""
     inverted = config.detect_inverted and light_on_dark(grey)
     counts = np.bincount(grey.ravel(), minlength=256)
