@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from asr.configuration import SegmentationConfig
-from asr.corpora import CorpusConfig, read_corpus
+from asr.corpora import SOUND_EXTS, CorpusConfig, read_corpus
 from asr.rendering import render
 from asr.segmentation.recordings import segment
 from asr.signal import SignalConfig, channels, expand, measure, read, steps_per_length, stream
@@ -56,6 +56,7 @@ ASR = Modality(
     training=_training,
     segmentation_config=SegmentationConfig,
     segment=segment,
+    suffixes=frozenset(SOUND_EXTS),
     bundled=_bundled,
     channels=channels,
     stream=stream,

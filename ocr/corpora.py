@@ -3,11 +3,11 @@
 import os
 import re
 from collections import defaultdict
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from common.data.manifest import Corpus, Example, read_manifest
+from common.files.folder import files_below
 from common.files.plain_text import read_line
 from common.files.source import name_key
 from ocr.signal import IMAGE_SUFFIXES
@@ -84,7 +84,7 @@ def _read_folder(folder: Path, config: CorpusConfig) -> Corpus:
     images: dict[str, list[str]] = defaultdict(list)
     transcriptions: dict[str, str] = {}
     problems = []
-    for file in _files(folder):
+    for file in files_below(folder):
         stem, suffix = os.path.splitext(file)
         if file.endswith(config.gt_ext):
             first = transcriptions.setdefault(name_key(file.removesuffix(config.gt_ext)), file)
@@ -142,16 +142,3 @@ def _paired(
             except ValueError as error:
                 problems.append(str(error))
     return Corpus(examples, problems)
-
-
-def _files(folder: Path) -> Iterator[str]:
-    """Yield the files in `folder` at any depth, sorted, without hidden ones; each linked folder once."""
-    seen = set()
-    for parent, folders, files in os.walk(folder, followlinks=True):
-        real = os.path.realpath(parent)
-        if real in seen:
-            folders.clear()
-            continue
-        seen.add(real)
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        yield from (os.path.join(parent, name) for name in sorted(files) if not name.startswith("."))

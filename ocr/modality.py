@@ -6,9 +6,10 @@ from typing import Any
 from common.recognition.modality import AugmentOne, Modality, Training
 from ocr.configuration import SegmentationConfig
 from ocr.corpora import CorpusConfig, read_corpus
+from ocr.formats.names import BOOK_FORMATS, FORMATS, book, writer
 from ocr.rendering import render
 from ocr.segmentation.pages import segment
-from ocr.signal import SignalConfig, expand, measure, read, steps_per_length
+from ocr.signal import IMAGE_SUFFIXES, SignalConfig, expand, measure, read, steps_per_length
 
 
 def _training() -> Training:
@@ -57,5 +58,10 @@ OCR = Modality(
     on_paper=True,
     segmentation_config=SegmentationConfig,
     segment=segment,
+    formats=FORMATS,
+    writer=writer,
+    book=book,
+    book_formats=BOOK_FORMATS,
+    suffixes=IMAGE_SUFFIXES,
     bundled=_bundled,
 )

@@ -1,5 +1,6 @@
 """The signal of a line of text: the columns of its image, float32 (W, H) in [0, 1], ink 1, paper 0."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from PIL import Image, ImageOps
 
 from common.data.signal import Signal, Source
 from common.files.pipe import PipeContent
-from ocr.source import ORIENTATION, locate, open_image, page_count, viewed_size
+from ocr.source import ORIENTATION, count_pages, locate, open_image, viewed_size
 
 IMAGE_SUFFIXES = frozenset(
     {
@@ -29,7 +30,7 @@ IMAGE_SUFFIXES = frozenset(
             ".vda",
             ".mpo",
         ),
-        *(".vst", ".dds", ".msp", ".qoi", ".mpo", ".icns", ".xbm"),
+        *(".vst", ".dds", ".msp", ".qoi", ".mpo", ".icns", ".xbm", ".pdf"),
     }
 )
 """suffixes of the images that are found in a folder; a file that is named may have any suffix"""
@@ -94,21 +95,37 @@ def read(source: Source, config: SignalConfig) -> Signal:
 def expand(source: Source) -> list[Source]:
     """Return the readable sources in a file or stream: one for each page if there are several, else itself.
 
+    "book.pdf[3-7]" stands for the pages 3 to 7, counted from 0. Numbers of pages have as many digits as the
+    largest, so that names made of them are sorted as the pages are.
+
     Raises:
-        ValueError: the file is not an image.
+        ValueError: the file is neither an image nor a PDF, or has no such pages.
     """
-    place = locate(source)
+    file, wanted = _page_range(source)
+    place = locate(file)
     if place.page is not None:
         return [source]
-    with open_image(place, any_page=True) as image:
-        pages = page_count(image)
-    if pages == 1:
-        return [source]
-    if isinstance(source, str | Path):
-        return [f"{source}[{page}]" for page in range(pages)]
-    source.seek(0)
-    content = source.read()
-    return [PipeContent(content, f"{place.name}[{page}]", page) for page in range(pages)]
+    count = count_pages(place)
+    first, last = wanted or (0, count - 1)
+    if not first <= last < count:
+        raise ValueError(f"{source}: its {count} pages are counted from 0; name the first and last of some")
+    if count == 1:
+        return [file]
+    digits = len(str(count - 1))
+    names = [f"{place.name}[{page:0{digits}}]" for page in range(first, last + 1)]
+    if isinstance(file, str | Path):
+        return list(names)
+    file.seek(0)
+    content = file.read()
+    return [PipeContent(content, name, page) for page, name in enumerate(names)]
+
+
+def _page_range(source: Source) -> tuple[Source, tuple[int, int] | None]:
+    """Return the file of "book.pdf[3-7]" and the first and last page, or any other source and None."""
+    match = re.fullmatch(r"(.+)\[(\d+)-(\d+)\]", str(source)) if isinstance(source, str | Path) else None
+    if match is None or Path(str(source)).exists():
+        return source, None
+    return match[1], (int(match[2]), int(match[3]))
 
 
 def measure(source: str) -> float:

@@ -1,4 +1,4 @@
-"""Image files, opened: which page of the file is wanted, and its size as it is viewed.
+"""Image files and PDFs, opened: which page of the file is wanted, and its size as it is viewed.
 
 Pillow raises many kinds of error for a broken file. Here they become a ValueError that names the file.
 """
@@ -16,6 +16,8 @@ from PIL import Image, UnidentifiedImageError
 
 from common.data.signal import Source
 from common.files.pipe import content_of, is_pipe
+from ocr.formats.pdf_pages import count_pages as count_pdf_pages
+from ocr.formats.pdf_pages import is_pdf, render
 
 ORIENTATION = 0x0112
 """EXIF tag of the orientation; images of 5 to 8 are viewed with width and height exchanged"""
@@ -59,7 +61,9 @@ def locate(source: Source) -> Place:
 
 @contextmanager
 def open_image(place: Place, any_page: bool = False) -> Iterator[Image.Image]:
-    """Open the image at `place`, at the wanted page; only its header is read.
+    """Open the image at `place`, at the wanted page.
+
+    Only the header of an image is read; a page of a PDF is rendered.
 
     Args:
         place: the file or stream, and the page.
@@ -72,6 +76,11 @@ def open_image(place: Place, any_page: bool = False) -> Iterator[Image.Image]:
         what = "is a folder" if place.file.is_dir() else "does not exist"
         raise ValueError(f"{place.name}: {what}; the image file of a line was wanted")
     try:
+        if is_pdf(place.file):
+            if place.page is None and (pages := count_pdf_pages(place.file, place.name)) > 1:
+                raise _several_pages(place, pages)
+            yield render(place.file, place.page or 0, place.name)
+            return
         with _bytes(place.file) as file, Image.open(_recognised(place.file, file)) as image:
             pages = page_count(image)
             if place.page is not None:
@@ -79,11 +88,7 @@ def open_image(place: Place, any_page: bool = False) -> Iterator[Image.Image]:
                     raise ValueError(f"{place.name}: its {pages} pages are counted from 0; name one of them")
                 image.seek(place.page)
             elif pages > 1 and not any_page:
-                example = f"{place.name if isinstance(place.file, Path) else 'FILE'}[0]"
-                remedy = "name one" if isinstance(place.file, Path) else "write it to a file and name one"
-                raise ValueError(
-                    f"{place.name}: has {pages} pages, one line was wanted; {remedy}, as in {example}"
-                )
+                raise _several_pages(place, pages)
             yield image
     except UnidentifiedImageError as error:
         raise ValueError(
@@ -94,6 +99,25 @@ def open_image(place: Place, any_page: bool = False) -> Iterator[Image.Image]:
             raise  # one of our own messages
         cause = str(error) or type(error).__name__
         raise ValueError(f"{place.name}: cannot be read as an image ({cause}); is the file whole?") from error
+
+
+def count_pages(place: Place) -> int:
+    """Return the number of pages in the file at `place`.
+
+    Raises:
+        ValueError: there is no such file, or it is neither an image nor a PDF.
+    """
+    if (not isinstance(place.file, Path) or place.file.is_file()) and is_pdf(place.file):
+        return count_pdf_pages(place.file, place.name)
+    with open_image(place, any_page=True) as image:
+        return page_count(image)
+
+
+def _several_pages(place: Place, pages: int) -> ValueError:
+    """Return the error for a file of several pages of which none is named."""
+    example = f"{place.name if isinstance(place.file, Path) else 'FILE'}[0]"
+    remedy = "name one" if isinstance(place.file, Path) else "write it to a file and name one"
+    return ValueError(f"{place.name}: has {pages} pages, one was wanted; {remedy}, as in {example}")
 
 
 def _bytes(file: Path | BinaryIO) -> AbstractContextManager[BinaryIO]:

@@ -198,3 +198,40 @@ def test_an_empty_name_is_said_to_be_one(side):
     assert outcome.status == 1
     assert outcome.out == side.transcribe(side.file).out
     assert outcome.about(f"{side.name}: a file has an empty name; name one, or - for standard input")
+
+
+# --- pages and folders
+
+
+def two_page_pdf(path: Path) -> Path:
+    drawn_line("one").save(path, save_all=True, append_images=[drawn_line("two")], resolution=150)
+    return path
+
+
+def test_a_pdf_is_read_page_by_page_and_written_as_one_pdf(tmp_path):
+    import pypdfium2
+
+    path = two_page_pdf(tmp_path / "book.pdf")
+    done = call(OCR, "transcribe", path)
+    assert (done.status, done.out) == (0, "one\ntwo\n")
+    for name, texts in ((path, ["one", "two"]), (f"{path}[1-1]", ["two"])):
+        assert call(OCR, "transcribe", name, "-f", "pdf", "-o", tmp_path / "out").status == 0
+        with pypdfium2.PdfDocument(tmp_path / "out" / "book.pdf") as pdf:
+            assert [page.get_textpage().get_text_range().strip() for page in pdf] == texts
+
+
+def test_folders_are_transcribed_with_their_folders(tmp_path):
+    (tmp_path / "in" / "deep").mkdir(parents=True)
+    drawn_line("one").save(tmp_path / "in" / "a.png")
+    drawn_line("two").save(tmp_path / "in" / "deep" / "a.png")
+    done = call(OCR, "transcribe", "-r", tmp_path / "in", "-o", tmp_path / "out")
+    assert done.status == 0
+    written = {str(path.relative_to(tmp_path)): path.read_text() for path in tmp_path.rglob("*.txt")}
+    assert written == {"out/a.txt": "one\n", "out/deep/a.txt": "two\n"}
+
+
+def test_every_format_is_written_at_once(tmp_path):
+    drawn_line("one").save(tmp_path / "a.png")
+    assert call(OCR, "transcribe", tmp_path / "a.png", "-f", "all", "-o", tmp_path / "out").status == 0
+    written = {path.name for path in (tmp_path / "out").iterdir()}
+    assert written >= {"a.txt", "a.json", "a.tsv", "a.ctm", "a.hocr", "a.pdf"}

@@ -1,13 +1,11 @@
 """The verb align."""
 
-from pathlib import Path
-
 from tqdm import tqdm
 
 from common.command_line.parser import UsageError
 from common.commands.flags.align import AlignFlags
 from common.commands.flags.shared import check_budget, check_threads
-from common.commands.output import ItemsFailedError, check_output, name_failure, write_document
+from common.commands.output import DocumentFiles, ItemsFailedError, check_output, name_failure
 from common.files.plain_text import read_lines
 from common.recognition.loading import load_recognizer
 from common.recognition.modality import Modality
@@ -38,11 +36,10 @@ def run(modality: Modality, arguments: AlignFlags) -> None:
     formats = {name: FORMATS[name] for name in names}
     hidden = None if arguments.output_dir else True  # None: the bar is shown on a terminal
     transcripts = recognizer.align(sources, texts, arguments.batch_budget, refuse=refuse)
-    written: set[Path] = set()
-    done = 0
+    files, done = DocumentFiles(formats, arguments.output_dir), 0
     for transcript in tqdm(transcripts, total=len(pairs), unit=f" {modality.item}s", disable=hidden):
         try:
-            write_document(Document.of(transcript), formats, arguments.output_dir, written)
+            files.write(Document.of(transcript))
             done += 1
         except ValueError as error:
             refuse(str(error))

@@ -4,15 +4,16 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from common.command_line.parser import UsageError
-from common.files.source import stem
+from common.files.source import source_file, stem
 from common.files.standard import ANY_NAME, STANDARD_OUTPUT
-from common.recognition.modality import Modality
+from common.recognition.modality import Book, Modality
 from common.text.document import Document
 
 Writer = Callable[[Document], str | bytes]
-"""returns a document in a format: text, or bytes of a binary format such as PDF"""
+"""returns a document in a format: text, or the bytes of a binary format"""
 
 
 class ItemsFailedError(Exception):
@@ -61,30 +62,117 @@ def check_output(format: str, output_dir: Path | None) -> None:
             output_dir.mkdir(parents=True, exist_ok=True)
 
 
-def write_document(
-    document: Document,
-    formats: Mapping[str, Writer],
-    output_dir: Path | None,
-    written: set[Path],
-) -> None:
-    """Write a document to standard output, or to files that no other input of this call has `written`."""
-    for name, write in formats.items():
-        content = write(document)
-        if output_dir is None:
-            with writing(STANDARD_OUTPUT):
-                if isinstance(content, str):
-                    sys.stdout.write(content)
+class DocumentFiles:
+    """Writes documents in the formats of a call: to standard output, or to files of their own.
+
+    Args:
+        formats: the functions that give the content of a file, by the ending of the file.
+        output_dir: the folder of the files; None for standard output.
+        books: functions that return the book of a file, by the ending of the book. A book holds all documents
+            of one file, and is written once they have come.
+        refuse: takes a sentence for each book that cannot be written.
+    """
+
+    def __init__(
+        self,
+        formats: Mapping[str, Writer],
+        output_dir: Path | None,
+        books: Mapping[str, Callable[[str], Book]] | None = None,
+        refuse: Callable[[str], None] | None = None,
+    ) -> None:
+        self.formats, self.output_dir = formats, output_dir
+        self.books, self.refuse = books or {}, refuse
+        self._written: set[Path] = set()
+        self._folders: dict[str, Path] = {}
+        self._open: dict[str, dict[str, Book]] = {}
+
+    def expect(self, source: str, folder: Path = Path()) -> None:
+        """Note that the document of a source will come; sources are named in the order of their documents.
+
+        Args:
+            source: its name.
+            folder: where its files are written, below `output_dir`.
+
+        Raises:
+            ValueError: no book can be made of the file.
+        """
+        file = source_file(source)
+        self._folders[file] = folder
+        for name, make in self.books.items():
+            books = self._open.setdefault(file, {})
+            if name not in books:
+                books[name] = make(file)
+            books[name].expect(source)
+
+    def write(self, document: Document) -> None:
+        """Write a document, and the books of the files before its own.
+
+        Raises:
+            ValueError: another document of this call has been written to the same file.
+        """
+        file = source_file(document.source)
+        while file in self._open and (first := next(iter(self._open))) != file:
+            self._close(first)
+        for book in self._open.get(file, {}).values():
+            book.add(document)
+        for name, write in self.formats.items():
+            content = write(document)
+            path = self._path(document.source, stem(document.source), name)
+            if path is None:
+                _print(content)
+            else:
+                with writing(path):
+                    path.write_bytes(_encoded(content))
+
+    def close(self) -> None:
+        """Write the books of the last files."""
+        for file in list(self._open):
+            self._close(file)
+
+    def _close(self, file: str) -> None:
+        """Write the books of a file whose documents have all come."""
+        for name, book in self._open.pop(file).items():
+            try:
+                path = self._path(file, Path(file).stem, name)
+                if path is None:
+                    with TemporaryDirectory() as folder:
+                        book.write(Path(folder) / "book")
+                        _print((Path(folder) / "book").read_bytes())
                 else:
-                    sys.stdout.buffer.write(content)
-                sys.stdout.flush()
-            continue
-        path = output_dir / f"{stem(document.source)}.{name}"
-        if path in written:
+                    with writing(path):
+                        book.write(path)
+            except ValueError as error:
+                if self.refuse is None:
+                    raise
+                self.refuse(str(error))
+
+    def _path(self, source: str, name: str, ending: str) -> Path | None:
+        """Return the path of a new file in the output folder, or None for standard output.
+
+        Raises:
+            ValueError: another input of this call has been written to it.
+        """
+        if self.output_dir is None:
+            return None
+        path = self.output_dir / self._folders.get(source_file(source), Path()) / f"{name}.{ending}"
+        if path in self._written:
             raise ValueError(
-                f"{document.source}: {path} already holds the text of another input; use another --output-dir"
+                f"{source}: {path} already holds the text of another input; use another --output-dir"
             )
-        written.add(path)
+        self._written.add(path)
         with writing(path):
-            if isinstance(content, str):
-                content = content.encode("utf-8", errors=ANY_NAME)
-            path.write_bytes(content)
+            path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+
+def _print(content: str | bytes) -> None:
+    with writing(STANDARD_OUTPUT):
+        if isinstance(content, str):
+            sys.stdout.write(content)
+        else:
+            sys.stdout.buffer.write(content)
+        sys.stdout.flush()
+
+
+def _encoded(content: str | bytes) -> bytes:
+    return content.encode("utf-8", errors=ANY_NAME) if isinstance(content, str) else content

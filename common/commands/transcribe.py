@@ -2,27 +2,24 @@
 
 import dataclasses
 import re
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import NoReturn
+
+from tqdm import tqdm
 
 from common.command_line.parser import UsageError
 from common.commands.decoding import build_decoder
 from common.commands.flags.shared import check_budget, check_threads
 from common.commands.flags.transcribe import TranscribeFlags
-from common.commands.output import (
-    ItemsFailedError,
-    Writer,
-    check_output,
-    name_failure,
-    write_document,
-)
+from common.commands.output import DocumentFiles, ItemsFailedError, Writer, check_output, name_failure
 from common.commands.streaming import check_streams, transcribe_streams
 from common.data.signal import Source
-from common.files.pipe import content_of, is_pipe, read_pipe
-from common.files.source import present
-from common.files.standard import STANDARD_INPUT, standard_input
+from common.files.standard import STANDARD_INPUT
 from common.recognition.loading import load_recognizer
-from common.recognition.modality import Modality
+from common.recognition.modality import Book, Modality
+from common.recognition.reading import name_of
+from common.recognition.sources import find_sources
 from common.text.document import Document
 from common.text.formats import FORMATS, to_label
 
@@ -44,46 +41,75 @@ def run(modality: Modality, arguments: TranscribeFlags) -> None:
     if arguments.alternatives and recognizer.decoder.config.decoder == "greedy" and not labelled:
         raise UsageError("--alternatives: greedy decoding finds one reading; say --decoder beam")
     failures: list[str] = []
-    written: set[Path] = set()
-    done = 0
 
     def refuse(sentence: str) -> None:
         name_failure(modality, failures, sentence)
 
     recognizer.segmentation_config = arguments.segmentation
-    formats = _writers(modality, arguments.format, labelled)
+    files = _document_files(modality, arguments, labelled, refuse)
+    bar = tqdm(unit=" documents", disable=None if arguments.output_dir and not arguments.stream else True)
     if arguments.stream:
         streams = transcribe_streams(recognizer, arguments.files, arguments.alternatives, refuse)
         documents: Iterator[Document] = map(Document.of, streams)
     else:
         documents = recognizer.documents(
-            _sources(modality, arguments.files, arguments.channel, refuse),
+            _sources(modality, arguments, files, bar, refuse),
             arguments.batch_budget,
             alternatives=arguments.alternatives,
             refuse=refuse,
         )
+    done = 0
     for document in documents:
         try:
-            write_document(_named(document), formats, arguments.output_dir, written)
+            files.write(_named(document))
             done += 1
         except ValueError as error:
             refuse(str(error))
+        bar.update()
+    bar.close()
+    files.close()
     if failures:
         total = len(arguments.files) if arguments.stream else len(failures) + done
         raise ItemsFailedError(f"{len(failures)} of {total} {modality.item}s could not be transcribed")
 
 
-def _writers(modality: Modality, wanted: str, labelled: bool) -> dict[str, Writer]:
-    """Return the functions that write documents in the `wanted` format, or in each if that is "all"."""
+def _document_files(
+    modality: Modality, arguments: TranscribeFlags, labelled: bool, refuse: Callable[[str], None]
+) -> DocumentFiles:
+    """Return what writes the documents of a call; `labelled`: they hold labels instead of texts."""
     known: dict[str, Writer] = dict(FORMATS, txt=to_label) if labelled else dict(FORMATS)
-    names = [*known, *modality.formats] if wanted == "all" else [wanted]
-    writers = {}
+    names = [*known, *modality.formats] if arguments.format == "all" else [arguments.format]
+    writers, books = dict[str, Writer](), dict[str, Callable[[str], Book]]()
     for name in names:
-        if name not in known:
+        if name in known:
+            writers[name] = known[name]
+        elif name in modality.book_formats:
+            assert modality.book is not None, "a modality with books makes them"
+            books[name] = partial(modality.book, name)
+        else:
             assert modality.writer is not None, "a modality with formats of its own writes them"
-            known[name] = modality.writer(name)
-        writers[name] = known[name]
-    return writers
+            writers[name] = modality.writer(name)
+    return DocumentFiles(writers, arguments.output_dir, books, refuse)
+
+
+def _sources(
+    modality: Modality,
+    arguments: TranscribeFlags,
+    files: DocumentFiles,
+    bar: "tqdm[NoReturn]",
+    refuse: Callable[[str], None],
+) -> Iterator[Source]:
+    """Yield the sources of a call, each after `files` and the progress bar know that it will come."""
+    for found in find_sources(modality, arguments.files, arguments.channel, arguments.recursive, refuse):
+        try:
+            for source in found.sources:
+                files.expect(_shown(name_of(source)), found.folder)
+        except ValueError as error:
+            refuse(str(error))
+            continue
+        bar.total = (bar.total or 0) + len(found.sources)
+        bar.refresh()
+        yield from found.sources
 
 
 def _check_transcribe(arguments: TranscribeFlags) -> None:
@@ -105,9 +131,9 @@ def _check_transcribe(arguments: TranscribeFlags) -> None:
 
 def _named(document: Document) -> Document:
     """Return the document with "-" in its name, or "-[1]" for a page, if it was read from standard input."""
-    if not document.source.startswith(STANDARD_INPUT):
+    source = _shown(document.source)
+    if source == document.source:
         return document
-    source = document.source.replace(STANDARD_INPUT, "-", 1)
     passages = tuple(
         dataclasses.replace(passage, transcript=dataclasses.replace(passage.transcript, source=source))
         for passage in document.passages
@@ -115,40 +141,5 @@ def _named(document: Document) -> Document:
     return dataclasses.replace(document, source=source, passages=passages)
 
 
-def _sources(
-    modality: Modality, files: Sequence[str], channel: str | None, refuse: Callable[[str], None]
-) -> Iterator[Source]:
-    """Yield the sources in each file, or those of its wanted channel.
-
-    Args:
-        modality: finds the sources.
-        files: names; - is standard input.
-        channel: "left", "right", a number from 1, or "each"; None for no choice.
-        refuse: is called with a sentence for each file that cannot be opened.
-    """
-    for file in files:
-        try:
-            for source in modality.expand(_opened(file)):
-                if channel is None or modality.channels is None:
-                    yield source
-                elif isinstance(source, str):
-                    yield from modality.channels(source, channel)
-                else:
-                    raise ValueError(f"{file}: is a pipe, and --channel is for files; write it to a file")
-        except (ValueError, OSError) as error:
-            refuse(str(error))
-
-
-def _opened(file: str) -> Source:
-    """Return the name of a file, or the content of standard input or of a pipe.
-
-    Raises:
-        ValueError: the name is empty, or names a folder or a device.
-    """
-    if not file:
-        raise ValueError("a file has an empty name; name one, or - for standard input")
-    if file == "-":
-        return read_pipe(standard_input(), STANDARD_INPUT)
-    if Path(file).is_dir():
-        raise ValueError(f"{file}: is a folder; name the files in it, as in {file.rstrip('/')}/*")
-    return content_of(file) if is_pipe(file) else present(file)
+def _shown(source: str) -> str:
+    return source.replace(STANDARD_INPUT, "-", 1) if source.startswith(STANDARD_INPUT) else source

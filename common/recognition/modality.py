@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from io import BufferedIOBase
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -45,6 +45,19 @@ class Training(NamedTuple):
     front_end_config: type
     front_end: Callable[[Any, Any], Any]
     evenly: Callable[[Any], Any] = lambda config: config
+
+
+class Book(Protocol):
+    """A file in the making that holds all pages of one source, such as a PDF."""
+
+    def expect(self, source: str) -> None:
+        """Note that the file is to have this page, in this order, also if its text cannot be found."""
+
+    def add(self, document: Document) -> None:
+        """Add the text of a page."""
+
+    def write(self, path: Path) -> None:
+        """Write the file; ValueError if it cannot be made."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +108,13 @@ class Modality:
     """formats of documents beside those of `common.text.formats`: the ending of their files, and what they
     are in a few words for the help"""
     writer: Callable[[str], Callable[[Document], str | bytes]] | None = None
-    """`(format)` returns the function that writes a document in that format; ValueError if it cannot"""
+    """`(format)` returns the function that gives one document in that format"""
+    book: Callable[[str, str], Book] | None = None
+    """`(format, file)` returns the book of a file in one of `book_formats`; ValueError if it has none"""
+    book_formats: frozenset[str] = frozenset()
+    """the formats of which one file holds all pages of a source"""
+    suffixes: frozenset[str] = frozenset()
+    """endings of the files that are transcribed of a folder, in lower case"""
     bundled: Callable[[], Path] | None = None
     """file of the model that is used by default"""
     channels: Callable[[str, str], list[str]] | None = None

@@ -1,7 +1,7 @@
 """From an image to the lines on it."""
 
 from common.data.signal import Segment, Segmentation, Source
-from common.text.document import Line
+from common.text.document import Line, Page
 from ocr.configuration import SegmentationConfig
 from ocr.signal import SignalConfig, read
 
@@ -14,4 +14,5 @@ def segment(source: Source, config: SignalConfig, segmentation: SegmentationConf
     """
     signal = read(source, config)
     height = signal.values.shape[1] * signal.unit_per_step  # a line is scaled alike in both directions
-    return Segmentation([Segment(signal, Line.rectangle(signal.length, height), whole=True)])
+    page = Page(round(signal.length), round(height))
+    return Segmentation([Segment(signal, Line.rectangle(signal.length, height), whole=True)], page)

@@ -39,6 +39,8 @@ class TranscribeFlags:
 
     files: Positional[tuple[str, ...]]
     """Files to transcribe; - is standard input."""
+    recursive: Annotated[bool, Flag(aliases=("-r",))] = False
+    """Take each folder as the files in it at any depth; in --output-dir they keep their folders."""
     model: Annotated[Path | None, Flag(aliases=("-m",), default="the model that is installed")] = None
     """Model file, .onnx (runs without torch) or .safetensors, or the name of a bundled model."""
     format: Annotated[str, Flag(aliases=("-f",), help=FORMAT_HELP, kind=_formats)] = "txt"

@@ -1,0 +1,1 @@
+"""Documents as the files that libraries and archives exchange."""
