@@ -2,11 +2,10 @@
 
 import dataclasses
 import re
+import sys
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import NoReturn
-
-from tqdm import tqdm
+from typing import Any
 
 from common.command_line.parser import UsageError
 from common.commands.decoding import build_decoder
@@ -47,7 +46,7 @@ def run(modality: Modality, arguments: TranscribeFlags) -> None:
 
     recognizer.segmentation_config = arguments.segmentation
     files = _document_files(modality, arguments, labelled, refuse)
-    bar = tqdm(unit=" documents", disable=None if arguments.output_dir and not arguments.stream else True)
+    bar = _progress_bar(arguments)
     if arguments.stream:
         streams = transcribe_streams(recognizer, arguments.files, arguments.alternatives, refuse)
         documents: Iterator[Document] = map(Document.of, streams)
@@ -65,12 +64,23 @@ def run(modality: Modality, arguments: TranscribeFlags) -> None:
             done += 1
         except ValueError as error:
             refuse(str(error))
-        bar.update()
-    bar.close()
+        if bar is not None:
+            bar.update()
+    if bar is not None:
+        bar.close()
     files.close()
     if failures:
         total = len(arguments.files) if arguments.stream else len(failures) + done
         raise ItemsFailedError(f"{len(failures)} of {total} {modality.item}s could not be transcribed")
+
+
+def _progress_bar(arguments: TranscribeFlags) -> Any:
+    """Return a progress bar on a terminal, if texts go into files there; else None, which starts faster."""
+    if arguments.output_dir is None or arguments.stream or not sys.stderr.isatty():
+        return None
+    from tqdm import tqdm
+
+    return tqdm(unit=" documents")
 
 
 def _document_files(
@@ -96,7 +106,7 @@ def _sources(
     modality: Modality,
     arguments: TranscribeFlags,
     files: DocumentFiles,
-    bar: "tqdm[NoReturn]",
+    bar: Any,
     refuse: Callable[[str], None],
 ) -> Iterator[Source]:
     """Yield the sources of a call, each after `files` and the progress bar know that it will come."""
@@ -107,8 +117,9 @@ def _sources(
         except ValueError as error:
             refuse(str(error))
             continue
-        bar.total = (bar.total or 0) + len(found.sources)
-        bar.refresh()
+        if bar is not None:
+            bar.total = (bar.total or 0) + len(found.sources)
+            bar.refresh()
         yield from found.sources
 
 
