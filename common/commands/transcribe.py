@@ -19,6 +19,7 @@ from common.recognition.loading import load_recognizer
 from common.recognition.modality import Book, Modality
 from common.recognition.reading import name_of
 from common.recognition.sources import find_sources
+from common.recognition.transcriber import Transcriber
 from common.text.document import Document
 from common.text.formats import FORMATS, to_label
 
@@ -35,10 +36,8 @@ def run(modality: Modality, arguments: TranscribeFlags) -> None:
     recognizer = load_recognizer(modality, arguments.model, arguments.device, arguments.threads)
     recognizer.decoder = build_decoder(recognizer.decoder, arguments.decoding, recognizer.task)
     labelled = recognizer.task == "classify"
-    if arguments.alternatives and recognizer.task == "frames":
-        raise UsageError("--alternatives: a model of --task frames has one label for each step")
-    if arguments.alternatives and recognizer.decoder.config.decoder == "greedy" and not labelled:
-        raise UsageError("--alternatives: greedy decoding finds one reading; say --decoder beam")
+    if arguments.alternatives:
+        _check_alternatives(recognizer)
     failures: list[str] = []
 
     def refuse(sentence: str) -> None:
@@ -138,6 +137,14 @@ def _check_transcribe(arguments: TranscribeFlags) -> None:
     check_budget(arguments.batch_budget)
     check_threads(arguments.threads)
     check_output(arguments.format, arguments.output_dir)
+
+
+def _check_alternatives(recognizer: Transcriber) -> None:
+    """Raise UsageError if a model, or how it is decoded, gives one reading only."""
+    if recognizer.task == "frames":
+        raise UsageError("--alternatives: a model of --task frames has one label for each step")
+    if recognizer.decoder.config.decoder == "greedy" and recognizer.task != "classify":
+        raise UsageError("--alternatives: greedy decoding finds one reading; say --decoder beam")
 
 
 def _named(document: Document) -> Document:
