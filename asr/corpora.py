@@ -15,6 +15,7 @@ from common.files.source import name_key, present, source_file
 SOUND_EXTS = (
     *(".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3"),
     *(".wave", ".w64", ".rf64", ".aif", ".aiff", ".aifc", ".au", ".snd", ".caf"),
+    *(".m4a", ".mp4", ".aac", ".webm", ".mkv", ".mka", ".mov", ".wma", ".3gp", ".amr", ".mp2", ".spx", ".wv"),
 )
 
 

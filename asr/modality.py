@@ -7,7 +7,7 @@ from asr.configuration import SegmentationConfig
 from asr.corpora import SOUND_EXTS, CorpusConfig, read_corpus
 from asr.rendering import render
 from asr.segmentation.recordings import segment
-from asr.signal import SignalConfig, channels, expand, measure, read, steps_per_length, stream
+from asr.signal import SignalConfig, channels, expand, measure, read, steps_per_length, stream, track
 from common.recognition.modality import AugmentOne, Modality, Training
 
 
@@ -59,5 +59,6 @@ ASR = Modality(
     suffixes=frozenset(SOUND_EXTS),
     bundled=_bundled,
     channels=channels,
+    track=track,
     stream=stream,
 )

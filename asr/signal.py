@@ -47,9 +47,10 @@ def read(source: Source, config: SignalConfig) -> Signal:
 
     Args:
         source: a path or an open binary stream, in any format that libsndfile reads (wav, flac, ogg, opus,
-            mp3, aiff ...). "talk.wav[12.5,15.75]" is the segment between these two times in seconds,
-            "talk.wav[12.5,]" is everything after the first, "talk.wav[channel2]" is its second channel, and
-            "talk.wav[12.5,15.75,channel2]" is a segment of it.
+            mp3, aiff ...) or, with PyAV, FFmpeg (m4a, mp4, webm ...). "talk.wav[12.5,15.75]" is the segment
+            between these two times in seconds, "talk.wav[12.5,]" is everything after the first,
+            "talk.wav[channel2]" is its second channel, "talk.wav[12.5,15.75,channel2]" is a segment of that,
+            and "film.mkv[track2]" is the second audio track.
         config: the sample rate and the longest duration.
 
     Raises:
@@ -139,6 +140,13 @@ def channels(source: str, wanted: str) -> list[str]:
     if source_file(source) != source and source.endswith("]"):
         return [f"{source[:-1]},channel{number}]" for number in numbers]
     return [f"{source}[channel{number}]" for number in numbers]
+
+
+def track(source: str, number: int) -> str:
+    """Return the source of an audio track, counted from 1, of a recording or of a segment of one."""
+    if source_file(source) != source and source.endswith("]"):
+        return f"{source[:-1]},track{number}]"
+    return f"{source}[track{number}]"
 
 
 def measure(source: str) -> float:

@@ -10,13 +10,13 @@ import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import soundfile
 
+from asr.media import ffmpeg, mp3
 from common.data.signal import Source
 from common.files.pipe import content_of, is_pipe
 from common.files.source import source_file
@@ -28,19 +28,15 @@ BLOCK_FRAMES = 2**20
 """largest number of frames that are read at once"""
 MP3_SLACK = 4
 """frames of an MP3 that its length may be wrong by: an index, and the encoder's delay and padding"""
-MP3_KBITS = (
-    (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
-    (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
-)
-"""bit rates of layer III by their index in a frame header: of MPEG 2 and 2.5, then of MPEG 1"""
 STARTS = {"FLAC": b"fLaC\0\0\0\x22", "OGG": b"OggS\0\x02"}
 """the first bytes of a recording, by libsndfile's name of the format"""
 NUMBER = r"\d+(?:\.\d*)?|\.\d+"
 SOUND_PART = re.compile(
-    rf"\[(?:(?P<start>{NUMBER}),(?P<end>{NUMBER})?(?:,channel(?P<channel>\d+))?|channel(?P<only>\d+))\]",
+    rf"\[(?!\])(?:(?P<start>{NUMBER}),(?P<end>{NUMBER})?)?"
+    r"(?:(?:(?<=\[)|,)track(?P<track>\d+))?(?:(?:(?<=\[)|,)channel(?P<channel>\d+))?\]",
     re.ASCII,
 )
-"""a part of a recording, without spaces: [1.5,2.25]  [1.5,]  [1.5,2.25,channel2]  [channel2]"""
+"""a part of a recording, without spaces: [1.5,2.25]  [1.5,]  [1.5,2.25,channel2]  [channel2]  [track2]"""
 
 
 class Part(NamedTuple):
@@ -91,28 +87,62 @@ def open_sound(source: Source) -> Iterator[soundfile.SoundFile]:
         if not content:
             raise ValueError(f"{name}: is empty, a sound file was wanted; record it anew or drop it")
         file = io.BytesIO(content)
-    with file, _sound(_whole_wav(_after_tags(file), name), name) as sound:
+    with file, _sound(_whole_wav(_after_tags(file), name), _wanted_track(source), name) as sound:
         yield sound
 
 
 @contextmanager
-def _sound(file: io.BufferedReader | io.BytesIO, name: str) -> Iterator[soundfile.SoundFile]:
+def _sound(file: io.BufferedReader | io.BytesIO, track: int, name: str) -> Iterator[soundfile.SoundFile]:
     try:
         sound = soundfile.SoundFile(file)
     except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: ".raw" has no header
-        reason = _reason(error)
-        raise ValueError(
-            f"{name}: cannot be read as sound ({reason}); convert it to wav, flac, ogg, opus or mp3"
-        ) from None
+        if isinstance(error, TypeError) or _is_known(file):
+            raise ValueError(
+                f"{name}: cannot be read as sound ({_reason(error)}); get the whole file or make a flac"
+            ) from None
+        sound = _by_ffmpeg(file, track, name)
+    else:
+        if track > 1:
+            sound.close()
+            raise ValueError(f"{name}: has no audio track {track}, only 1; name this one")
     with sound:
         _refuse_cut(sound, name)
         if sound.subtype == "MPEG_LAYER_III":
             if isinstance(file, io.BytesIO):
-                counted = _mp3_frames(file.getvalue())
+                counted = mp3.count(file.getvalue())
             else:
-                counted = _mp3_file_frames(file.name, os.stat(file.name).st_mtime_ns)
+                counted = mp3.count_file(file.name, os.stat(file.name).st_mtime_ns)
             _refuse_mp3_of_other_length(sound, counted, name)
         yield sound
+
+
+def _is_known(file: io.BufferedReader | io.BytesIO) -> bool:
+    """Return whether a file is of a format that libsndfile reads, so that another reader is of no use."""
+    file.seek(0)
+    start = file.read(12)
+    file.seek(0)
+    return start[:4] in (b"RF64", b"riff", b"fLaC", b"FORM") or (
+        start[:4] == b"RIFF" and start[8:] == b"WAVE"
+    )
+
+
+def _by_ffmpeg(file: io.BufferedReader | io.BytesIO, track: int, name: str) -> soundfile.SoundFile:
+    """Open the sound of a file that libsndfile does not know.
+
+    Raises:
+        ValueError: PyAV is not installed, or does not know it either.
+    """
+    if not ffmpeg.is_installed():
+        raise ValueError(
+            f"{name}: is not wav, flac, ogg, opus or mp3; convert it to one of these, or"
+            " pip install 'amanuensis[media]', which reads what FFmpeg does"
+        )
+    if isinstance(file, io.BytesIO):
+        decoded = ffmpeg.decode(file, track, name)
+        return soundfile.SoundFile(decoded.path)
+    status = os.stat(file.name)
+    kept = ffmpeg.decode_file(file.name, track, status.st_mtime_ns, status.st_size)
+    return soundfile.SoundFile(kept.path)
 
 
 def _reason(error: Exception) -> str:
@@ -144,7 +174,7 @@ def _opened(path: str) -> io.BufferedReader | io.BytesIO:
 def _after_tags(file: io.BufferedReader | io.BytesIO) -> io.BufferedReader | io.BytesIO:
     """Return `file`, or what it has after its ID3v2 tags if it begins with several: libsndfile skips one."""
     count = place = 0
-    while (size := _tag_size(head := file.read(10), 0)) and head.startswith(b"ID3"):
+    while (size := mp3.tag_size(head := file.read(10), 0)) and head.startswith(b"ID3"):
         count, place = count + 1, place + size
         file.seek(place)
     file.seek(place if count > 1 else 0)
@@ -226,76 +256,6 @@ def _refuse_mp3_of_other_length(sound: soundfile.SoundFile, counted: int, name: 
         )
 
 
-@lru_cache(maxsize=64)  # one recording may be read in many segments
-def _mp3_file_frames(path: str, _mtime_ns: int) -> int:
-    """Return the samples of the MP3 at `path`; a changed file has another time and is counted again."""
-    return _mp3_frames(Path(path).read_bytes())
-
-
-def _mp3_frames(content: bytes) -> int:
-    """Return the number of samples in each channel of an MP3, from its frame headers (ISO 11172-3).
-
-        11111111 111VV01P BBBBRRA.    V version, P protected, B bit rate, R sample rate, A one byte of padding
-
-    A frame that holds only an index is counted, too. The result is 0 if there are no frames.
-    """
-    place = samples = 0
-    while 0 <= place <= len(content) - 4:
-        frame = _mp3_frame(content, place)
-        if frame is not None:
-            place += frame.size
-            samples += frame.samples
-        elif size := _tag_size(content, place):
-            place += size
-        else:  # what stands between frames may look like one: two in a row are wanted
-            place = content.find(b"\xff", place + 1)
-            while place >= 0 and not _mp3_frames_begin(content, place):
-                place = content.find(b"\xff", place + 1)
-    return samples
-
-
-def _mp3_frames_begin(content: bytes, place: int) -> bool:
-    """Return whether a frame is at `place`, and after it another one, a tag or the end."""
-    frame = _mp3_frame(content, place)
-    if frame is None:
-        return False
-    after = place + frame.size
-    return (
-        after >= len(content) - 4 or _mp3_frame(content, after) is not None or content.startswith(TAGS, after)
-    )
-
-
-def _tag_size(content: bytes, place: int) -> int:
-    """Return the size in bytes of the tag at `place`: ID3v2, APEv2 or ID3v1; 0 if there is none."""
-    if content.startswith(b"ID3", place) and len(content) >= place + 10:
-        sizes = content[place + 6 : place + 10]  # 4 x 7 bits
-        footer = 10 if content[place + 5] & 0x10 else 0
-        return 10 + footer + sum(byte << shift for byte, shift in zip(sizes, (21, 14, 7, 0), strict=True))
-    if content.startswith(b"APETAGEX", place) and len(content) >= place + 32:
-        header = content[place + 23] & 0x20  # else it is a footer, whose items stand before it
-        return 32 + (int.from_bytes(content[place + 12 : place + 16], "little") if header else 0)
-    return 128 if content.startswith(b"TAG", place) else 0
-
-
-class _Mp3Frame(NamedTuple):
-    """A frame of an MP3: its size in bytes, and its samples in each channel."""
-
-    size: int
-    samples: int
-
-
-def _mp3_frame(content: bytes, place: int) -> _Mp3Frame | None:
-    """Return the frame whose header is at `place`, or None if there is no valid header."""
-    first, second, third = content[place : place + 3]
-    version, index, rate = second >> 3 & 3, third >> 4, third >> 2 & 3
-    if first != 0xFF or second & 0xE6 != 0xE2 or version == 1 or index in {0, 15} or rate == 3:
-        return None
-    kbits = MP3_KBITS[version == 3][index]
-    rate_hz = (44100, 48000, 32000)[rate] >> (0, 1, 2)[(3, 2, 0).index(version)]
-    samples = 1152 if version == 3 else 576
-    return _Mp3Frame(samples * kbits * 125 // rate_hz + (third >> 1 & 1), samples)
-
-
 def find_part(source: Source, sound: soundfile.SoundFile) -> Part:
     """Return the part of `sound` that `source` names: a segment, a channel, or the whole recording.
 
@@ -310,9 +270,9 @@ def find_part(source: Source, sound: soundfile.SoundFile) -> Part:
     if found is None:
         raise ValueError(
             f"{source}: {named} names no part of a recording; write [START,END] in seconds, as in"
-            " [12.5,15.75], or [channel1]"
+            " [12.5,15.75], [channel1] or [track2]"
         )
-    channel = found["channel"] or found["only"]
+    channel = found["channel"]
     if channel is not None and not 1 <= int(channel) <= sound.channels:
         raise ValueError(
             f"{source}: the recording has no channel {channel}, only {sound.channels}; name one of these"
@@ -332,6 +292,17 @@ def find_part(source: Source, sound: soundfile.SoundFile) -> Part:
         )
     start, end = round(start_s * rate_hz), round(min(end_s, whole_s) * rate_hz)
     return Part(start, min(end, frames) - start, index)
+
+
+def _wanted_track(source: Source) -> int:
+    """Return the number of the audio track that `source` names, counted from 1; 1 if it names none."""
+    named = str(source)[len(source_file(str(source))) :] if isinstance(source, str | Path) else ""
+    found = SOUND_PART.fullmatch(named.replace(" ", ""))
+    if found is None or found["track"] is None:
+        return 1
+    if not int(found["track"]):
+        raise ValueError(f"{source}: audio tracks are counted from 1; name one of these")
+    return int(found["track"])
 
 
 def read_part(sound: soundfile.SoundFile, part: Part, name: str) -> Iterator[np.ndarray]:

@@ -109,7 +109,9 @@ def _sources(
     refuse: Callable[[str], None],
 ) -> Iterator[Source]:
     """Yield the sources of a call, each after `files` and the progress bar know that it will come."""
-    for found in find_sources(modality, arguments.files, arguments.channel, arguments.recursive, refuse):
+    for found in find_sources(
+        modality, arguments.files, arguments.channel, arguments.audio_track, arguments.recursive, refuse
+    ):
         try:
             for source in found.sources:
                 files.expect(_shown(name_of(source)), found.folder)
@@ -134,6 +136,11 @@ def _check_transcribe(arguments: TranscribeFlags) -> None:
             raise UsageError(f"--channel is {arguments.channel!r}; give left, right, each or a number from 1")
         if arguments.stream or "-" in arguments.files:
             raise UsageError("--channel: is for files, not for a stream or standard input; name a file")
+    if arguments.audio_track is not None:
+        if arguments.audio_track < 1:
+            raise UsageError(f"--audio-track is {arguments.audio_track}; give a number from 1")
+        if arguments.stream or "-" in arguments.files:
+            raise UsageError("--audio-track: is for files, not for a stream or standard input; name a file")
     check_budget(arguments.batch_budget)
     check_threads(arguments.threads)
     check_output(arguments.format, arguments.output_dir)

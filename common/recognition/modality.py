@@ -120,6 +120,9 @@ class Modality:
     channels: Callable[[str, str], list[str]] | None = None
     """`(source, wanted)`: the sources of the wanted channels: "left", "right", a number from 1, or "each";
     the ValueErrors of `measure`. None: signals of this kind have no channels."""
+    track: Callable[[str, int], str] | None = None
+    """`(source, number)`: the source of a track, counted from 1, of a file that may have several. None: files
+    of this kind have no tracks."""
     stream: Callable[[BufferedIOBase, Any], Iterator[Signal]] | None = None
     """`(source, signal_config)`: the pieces of a signal whose bytes are still arriving; the ValueErrors of
     `read`, possibly after good pieces. None: signals of this kind do not arrive over time."""

@@ -24,6 +24,7 @@ def find_sources(
     modality: Modality,
     names: Sequence[str],
     channel: str | None,
+    track: int | None,
     recursive: bool,
     refuse: Callable[[str], None],
 ) -> Iterator[Found]:
@@ -33,6 +34,7 @@ def find_sources(
         modality: finds the sources.
         names: names of files; - is standard input.
         channel: "left", "right", a number from 1, or "each"; None for no choice.
+        track: the number of a track, counted from 1; None for no choice.
         recursive: whether folders stand for the files in them.
         refuse: is called with a sentence for each file that cannot be opened.
     """
@@ -46,19 +48,23 @@ def find_sources(
                 refuse(f"{name}: holds no file whose name ends in {' '.join(endings)}; name another folder")
         for file, folder in files:
             try:
-                yield Found(list(_sources(modality, file, channel)), folder)
+                yield Found(list(_sources(modality, file, channel, track)), folder)
             except (ValueError, OSError) as error:
                 refuse(str(error))
 
 
-def _sources(modality: Modality, file: str, channel: str | None) -> Iterator[Source]:
+def _sources(modality: Modality, file: str, channel: str | None, track: int | None) -> Iterator[Source]:
     for source in modality.expand(_opened(file)):
-        if channel is None or modality.channels is None:
+        if channel is None and track is None:
             yield source
-        elif isinstance(source, str):
-            yield from modality.channels(source, channel)
+        elif not isinstance(source, str):
+            raise ValueError(f"{file}: is a pipe, and channels and tracks are for files; write it to a file")
         else:
-            raise ValueError(f"{file}: is a pipe, and --channel is for files; write it to a file")
+            named = source if track is None or modality.track is None else modality.track(source, track)
+            if channel is None or modality.channels is None:
+                yield named
+            else:
+                yield from modality.channels(named, channel)
 
 
 def _opened(file: str) -> Source:

@@ -17,6 +17,8 @@ STREAM_HELP = (
     " --normalise global."
 )
 
+TRACK_HELP = "Audio track of each file to transcribe, counted from 1, such as the second language of a film."
+
 FORMAT_HELP = (
     "txt: the text, or a label and its probability; json: words and characters with positions and"
     " confidences; tsv: one row for each word; ctm: NIST's rows of words, with source, start and duration;"
@@ -52,6 +54,7 @@ class TranscribeFlags:
     stream: Annotated[bool, Flag(help=STREAM_HELP, needs="stream")] = False
     channel: Annotated[str | None, Flag(help=CHANNEL_HELP, default="their mean", needs="channels")] = None
     segmentation: Segmentation = None
+    audio_track: Annotated[int | None, Flag(help=TRACK_HELP, default="the first", needs="track")] = None
     batch_budget: BatchBudget = None
     device: Device = "auto"
     """Where the network is computed."""

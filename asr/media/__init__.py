@@ -1,0 +1,1 @@
+"""Sound in files that libsndfile does not read, or does not measure."""
