@@ -214,7 +214,7 @@ def test_what_is_no_sound_is_refused_in_one_sentence(tmp_path: Path) -> None:
         "empty.wav": "is empty",
         "text.wav": "cannot be read as sound",
         "samples.raw": "without a header",
-        "picture.mp3": "cannot be read as sound",
+        "picture.mp3": "has no sound",
         "gone.wav": "No such file",
         ".": "is a folder",
     }.items():
