@@ -1,0 +1,1 @@
+"""What reading and writing ALTO and PAGE have in common."""
