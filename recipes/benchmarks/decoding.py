@@ -95,7 +95,7 @@ def ours(case: Case, model: NGram, device: str = "cpu") -> Callable[[np.ndarray]
         "beam", case.width, lm_weight=LM_WEIGHT, label_bonus=0.0
     )  # flashlight has no bonus
     hot = sorted(set(COMMON_WORDS.split()))[:200] if case.extra == "hot words" else []
-    decoder = Decoder(alphabet, config, [model] if case.extra == "6-gram" else [], hot_words=hot)
+    decoder = Decoder(alphabet, config, [model] if case.extra == "6-gram" else [], hot_words=hot, quiet=True)
 
     def decode(log_probs: np.ndarray) -> list[str]:
         lengths = np.full(len(log_probs), log_probs.shape[1])

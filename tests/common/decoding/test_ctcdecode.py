@@ -352,15 +352,7 @@ def test_half_precision_is_read(dtype):
 
 
 @pytest.mark.parametrize("kind", ["", "character", "word"])
-@pytest.mark.parametrize(
-    "device",
-    [
-        "cpu",
-        pytest.param(
-            "cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-        ),
-    ],
-)
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
 def test_a_search_in_torch_gives_the_same_on_the_cpu(kind, device, tmp_path, monkeypatch):
     """A tensor on a GPU is searched in torch; the test also does so on the CPU, in place of NumPy."""
     rng, path = np.random.default_rng(3), None

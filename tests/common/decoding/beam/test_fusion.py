@@ -20,7 +20,7 @@ from common.decoding.beam.search import BeamSearch
 
 DEVICES = [
     "cpu",
-    pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")),
+    pytest.param("cuda", marks=pytest.mark.gpu),
 ]
 CLASSES = 5
 

@@ -25,7 +25,7 @@ from common.language.ngram import NGram
 PLACES = [
     "numpy",
     "cpu",
-    pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")),
+    pytest.param("cuda", marks=pytest.mark.gpu),
 ]
 """kinds of arrays: NumPy, or torch on a device"""
 SYMBOLS = ("a", " ", "", "b")
