@@ -1,7 +1,6 @@
 """The command of a modality: it finds the verb, parses its flags and runs it."""
 
 import atexit
-import errno
 import gc
 import logging
 import os
@@ -13,6 +12,7 @@ from importlib import import_module
 
 from common.command_line.parser import UsageError, choose, parse
 from common.commands.output import ItemsFailedError, writing
+from common.files.failure import ReportedError, is_lack_of_memory, sentence
 from common.files.standard import STANDARD_OUTPUT, prepare_streams
 from common.recognition.modality import Modality
 
@@ -22,8 +22,6 @@ VERBS = ("train", "evaluate", "transcribe", "align", "export", "lm")
 """modules of common.commands; only the one that is called is imported, which keeps the start fast"""
 TRAINING_PACKAGES = ("lightning", "onnx", "tensorboard", "torch", "torchaudio", "torchvision")
 """packages of the extra `train`"""
-OUT_OF_MEMORY = ("out of memory", "not enough memory", "allocate memory", "ALLOC_FAILED", "bad allocation")
-"""words in errors of torch, CUDA, cuDNN and ONNX Runtime for lack of memory; not "illegal memory access" """
 DEBUG_FLAG = "--debug"
 """shows where errors come from, also those that are said in a sentence"""
 
@@ -53,10 +51,14 @@ def main(modality: Modality, arguments: Sequence[str] | None = None) -> None:
     except KeyboardInterrupt:
         print(f"{modality.name}: interrupted", file=sys.stderr)
         raise SystemExit(130) from None
+    except ReportedError as reported:
+        if debug or not _can_be_mended_by_the_user(reported.error, _packages(modality)):
+            raise reported.error from None
+        raise SystemExit(1) from None
     except (ItemsFailedError, ImportError, ValueError, OSError, MemoryError, RuntimeError) as error:
         if debug or not _can_be_mended_by_the_user(error, _packages(modality)):
             raise
-        print(f"{modality.name}: {_sentence(error)}", file=sys.stderr)
+        print(f"{modality.name}: {sentence(error)}", file=sys.stderr)
         if isinstance(error, OSError):
             _discard_output()
         raise SystemExit(2 if isinstance(error, UsageError) else 1) from None
@@ -133,10 +135,10 @@ def _can_be_mended_by_the_user(error: Exception, packages: Container[str]) -> bo
     if isinstance(error, ImportError):
         return (error.name or "").split(".")[0] in TRAINING_PACKAGES
     if isinstance(error, RuntimeError):
-        return any(words in str(error) for words in OUT_OF_MEMORY)
+        return is_lack_of_memory(error)
     if isinstance(error, ValueError) and not isinstance(error, OSError | UnicodeError):
         return _is_raised_by(error, packages)
-    return True
+    return isinstance(error, ItemsFailedError | ValueError | OSError | MemoryError)
 
 
 def _is_raised_by(error: Exception, packages: Container[str]) -> bool:
@@ -155,26 +157,6 @@ def _is_raised_by(error: Exception, packages: Container[str]) -> bool:
     code = traceback.tb_frame.f_code.co_code
     package = str(traceback.tb_frame.f_globals.get("__name__")).partition(".")[0]
     return package in packages and code[traceback.tb_lasti] == opmap["RAISE_VARARGS"]
-
-
-def _sentence(error: Exception) -> str:
-    """Return one line for the user about an error."""
-    if isinstance(error, ImportError):
-        return f"this needs {error.name}, which is not installed; pip install 'amanuensis[train]'"
-    if isinstance(error, MemoryError | RuntimeError):
-        return f"not enough memory ({_first_line(error)}); lower --batch-budget"
-    if isinstance(error, OSError) and error.filename is None and error.errno == errno.ENOSPC:
-        # it has no name; files are named where they are written
-        return f"{STANDARD_OUTPUT}: cannot be written ({error.strerror})"
-    if isinstance(error, OSError) and error.filename is not None:
-        return f"{os.fsdecode(error.filename)}: {error.strerror}"
-    if "Original Traceback" in str(error):  # from a DataLoader's worker; it ends "ValueError: sentence"
-        return str(error).strip().splitlines()[-1].partition(": ")[2]
-    return str(error)
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def _overview(modality: Modality) -> str:

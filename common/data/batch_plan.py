@@ -20,18 +20,21 @@ def padded(arrays: Sequence[np.ndarray], shortest: int = 0) -> tuple[np.ndarray,
 
 
 def plan_batches(
-    lengths: np.ndarray, budget: float, rng: "np.random.Generator | None" = None
+    lengths: np.ndarray, budget: float, rng: "np.random.Generator | None" = None, shares: int = 1
 ) -> list[np.ndarray]:
-    """Return batches of indices into `lengths` (n,), each of padded length (longest x count) within `budget`.
+    """Return batches of indices into `lengths` (n,), whose shares have padded lengths within `budget`.
 
-    An example longer than the budget makes a batch of its own.
+    Share r of a batch is its elements r, r + shares, ...; its padded length is at most the longest length of
+    the batch times the number of elements of share 0. An example longer than the budget makes a share of its
+    own.
 
     Args:
         lengths: of the examples, in any unit.
-        budget: largest padded length of a batch, in the same unit.
+        budget: largest padded length of a share, in the same unit.
         rng: if given, lengths are jittered by up to 5 % before sorting and batches come in random order, so
             that epochs differ. If None, batches go from long to short, so that a lack of memory shows at
             once.
+        shares: among how many devices each batch is divided.
     """
     if not budget > 0:
         raise ValueError(f"the batch budget is {budget}; it must be above 0")
@@ -40,7 +43,8 @@ def plan_batches(
     batches, start, longest = [], 0, 0.0
     for position, length in enumerate(lengths[order].tolist()):
         longest = max(longest, length)
-        if position > start and longest * (position + 1 - start) > budget:
+        count = -((start - position - 1) // shares)  # of share 0, if this example joins the batch
+        if count > 1 and longest * count > budget:
             batches.append(order[start:position])
             start, longest = position, length
     if start < len(order):

@@ -1,9 +1,10 @@
 """From examples to padded batches: of similar length, under a budget, in a seeded order, shared by ranks.
 
-    lengths -> plan (batches, the same for any number of ranks) -> rank r reads items r, r + ranks, ...
+    lengths -> plan (batches, the same on every rank) -> rank r reads items r, r + ranks, ...
 
-The content of a batch depends only on the seed, the epoch and the examples. So a run resumes in the middle of
-an epoch by skipping the batches it has seen, and two processes together see what one process would see.
+The content of a batch depends only on the seed, the epoch, the examples and the budget of all devices. So a
+run resumes in the middle of an epoch by skipping the batches it has seen, and two processes together see what
+one process would see with twice the budget, except for a rest where an odd number fits.
 """
 
 import logging
@@ -131,13 +132,17 @@ class BatchLoader:
     Args:
         examples: an `Examples` in which every `Example.length` is known. With `plan`, any data set that has
             such items and the method `source`.
-        budget: padded length of a batch over all ranks, in the unit of `Example.length`.
+        budget: padded length of one rank's share of a batch, in the unit of `Example.length`.
         seed: of the order; None for a fixed order from long to short.
         rank, ranks: which share of each batch is read here.
         workers: processes that read ahead; 0: this process reads. On two cores a worker costs the network
             more than it saves; with a GPU, 4 to 16 are good.
         plan: returns the indices of each batch of an epoch over all ranks; None for batches of similar
             length under the budget.
+
+    Attributes:
+        shares: for how many ranks batches are planned: `ranks`, or in a resumed run the number it began with,
+            so that its batches stay the same.
     """
 
     def __init__(
@@ -153,6 +158,7 @@ class BatchLoader:
         self.examples = examples
         self.budget, self.seed = budget, seed
         self.rank, self.ranks, self.workers = rank, ranks, workers
+        self.shares = ranks
         self._reported: set[str] = set()
         self._plan = plan
         if plan is None:
@@ -165,7 +171,7 @@ class BatchLoader:
         if self._plan is not None:
             return self._plan(epoch)
         rng = None if self.seed is None else np.random.default_rng((self.seed, epoch))
-        return plan_batches(self.lengths, self.budget, rng)
+        return plan_batches(self.lengths, self.budget, rng, self.shares)
 
     def batches(self, epoch: int = 0, start: int = 0) -> Iterator[Batch]:
         """Yield this rank's share of each batch of `epoch`, from batch number `start` on.

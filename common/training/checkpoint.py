@@ -3,6 +3,7 @@
 model       the weights                         average   their moving average
 optimizer   the moments of AdamW                progress  epoch, batch, step, counts: `Progress`
 carried     tensors that go from batch to batch random    the states of the random generators of all ranks
+shares      for how many devices the batches are planned
 fingerprints  of data and alphabet, which must not change
 """
 
@@ -151,6 +152,7 @@ def restore_random_states(fabric: Fabric, states: dict[str, Tensor]) -> None:
     A rank that has no state there, because the run had fewer ranks, keeps its own.
     """
     if fabric.global_rank < len(states["cpu"]):
-        torch.set_rng_state(states["cpu"][fabric.global_rank])
+        # copies: torch 2.11 crashes if the state is a view that does not begin at the start of its storage
+        torch.set_rng_state(states["cpu"][fabric.global_rank].clone())
     if "cuda" in states and fabric.device.type == "cuda" and fabric.global_rank < len(states["cuda"]):
-        torch.cuda.set_rng_state(states["cuda"][fabric.global_rank], fabric.device)
+        torch.cuda.set_rng_state(states["cuda"][fabric.global_rank].clone(), fabric.device)

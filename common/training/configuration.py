@@ -30,7 +30,7 @@ class TrainingConfig:
     ema: float = 0.998
     """Decay of the averaged weights, which are evaluated and saved; 0 for no average."""
     batch_budget: float | None = None
-    """Padded length of one batch over all devices: seconds (asr), line heights (ocr)."""
+    """Padded length of one batch on each device: seconds (asr), line heights (ocr)."""
     precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
     """auto: bfloat16 where the machine computes it faster (GPUs since Ampere, CPUs with AMX)."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"

@@ -131,14 +131,19 @@ class Trainer:
         self.module, self.optimizer = fabric.setup(module, build_optimizer(module, config))
         self.average = WeightAverage(model, config.ema)
         self.progress = Progress()
-        self.steps = sum(len(data.train.plan(epoch)) for epoch in range(config.epochs))
+        self.steps = self._planned_steps()
         self._saved_at = time.monotonic()
         self._log: RunLog | None = None
+
+    def _planned_steps(self) -> int:
+        """Return the number of updates of the whole run."""
+        return sum(len(self.data.train.plan(epoch)) for epoch in range(self.config.epochs))
 
     def fit(self) -> Progress:
         """Train to the last epoch, or until patience runs out; return the final progress."""
         progress = self.progress
         on_rank_zero(self.fabric, self._open_log)
+        self._settle_buckets()
         while progress.epoch < self.config.epochs:
             if self.config.patience and progress.waited >= self.config.patience:
                 name = rate_name(progress.select)
@@ -152,6 +157,17 @@ class Trainer:
         if self._log is not None:
             self._log.close()
         return progress
+
+    def _settle_buckets(self) -> None:
+        """Let several ranks add their gradients in the same order in every run, also in a resumed one.
+
+        DDP adds gradients in buckets, which it orders anew after its first backward pass. Without this pass,
+        a resumed run would have the first order once more, and its sums would differ in the last digit.
+        """
+        if self.fabric.world_size > 1:
+            nothing, _ = self.module(None)
+            self.fabric.backward(nothing)
+            self.optimizer.zero_grad()
 
     def _open_log(self) -> None:
         self._log = RunLog(self.run, self.progress.epoch, self.progress.step)
@@ -279,6 +295,7 @@ class Trainer:
             "optimizer": self.optimizer.state_dict(),
             "progress": asdict(self.progress),
             "carried": self.model.carried,
+            "shares": self.data.train.shares,
             "random": states,
             "fingerprints": dict(self.data.fingerprints),
         }
@@ -291,10 +308,10 @@ class Trainer:
             ValueError: the checkpoint is damaged, or is of other data or another model.
         """
         path = self.run / "latest.ckpt"
-        if not path.exists():
+        checkpoint = on_rank_zero(self.fabric, lambda: read_checkpoint(path) if path.exists() else None)
+        if checkpoint is None:
             log.info("%s: no checkpoint yet, starting from the beginning", path)
             return
-        checkpoint = read_checkpoint(path)
         check_fingerprints(path, checkpoint.get("fingerprints", {}), self.data.fingerprints)
         try:
             self.model.load_state_dict(checkpoint["model"])
@@ -312,6 +329,19 @@ class Trainer:
             name: value.to(self.fabric.device) for name, value in checkpoint.get("carried", {}).items()
         }
         restore_random_states(self.fabric, checkpoint["random"])
+        self._keep_batches(checkpoint.get("shares", 1))  # an older version planned for one device
+
+    def _keep_batches(self, shares: int) -> None:
+        """Plan the batches for `shares` devices, as the run that is resumed has done."""
+        if shares != self.fabric.world_size:
+            log.info(
+                "the batches stay those of %d devices, with which the run began; they are shared among %d",
+                shares,
+                self.fabric.world_size,
+            )
+        for loader in (self.data.train, self.data.dev):
+            loader.shares = shares
+        self.steps = self._planned_steps()
 
     def _report(self) -> None:
         """Log the figures of the epoch and show examples."""

@@ -1,18 +1,22 @@
 """What a run is built from: device, precision, ranks, optimiser, weight average."""
 
 import math
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from lightning.fabric import Fabric
 from lightning.fabric.plugins import MixedPrecision
+from lightning.fabric.plugins.environments import LightningEnvironment
+from lightning.fabric.strategies import DDPStrategy
 from torch import Tensor, nn
 
 from common.training.configuration import TrainingConfig
 
+T = TypeVar("T")
 RANK_SEEDS = 1_000_003
 """distance between the seeds of two ranks; a prime, so that neighbouring seeds of runs do not meet"""
 
@@ -56,17 +60,43 @@ def build_fabric(config: TrainingConfig) -> Fabric:
         )
     precision: Any = resolve_precision(config.precision, torch.device(accelerator))
     several = config.devices * config.nodes > 1
+    own_launch = not _started_by_others(config)
+    plugins: list[Any] = [LightningEnvironment()] if several and own_launch else []
     mixed = precision == "bf16-mixed"
+    if mixed:
+        plugins.append(_BFloat16("bf16-mixed", accelerator))
     fabric = Fabric(
         accelerator=accelerator,
         devices=config.devices,
         num_nodes=config.nodes,
         precision=None if mixed else precision,
-        plugins=_BFloat16("bf16-mixed", accelerator) if mixed else None,
-        strategy="ddp" if several else "auto",
+        plugins=plugins,
+        strategy=DDPStrategy(broadcast_buffers=False) if several else "auto",  # no buffer changes in training
     )
     fabric.launch()
     return fabric
+
+
+def _started_by_others(config: TrainingConfig) -> bool:
+    """Return whether torchrun or srun has started all processes of the run; otherwise this one starts them.
+
+    Raises:
+        ValueError: their number is not that of the settings. Each would train alone, in the same run folder,
+            or wait for others for ever.
+    """
+    if torch.distributed.is_torchelastic_launched():
+        program, started = "torchrun", int(os.environ["WORLD_SIZE"])
+    else:
+        program, started = "srun", int(os.environ.get("SLURM_STEP_NUM_TASKS", "1"))
+        if started == 1:
+            return False
+    if started != config.devices * config.nodes:
+        raise ValueError(
+            f"{program} has started {started} processes, and --devices {config.devices}"
+            f" --nodes {config.nodes} means {config.devices * config.nodes}; give --nodes as the number of"
+            " machines and --devices as the number of processes on each"
+        )
+    return True
 
 
 def build_optimizer(module: nn.Module, config: TrainingConfig) -> torch.optim.AdamW:
@@ -118,26 +148,37 @@ def sum_over_ranks(fabric: Fabric, values: Sequence[float]) -> list[float]:
     return summed.tolist()
 
 
-def on_rank_zero(fabric: Fabric, work: Callable[[], None]) -> None:
-    """Let rank 0 do some work, such as writing a file, and let all ranks end if it fails.
+def on_rank_zero(fabric: Fabric, work: Callable[[], T]) -> T:
+    """Let rank 0 do some work on files, and let all ranks end if it fails.
 
-    Without this, the other ranks would wait for rank 0 in the next collective.
+    Returns:
+        On every rank what `work` returns on rank 0.
 
     Raises:
         Exception: on rank 0, the error of `work`.
         SystemExit: on the other ranks, with status 1; rank 0 says what failed.
     """
+    if fabric.world_size == 1:
+        return work()
     failure: Exception | None = None
+    value: Any = None
     if fabric.is_global_zero:
         try:
-            work()
+            value = work()
         except Exception as error:
             failure = error
-    failed = fabric.world_size > 1 and fabric.broadcast(failure is not None)
+    failed, value = fabric.broadcast((failure is not None, value))
     if failure is not None:
         raise failure
     if failed:
         raise SystemExit(1)
+    return value
+
+
+def take_weights_of_rank_zero(fabric: Fabric, model: nn.Module) -> None:
+    """Give the model of every rank the weights and statistics that it has on rank 0."""
+    if fabric.world_size > 1:
+        model.load_state_dict(fabric.broadcast(model.state_dict()))
 
 
 class WeightAverage:

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -24,7 +24,13 @@ from common.training.folder import as_json, check_folder, provenance, write_conf
 from common.training.loaders import build_loaders, fit_front_end
 from common.training.log import rate_name, written_rate
 from common.training.loop import Trainer
-from common.training.optimisation import build_fabric, on_rank_zero, seed_everything, seed_rank
+from common.training.optimisation import (
+    build_fabric,
+    on_rank_zero,
+    seed_everything,
+    seed_rank,
+    take_weights_of_rank_zero,
+)
 from common.training.preparation import (
     corpus_paths,
     find_labels,
@@ -35,9 +41,26 @@ from common.training.preparation import (
     usable_examples,
     with_enough_steps,
 )
+from common.training.ranks.agreement import agree_on_batches, agree_on_files, agree_on_settings
+from common.training.ranks.group import Group, group_of
 from common.training.start import copy_weights, extend_symbols, report_start, resolve_unicode_form
 
 log = logging.getLogger(__name__)
+
+
+class Prepared(NamedTuple):
+    """What rank 0 has found on disk, and hands to the other ranks."""
+
+    training: list[Example]
+    development: list[Example]
+    problems: list[str]
+    """one sentence for each example that is left out"""
+    of_texts: Symbols
+    """the symbols of the texts to train on"""
+    alphabet: Symbols
+    """the symbols of the model"""
+    settings: dict[str, Any]
+    """as config.json keeps them"""
 
 
 def train(modality: Modality, config: RunConfig) -> Trainer:
@@ -47,54 +70,48 @@ def train(modality: Modality, config: RunConfig) -> Trainer:
         ValueError: the run folder is in use and `resume` is not set, settings differ from those of the run
             to resume, or the data cannot be used.
     """
-    run, head = config.run, config.head
     _check_select(config)
-    other = None if config.start_from is None else Recognizer.load(modality, config.start_from)
-    settings = as_json(config) | {"unicode_form": resolve_unicode_form(config.unicode_form, other)}
-    check_folder(run, config.resume, settings)
     fabric = build_fabric(config.training)
-    if not fabric.is_global_zero:
-        logging.getLogger().setLevel(logging.ERROR)
-    seed_everything(config.training.seed)
-    if head.task == "frames":
+    with group_of(fabric) as group:
+        return _train(modality, config, group)
+
+
+def _train(modality: Modality, config: RunConfig, group: Group) -> Trainer:
+    """Train as one of the ranks of a group."""
+    fabric, seed = group.fabric, config.training.seed
+    agree_on_settings(group, as_json(config))
+    other = Recognizer.load(modality, config.start_from) if config.start_from and not group.rank else None
+    found = group.from_rank_zero(lambda: _prepare(modality, config, other))
+    agree_on_files(group, [*found.training, *found.development], modality.measure)
+    if config.head.task == "frames":
         config = replace(config, augment=_even_augment(modality, config.augment))
 
-    training, problems = usable_examples(modality, config.train, config.corpus, head)
-    development, dev_problems = usable_examples(modality, config.dev, config.corpus, head)
-    problems += dev_problems
-    of_texts = find_labels(training, head, settings["unicode_form"], config.train, modality.on_paper)
-    report_invisible(of_texts, config.train)
-    alphabet = _alphabet(of_texts, other, config)
-    model_config = ModelConfig(config.signal, config.front_end, config.encoder, head)
-    recognizer = Recognizer(modality, model_config, alphabet)
-    front_end = recognizer.front_end
-    if head.task == "ctc" or (head.task == "attention" and head.ctc_weight):
-        steps_per_length = modality.steps_per_length(config.signal)
-        training, misfits = with_enough_steps(training, alphabet, front_end, steps_per_length)
-        problems += misfits
-    report_problems(problems)
-    if not training:
-        raise ValueError(f"{config.train}: no {modality.item} is left to train on")
-    report_unknown_labels(development, alphabet, head, config.dev)
+    seed_everything(seed)
+    model_config = ModelConfig(config.signal, config.front_end, config.encoder, config.head)
+    recognizer = Recognizer(modality, model_config, found.alphabet)
+    training, problems = _fitting(recognizer, found, config)
     if other is not None:
         copy_weights(recognizer, other)
-        report_start(of_texts, recognizer, other)
-    seed_rank(fabric, config.training.seed)
+        report_start(found.of_texts, recognizer, other)
+    seed_rank(fabric, seed)
 
-    data = build_loaders(recognizer, training, development, config.training, config.augment, fabric)
+    data = build_loaders(recognizer, training, found.development, config.training, config.augment, fabric)
     if getattr(config.front_end, "normalise", "") == "global":
-        fit_front_end(front_end, training, data.dev.examples.read, config.training.seed)
+        front_end, read = recognizer.front_end, data.dev.examples.read
+        on_rank_zero(fabric, lambda: fit_front_end(front_end, training, read, seed))
+    take_weights_of_rank_zero(fabric, recognizer)
     recognizer.card = _card(modality, training, config)
-    show = example_writer(modality, development)
-    trainer = Trainer(fabric, recognizer, data, config.training, run, measure, show)
+    show = example_writer(modality, found.development)
+    trainer = Trainer(fabric, recognizer, data, config.training, config.run, measure, show)
     if config.resume:
         trainer.resume()
+    agree_on_batches(group, (data.train, data.dev), trainer.progress.epoch)
 
     def begin() -> None:
-        run.mkdir(parents=True, exist_ok=True)
-        write_config(run, settings)
-        write_refused(run, problems)
-        _log_start(trainer, training, development)
+        config.run.mkdir(parents=True, exist_ok=True)
+        write_config(config.run, found.settings)
+        write_refused(config.run, problems)
+        _log_start(trainer, training, found.development)
 
     on_rank_zero(fabric, begin)
     progress = trainer.fit()
@@ -103,9 +120,53 @@ def train(modality: Modality, config: RunConfig) -> Trainer:
         rate_name(progress.select),
         written_rate(progress.select, progress.best),
         progress.best_epoch + 1,
-        run / "best.safetensors",
+        config.run / "best.safetensors",
     )
     return trainer
+
+
+def _prepare(modality: Modality, config: RunConfig, other: Recognizer | None) -> Prepared:
+    """Check the run folder, read the corpora and find the alphabet.
+
+    Args:
+        modality: reads the corpora.
+        config: the settings of the run.
+        other: the model to start from, or None.
+
+    Raises:
+        ValueError: the run folder cannot be used, or the data cannot.
+    """
+    head = config.head
+    settings = as_json(config) | {"unicode_form": resolve_unicode_form(config.unicode_form, other)}
+    check_folder(config.run, config.resume, settings)
+    training, problems = usable_examples(modality, config.train, config.corpus, head)
+    development, dev_problems = usable_examples(modality, config.dev, config.corpus, head)
+    of_texts = find_labels(training, head, settings["unicode_form"], config.train, modality.on_paper)
+    report_invisible(of_texts, config.train)
+    alphabet = _alphabet(of_texts, other, config)
+    report_unknown_labels(development, alphabet, head, config.dev)
+    return Prepared(training, development, problems + dev_problems, of_texts, alphabet, settings)
+
+
+def _fitting(
+    recognizer: Recognizer, found: Prepared, config: RunConfig
+) -> tuple[Sequence[Example], Sequence[str]]:
+    """Return the examples to train on, and one sentence for each example that is left out.
+
+    Raises:
+        ValueError: no example has enough steps for its text.
+    """
+    training, problems, modality = found.training, found.problems, recognizer.modality
+    if config.head.task == "ctc" or (config.head.task == "attention" and config.head.ctc_weight):
+        steps_per_length = modality.steps_per_length(config.signal)
+        training, misfits = with_enough_steps(
+            training, found.alphabet, recognizer.front_end, steps_per_length
+        )
+        problems = problems + misfits
+    report_problems(problems)
+    if not training:
+        raise ValueError(f"{config.train}: no {modality.item} is left to train on")
+    return training, problems
 
 
 def _check_select(config: RunConfig) -> None:
@@ -162,9 +223,11 @@ def _card(modality: Modality, training: Sequence[Example], config: RunConfig) ->
 
 def _log_start(trainer: Trainer, training: Sequence[Example], development: Sequence[Example]) -> None:
     """Log the amount of data, the size of the model and the device."""
-    recognizer = trainer.model
+    recognizer, shares = trainer.model, trainer.data.train.shares
+    together = f", {shares * trainer.data.train.budget:g} on {shares} devices" if shares > 1 else ""
     log.info(
-        "%d %ss to train on (%.0f %s), %d to measure on; %d symbols; %s parameters; %s, %s, torch %s",
+        "%d %ss to train on (%.0f %s), %d to measure on; %d symbols; %s parameters; %s, %s, torch %s;"
+        " batches of up to %g %s%s",
         len(training),
         recognizer.modality.item,
         sum(example.length or 0 for example in training),
@@ -175,4 +238,7 @@ def _log_start(trainer: Trainer, training: Sequence[Example], development: Seque
         trainer.fabric.device,
         trainer.fabric._precision.precision,
         torch.__version__,
+        trainer.data.train.budget,
+        recognizer.modality.length_unit,
+        together,
     )

@@ -71,10 +71,24 @@ def test_every_example_is_in_exactly_one_batch(lengths, budget, seed):
     assert all(len(batch) for batch in batches)
 
 
-@given(LENGTHS, st.floats(0.1, 200), st.none() | st.integers(0, 9))
-def test_a_batch_keeps_to_the_budget_unless_it_is_one_long_example(lengths, budget, seed):
-    for batch in plan_batches(lengths, budget, None if seed is None else np.random.default_rng(seed)):
-        assert len(batch) == 1 or lengths[batch].max() * len(batch) <= budget
+@given(LENGTHS, st.floats(0.1, 200), st.none() | st.integers(0, 9), RANKS)
+def test_each_share_of_a_batch_keeps_to_the_budget_unless_it_is_one_long_example(
+    lengths, budget, seed, shares
+):
+    rng = None if seed is None else np.random.default_rng(seed)
+    batches = plan_batches(lengths, budget, rng, shares)
+    assert sorted(np.concatenate(batches).tolist()) == list(range(len(lengths)))
+    for batch in batches:
+        for share in (batch[rank::shares] for rank in range(shares)):
+            assert len(share) <= 1 or lengths[batch].max() * len(share) <= budget
+
+
+@given(st.integers(1, 40), st.integers(1, 9), st.integers(0, 9), RANKS)
+def test_several_devices_take_the_batches_of_one_with_their_budgets_together(count, budget, seed, shares):
+    lengths = np.random.default_rng(seed).choice([1.0, 0.5], count)  # a device is filled without a rest
+    together = plan_batches(lengths, budget * shares, np.random.default_rng(seed))
+    divided = plan_batches(lengths, budget, np.random.default_rng(seed), shares)
+    assert [batch.tolist() for batch in divided] == [batch.tolist() for batch in together]
 
 
 @given(LENGTHS, st.floats(0.1, 200))
@@ -100,11 +114,12 @@ def test_a_budget_that_holds_nothing_is_refused(budget):
         plan_batches(np.ones(3), budget)
 
 
-def test_the_plan_depends_on_seed_and_epoch_alone():
+def test_the_plan_depends_on_seed_and_epoch_and_is_the_same_on_every_rank():
     def plan(seed: int | None, epoch: int, **settings) -> list[list[int]]:
         return [batch.tolist() for batch in loader_of(60, seed, **settings).plan(epoch)]
 
-    assert plan(5, 0) == plan(5, 0) == plan(5, 0, rank=1, ranks=3)
+    assert plan(5, 0) == plan(5, 0)
+    assert plan(5, 0, rank=0, ranks=3) == plan(5, 0, rank=1, ranks=3)
     assert plan(5, 0) != plan(5, 1)
     assert plan(5, 0) != plan(6, 0)
     assert plan(None, 0) == plan(None, 1)
@@ -171,7 +186,9 @@ def test_starting_at_the_end_gives_nothing():
 @settings(deadline=None, max_examples=20)
 @given(RANKS, st.integers(0, 2))
 def test_ranks_see_together_what_one_sees(ranks, epoch):
-    whole = list(loader_of().batches(epoch))
+    alone = loader_of()
+    alone.shares = ranks
+    whole = list(alone.batches(epoch))
     shares = [list(loader_of(rank=rank, ranks=ranks).batches(epoch)) for rank in range(ranks)]
     for number, batch in enumerate(whole):
         parts = [share[number] for share in shares]
@@ -188,7 +205,7 @@ def test_ranks_see_together_what_one_sees(ranks, epoch):
 
 def test_a_rank_without_a_share_gets_an_empty_batch_and_stays_in_step():
     settings = {"rank": 3, "ranks": 4}
-    loader = BatchLoader(examples_of(["3", "4", "40", "50", "60"]), 60.0, 1, **settings)
+    loader = BatchLoader(examples_of(["3", "40", "60"]), 60.0, 1, **settings)
     batches = list(loader.batches())
     assert [batch.planned for batch in batches] == [len(batch) for batch in loader.plan(0)]
     for batch in batches:

@@ -1,0 +1,1 @@
+"""Several processes of one run: they agree at the start and end together."""

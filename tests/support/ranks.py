@@ -1,0 +1,168 @@
+"""Runs of several processes, as torchrun starts them: each rank is forked from a process that has torch.
+
+So torch is imported once for all runs of a test session. What goes wrong on a rank is a function of FAULTS.
+"""
+
+import errno
+import multiprocessing
+import os
+import signal
+import socket
+import sys
+import threading
+import types
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from common.recognition.modality import Modality
+
+TIMEOUT_S = 100.0
+"""a run that has not ended by then hangs"""
+PRELOADED = ["ranks", "common.training.run", "common.commands.lm.recurrent", "torch.utils.tensorboard"]
+PRELOADED += ["ocr.modality", "ocr.augment", "ocr.front_end"]
+
+
+class Rank(NamedTuple):
+    """How one rank ended."""
+
+    status: int
+    """exit status; minus the number of a signal"""
+    err: str
+    """what it wrote to standard error"""
+
+
+def run_ranks(
+    modality: Modality,
+    ranks: int,
+    arguments: Sequence[object],
+    folder: Path,
+    faults: dict[int, str] | None = None,
+) -> list[Rank]:
+    """Run a command on several ranks, and return how each rank ended.
+
+    Args:
+        modality: whose command it is.
+        ranks: their number.
+        arguments: the words of the command, without --devices.
+        folder: for the standard errors of the ranks.
+        faults: what goes wrong, by rank: names in FAULTS.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(PRELOADED)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    environment = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(ranks)}
+    environment |= {"TORCHELASTIC_RUN_ID": "test", "LOCAL_WORLD_SIZE": str(ranks), "GROUP_RANK": "0"}
+    words = [*map(str, arguments), "--devices", str(ranks)]
+    errors = [folder / f"rank{rank}.err" for rank in range(ranks)]
+    processes = []
+    for rank in range(ranks):
+        own = {**environment, "RANK": str(rank), "LOCAL_RANK": str(rank)}
+        given = (modality, words, own, errors[rank], (faults or {}).get(rank))
+        processes.append(context.Process(target=_run, args=given))
+        processes[-1].start()
+    awaited = [process for rank, process in enumerate(processes) if (faults or {}).get(rank) != "stopped"]
+    try:
+        for process in awaited:
+            process.join(TIMEOUT_S)
+        assert None not in [process.exitcode for process in awaited], "a rank hangs"
+    finally:
+        for process in processes:
+            process.kill()
+            process.join()
+    return [
+        Rank(process.exitcode, path.read_text(encoding="utf-8"))
+        for process, path in zip(processes, errors, strict=True)
+    ]
+
+
+def _run(
+    modality: Modality, words: list[str], environment: dict[str, str], error: Path, fault: str | None
+) -> None:
+    """Be a rank: the body of its process."""
+    import torch
+    from tqdm import tqdm
+
+    from common import cli
+
+    torch.set_num_threads(1)
+    tqdm.set_lock(threading.RLock())  # its own is a semaphore, which a killed process leaves behind
+    os.environ.update(environment)
+    with error.open("w", encoding="utf-8", buffering=1) as file:
+        os.dup2(file.fileno(), 2)
+        sys.stderr = file
+        if fault:
+            FAULTS[fault]()
+        cli.main(modality, words)
+
+
+# --- what goes wrong
+
+
+def _after_a_checkpoint(act: Callable[[Any], None]) -> None:
+    """Let something happen right after the checkpoint of the second update of the second epoch."""
+    from common.training.loop import Trainer
+
+    save = Trainer.save_checkpoint
+
+    def save_and_act(self: Trainer) -> None:
+        save(self)
+        if (self.progress.epoch, self.progress.batch) == (1, 2):
+            act(self)
+
+    Trainer.save_checkpoint = save_and_act  # type: ignore[method-assign]
+
+
+def _fast_clock() -> None:
+    """On this rank the clock is two minutes ahead, and each second takes a minute."""
+    from time import monotonic
+
+    from common.training import loop
+
+    loop.time = types.SimpleNamespace(monotonic=lambda: 120 + 60 * monotonic())  # type: ignore[assignment]
+
+
+def _killed() -> None:
+    _after_a_checkpoint(lambda _: os.kill(os.getpid(), signal.SIGKILL))
+
+
+def _stopped() -> None:
+    """The process answers no more, as if its machine were off; signs of life are missed after two rounds."""
+    _after_a_checkpoint(lambda _: os.kill(os.getpid(), signal.SIGSTOP))
+
+
+def _failing() -> None:
+    def fail(_: Any) -> None:
+        raise FileNotFoundError(errno.ENOENT, "No such file or directory", "lines/7.png")
+
+    _after_a_checkpoint(fail)
+
+
+def _out_of_memory() -> None:
+    def fail(_: Any) -> None:
+        raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB.\nSee the documentation")
+
+    _after_a_checkpoint(fail)
+
+
+def _impatient() -> None:
+    from common.training.ranks import line
+
+    line.SILENT_ROUNDS = 2
+
+
+def _elsewhere() -> None:
+    """On this rank, relative paths lead to other files."""
+    os.chdir("elsewhere")
+
+
+FAULTS: dict[str, Callable[[], None]] = {
+    "fast clock": _fast_clock,
+    "killed": _killed,
+    "stopped": _stopped,
+    "failing": _failing,
+    "out of memory": _out_of_memory,
+    "impatient": _impatient,
+    "elsewhere": _elsewhere,
+}
