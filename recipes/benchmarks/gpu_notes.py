@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
-
 WAIT_S = 0.020
 """wait for each batch in place of a step, where only the loader is measured"""
 

@@ -1,4 +1,4 @@
-"""On a GPU these repeat training and decoding of the CPU; without one they check that a difference is seen."""
+"""They repeat training and decoding of the CPU; without one they check that differences are seen."""
 
 from pathlib import Path
 
