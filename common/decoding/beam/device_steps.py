@@ -204,20 +204,22 @@ def size_for(beam: Beam, classes: Classes) -> Size:
 
 def replayable(step: Callable[[], None], device: torch.device) -> Callable[[], None]:
     """Return a function that does what `step` does: on a GPU the replay of its graph, else `step` itself."""
-    return capture(step) if device.type == "cuda" else step
+    return capture(step, device) if device.type == "cuda" else step
 
 
-def capture(step: Callable[[], None]) -> Callable[[], None]:
-    """Return a function that replays the graph of `step` on the GPU, which `step` does not run here.
+def capture(step: Callable[[], None], device: torch.device) -> Callable[[], None]:
+    """Return a function that replays the graph of `step` on a GPU; `step` itself is only recorded here.
 
     If the graph cannot be captured, the search goes on without it, and a warning says so.
     """
-    graph = torch.cuda.CUDAGraph()
+    before = torch.cuda.current_stream(device)
     try:
+        graph, stream = torch.cuda.CUDAGraph(), torch.cuda.Stream(device)
         # other threads may use the GPU meanwhile: only this one is checked
-        with _capturing(), torch.cuda.graph(graph, capture_error_mode="thread_local"):
+        with _capturing(), torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
             step()
     except RuntimeError as error:
+        torch.cuda.set_stream(before)  # an end of the capture that fails leaves the other stream in use
         log.warning("the beam search runs without a CUDA graph and is slower: %s", error)
         return step
     return graph.replay

@@ -150,14 +150,35 @@ def test_a_graph_that_cannot_be_captured_leaves_the_step_itself_and_a_warning(mo
     def refuse(*_: Any, **__: Any) -> None:
         raise RuntimeError("operation not permitted when stream is capturing")
 
-    monkeypatch.setattr(torch.cuda, "CUDAGraph", lambda: None)
-    monkeypatch.setattr(torch.cuda, "graph", refuse)
+    streams = []
+    for name, value in {
+        "CUDAGraph": lambda: None,
+        "Stream": lambda device: "side",
+        "graph": refuse,
+        "current_stream": lambda device: "before",
+        "set_stream": streams.append,
+    }.items():
+        monkeypatch.setattr(torch.cuda, name, value)
 
     def step() -> None:
         raise AssertionError("a capture runs nothing")
 
-    assert capture(step) is step
+    assert capture(step, torch.device("cuda")) is step
     assert "without a CUDA graph" in caplog.text
+    assert streams == ["before"]
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("fused", [False, True], ids=["network", "fused"])
+def test_a_search_on_a_gpu_replays_a_graph(fused, caplog):
+    """Without the graph the results would be the same, at the speed of launching each operation."""
+    fusion = Fusion([Automaton()], CLASSES) if fused else None
+    search, log_probs = BeamSearch(6, fusion=fusion), random_log_probs(0, 40, 20)
+    wanted = search.search(log_probs, np.full(40, 20), 6)
+    assert_same(search.search(torch.from_numpy(log_probs).cuda(), np.full(40, 20), 6), wanted)
+    (steps,) = search._spares.values()
+    assert steps._replay is not None and steps._replay.__name__ == "replay"
+    assert "CUDA graph" not in caplog.text
 
 
 def test_buffers_are_kept_for_batches_of_a_size_and_are_not_copied_with_the_search():
