@@ -13,6 +13,29 @@ class SegmentationConfig:
 
 
 @dataclass(frozen=True)
+class SubtitleConfig:
+    """Subtitles: srt, vtt and lrc."""
+
+    max_line_width: int = 42
+    """Characters in a line of subtitles at most; a longer word stands alone."""
+    max_line_count: int = 2
+    """Lines that are shown together at most."""
+    max_words_per_line: int = 0
+    """Words in a line of subtitles at most; 0: as many as there is room for."""
+    highlight_words: bool = False
+    """Show which word is spoken: underlined in srt, with its time in vtt."""
+    case: Literal["keep", "lower", "sentence"] = "keep"
+    """Letters of subtitles. sentence: small ones, with a capital after full stops and long pauses."""
+
+    def __post_init__(self) -> None:
+        if self.max_line_width < 1 or self.max_line_count < 1 or self.max_words_per_line < 0:
+            raise ValueError(
+                f"max_line_width {self.max_line_width}, max_line_count {self.max_line_count},"
+                f" max_words_per_line {self.max_words_per_line}: numbers from 1 (words: from 0) are wanted"
+            )
+
+
+@dataclass(frozen=True)
 class FrontEndConfig:
     """The spectrogram and the convolutional network over it."""
 

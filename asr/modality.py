@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from asr.configuration import SegmentationConfig
+from asr.configuration import SegmentationConfig, SubtitleConfig
 from asr.corpora import SOUND_EXTS, CorpusConfig, read_corpus
+from asr.formats.names import FORMATS, writer
 from asr.rendering import render
 from asr.segmentation.recordings import segment
 from asr.signal import SignalConfig, channels, expand, measure, read, steps_per_length, stream, track
@@ -56,6 +57,9 @@ ASR = Modality(
     training=_training,
     segmentation_config=SegmentationConfig,
     segment=segment,
+    formats=FORMATS,
+    format_config=SubtitleConfig,
+    writer=writer,
     suffixes=frozenset(SOUND_EXTS),
     bundled=_bundled,
     channels=channels,

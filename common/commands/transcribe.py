@@ -35,7 +35,6 @@ def run(modality: Modality, arguments: TranscribeFlags) -> None:
         check_streams(modality, arguments)
     recognizer = load_recognizer(modality, arguments.model, arguments.device, arguments.threads)
     recognizer.decoder = build_decoder(recognizer.decoder, arguments.decoding, recognizer.task)
-    labelled = recognizer.task == "classify"
     if arguments.alternatives:
         _check_alternatives(recognizer)
     failures: list[str] = []
@@ -44,7 +43,7 @@ def run(modality: Modality, arguments: TranscribeFlags) -> None:
         name_failure(modality, failures, sentence)
 
     recognizer.segmentation_config = arguments.segmentation
-    files = _document_files(modality, arguments, labelled, refuse)
+    files = _document_files(modality, arguments, recognizer, refuse)
     bar = _progress_bar(arguments)
     if arguments.stream:
         streams = transcribe_streams(recognizer, arguments.files, arguments.alternatives, refuse)
@@ -83,10 +82,16 @@ def _progress_bar(arguments: TranscribeFlags) -> Any:
 
 
 def _document_files(
-    modality: Modality, arguments: TranscribeFlags, labelled: bool, refuse: Callable[[str], None]
+    modality: Modality,
+    arguments: TranscribeFlags,
+    recognizer: Transcriber,
+    refuse: Callable[[str], None],
 ) -> DocumentFiles:
-    """Return what writes the documents of a call; `labelled`: they hold labels instead of texts."""
-    known: dict[str, Writer] = dict(FORMATS, txt=to_label) if labelled else dict(FORMATS)
+    """Return what writes the documents of a call."""
+    known: dict[str, Writer] = dict(FORMATS)
+    if recognizer.task == "classify":
+        known["txt"] = to_label
+    phrases = [word if isinstance(word, str) else word.text for word in recognizer.decoder.hot_words]
     names = [*known, *modality.formats] if arguments.format == "all" else [arguments.format]
     writers, books = dict[str, Writer](), dict[str, Callable[[str], Book]]()
     for name in names:
@@ -97,7 +102,7 @@ def _document_files(
             books[name] = partial(modality.book, name)
         else:
             assert modality.writer is not None, "a modality with formats of its own writes them"
-            writers[name] = modality.writer(name)
+            writers[name] = modality.writer(name, arguments.format_settings, phrases)
     return DocumentFiles(writers, arguments.output_dir, books, refuse)
 
 

@@ -1,6 +1,6 @@
 """What a front end such as `ocr` or `asr` provides, so that the core can train and run its models."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from io import BufferedIOBase
 from pathlib import Path
@@ -61,8 +61,8 @@ class Book(Protocol):
 
 
 @dataclass(frozen=True)
-class NoSegmentation:
-    """Sources are not cut; there is nothing to set."""
+class NoSettings:
+    """There is nothing to set."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ class Modality:
     """returns the parts that only training needs"""
     on_paper: bool = False
     """whether signals run from left to right on paper, so that right-to-left scripts run against them"""
-    segmentation_config: type = NoSegmentation
+    segmentation_config: type = NoSettings
     """frozen dataclass: how sources are cut into segments"""
     segment: Callable[[Source, Any, Any], Segmentation] | None = None
     """`(source, signal_config, segmentation_config)`: the lines of a page, or the utterances of a recording,
@@ -107,8 +107,11 @@ class Modality:
     formats: Mapping[str, str] = field(default_factory=dict)
     """formats of documents beside those of `common.text.formats`: the ending of their files, and what they
     are in a few words for the help"""
-    writer: Callable[[str], Callable[[Document], str | bytes]] | None = None
-    """`(format)` returns the function that gives one document in that format"""
+    format_config: type = NoSettings
+    """frozen dataclass: the settings of these formats"""
+    writer: Callable[[str, Any, Sequence[str]], Callable[[Document], str | bytes]] | None = None
+    """`(format, format_config, phrases)` returns the function that gives one document in that format; phrases
+    are names of several words, such as hot words"""
     book: Callable[[str, str], Book] | None = None
     """`(format, file)` returns the book of a file in one of `book_formats`; ValueError if it has none"""
     book_formats: frozenset[str] = frozenset()

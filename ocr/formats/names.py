@@ -1,6 +1,6 @@
 """The names of the formats of pages, and the functions that write them, imported when one is wanted."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from common.recognition.modality import Book
 from common.text.document import Document
@@ -14,8 +14,8 @@ BOOK_FORMATS = frozenset({"pdf"})
 """formats of which one file holds all pages"""
 
 
-def writer(name: str) -> Callable[[Document], str | bytes]:
-    """Return the function that writes a document in a format of one file a page."""
+def writer(name: str, _settings: object, _phrases: Sequence[str]) -> Callable[[Document], str | bytes]:
+    """Return the function that writes a document in a format of one file a page; there are no settings."""
     from ocr.formats.hocr import to_hocr
 
     return {"hocr": to_hocr}[name]

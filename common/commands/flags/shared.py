@@ -22,6 +22,14 @@ def _segmentation_config(modality: Modality) -> type:
 Segmentation = Annotated[Any, Flag(flat=True, kind=_segmentation_config)]
 """the modality's settings for cutting sources into segments"""
 
+
+def _format_config(modality: Modality) -> type:
+    return modality.format_config
+
+
+FormatSettings = Annotated[Any, Flag(flat=True, kind=_format_config)]
+"""the settings of the modality's own formats"""
+
 BatchBudget = Annotated[
     float | None,
     Flag(

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from common.command_line.flag import Flag, Flat, Positional
 from common.commands.flags.decoding import DecodingFlags
-from common.commands.flags.shared import BatchBudget, Segmentation
+from common.commands.flags.shared import BatchBudget, FormatSettings, Segmentation
 from common.recognition.loading import Device
 from common.recognition.modality import Modality
 from common.text.formats import FORMATS
@@ -54,6 +54,7 @@ class TranscribeFlags:
     stream: Annotated[bool, Flag(help=STREAM_HELP, needs="stream")] = False
     channel: Annotated[str | None, Flag(help=CHANNEL_HELP, default="their mean", needs="channels")] = None
     segmentation: Segmentation = None
+    format_settings: FormatSettings = None
     audio_track: Annotated[int | None, Flag(help=TRACK_HELP, default="the first", needs="track")] = None
     batch_budget: BatchBudget = None
     device: Device = "auto"

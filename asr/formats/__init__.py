@@ -1,0 +1,1 @@
+"""Documents of speech as subtitles and lyrics."""
