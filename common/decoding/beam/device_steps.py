@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 BUFFERED_STEPS = 64
 """steps whose log-probabilities the buffers hold"""
 ROWS = 32
-"""the number of rows is a multiple of this, so that few sizes of batches need a graph of their own"""
+"""the number of rows is a multiple of this, or below it a power of 2: few sizes need a graph of their own"""
 LONGEST_RUN = 32
 """replays after which the host looks, at the latest, what rows ask"""
 
@@ -197,7 +197,7 @@ def size_for(beam: Beam, classes: Classes) -> Size:
     """Return the size of the buffers for a beam and the classes of its steps."""
     B, K = beam.blank.shape
     columns = classes.labels.shape[2] + 1
-    rows = -(-B // ROWS) * ROWS
+    rows = -(-B // ROWS) * ROWS if B > ROWS else 1 << (B - 1).bit_length()
     history = beam.history is not None
     return Size(rows, K, classes.log_probs.shape[2], columns, history, beam.blank.device)
 

@@ -183,9 +183,15 @@ def test_a_search_on_a_gpu_replays_a_graph(fused, caplog):
 
 def test_buffers_are_kept_for_batches_of_a_size_and_are_not_copied_with_the_search():
     search = BeamSearch(3)
-    for B, S in [(2, 9), (5, 4), (32, 2)]:
-        search.search(torch.from_numpy(random_log_probs(0, B, S)), np.full(B, S))
-        assert [size.rows for size in search._spares] == [32]
-    search.search(torch.from_numpy(random_log_probs(0, 33, 1)), np.full(33, 1))
-    assert [size.rows for size in search._spares] == [32, 64]
+    for B, kept in [
+        (5, [8]),
+        (8, [8]),
+        (1, [8, 1]),
+        (6, [1, 8]),
+        (33, [8, 64]),
+        (64, [8, 64]),
+        (65, [64, 96]),
+    ]:
+        search.search(torch.from_numpy(random_log_probs(0, B, 2)), np.full(B, 2))
+        assert [size.rows for size in search._spares] == kept
     assert not search.__getstate__()["_spares"]
