@@ -13,6 +13,14 @@ class SegmentationConfig:
 
 
 @dataclass(frozen=True)
+class FormatConfig:
+    """How documents are written."""
+
+    with_characters: bool = False
+    """In alto and page, write the place and confidence of each character too: files ten times as large."""
+
+
+@dataclass(frozen=True)
 class FrontEndConfig:
     """The shape of the convolutional network over line images."""
 

@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from common.recognition.modality import AugmentOne, Modality, Training
-from ocr.configuration import SegmentationConfig
+from ocr.configuration import FormatConfig, SegmentationConfig
 from ocr.corpora import CorpusConfig, read_corpus
-from ocr.formats.names import BOOK_FORMATS, FORMATS, book, writer
+from ocr.formats.names import BOOK_FORMATS, ENDINGS, FORMATS, book, writer
 from ocr.rendering import render
 from ocr.segmentation.pages import segment
 from ocr.signal import IMAGE_SUFFIXES, SignalConfig, expand, measure, read, steps_per_length
@@ -59,6 +59,8 @@ OCR = Modality(
     segmentation_config=SegmentationConfig,
     segment=segment,
     formats=FORMATS,
+    endings=ENDINGS,
+    format_config=FormatConfig,
     writer=writer,
     book=book,
     book_formats=BOOK_FORMATS,

@@ -234,4 +234,4 @@ def test_every_format_is_written_at_once(tmp_path):
     drawn_line("one").save(tmp_path / "a.png")
     assert call(OCR, "transcribe", tmp_path / "a.png", "-f", "all", "-o", tmp_path / "out").status == 0
     written = {path.name for path in (tmp_path / "out").iterdir()}
-    assert written >= {"a.txt", "a.json", "a.tsv", "a.ctm", "a.hocr", "a.pdf"}
+    assert written >= {"a.txt", "a.json", "a.tsv", "a.ctm", "a.hocr", "a.pdf", "a.alto.xml", "a.page.xml"}

@@ -102,7 +102,8 @@ def _document_files(
             books[name] = partial(modality.book, name)
         else:
             assert modality.writer is not None, "a modality with formats of its own writes them"
-            writers[name] = modality.writer(name, arguments.format_settings, phrases)
+            write = modality.writer(name, arguments.format_settings, phrases)
+            writers[modality.endings.get(name, name)] = write
     return DocumentFiles(writers, arguments.output_dir, books, refuse)
 
 

@@ -107,6 +107,8 @@ class Modality:
     formats: Mapping[str, str] = field(default_factory=dict)
     """formats of documents beside those of `common.text.formats`: the ending of their files, and what they
     are in a few words for the help"""
+    endings: Mapping[str, str] = field(default_factory=dict)
+    """the ending of files of those formats that have another name"""
     format_config: type = NoSettings
     """frozen dataclass: the settings of these formats"""
     writer: Callable[[str, Any, Sequence[str]], Callable[[Document], str | bytes]] | None = None

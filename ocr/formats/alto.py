@@ -108,8 +108,7 @@ def _blocks(parent: Element, names: Names, kinds: Mapping[str, str], depth: int)
 def _references(group: Element | None, depth: int) -> Iterator[str]:
     """Yield the ids in a reading order, groups within each other."""
     for member in group if group is not None else ():
-        if member.get("REF"):
-            yield member.get("REF", "")
+        yield from member.get("REF", "").split()
         if depth < DEEPEST:
             yield from _references(member, depth + 1)
 

@@ -119,7 +119,8 @@ def assemble(
     )
     found = [(line, frame.line(line.place, notices)) for line in lines]
     usable = [(line, place) for line, place in found if place is not None]
-    places = with_heights([place for _, place in usable])
+    names = [line.place.name for line, _ in usable]
+    places = with_heights([place for _, place in usable], names, notices)
     passages = tuple(
         Passage(_transcript(line, place, frame, str(path)), place, False, line.region, line.place.name)
         for (line, _), place in zip(usable, places, strict=True)

@@ -25,6 +25,8 @@ DESCENT = 0.2
 """the share of an outline that is taken to be below the baseline, where no baseline is known"""
 PITCH_ABOVE, PITCH_BELOW = 0.7, 0.3
 """heights of a line without outline, as shares of the distance of baselines"""
+FLAT = 0.25
+"""an outline lower than this share of the usual height says nothing about the height of its line"""
 BINS = 48
 """pieces of the baseline in which the edges of an outline are searched"""
 
@@ -113,11 +115,11 @@ class Frame:
         return _base_of(outline) if outline else None
 
 
-def with_heights(lines: Sequence[Line]) -> list[Line]:
+def with_heights(lines: Sequence[Line], names: Sequence[str], notices: Notices) -> list[Line]:
     """Return the lines of a page, those of unknown height with the heights that the others suggest.
 
     These are the median heights of the lines with an outline; without any, shares of the median distance
-    between a baseline and the next one.
+    between a baseline and the next one. An outline much flatter than the others is none.
     """
     known = [line for line in lines if line.above + line.below > 0]
     if known:
@@ -126,10 +128,15 @@ def with_heights(lines: Sequence[Line]) -> list[Line]:
     else:
         pitch = _pitch(lines)
         above, below = PITCH_ABOVE * pitch, PITCH_BELOW * pitch
-    return [
-        line if line.above + line.below > 0 else Line(line.baseline, above, below, line.outline)
-        for line in lines
-    ]
+    found = []
+    for line, name in zip(lines, names, strict=True):
+        if line.above + line.below >= FLAT * (above + below):
+            found.append(line)
+            continue
+        if line.above + line.below > 0:
+            notices.add("outlines much flatter than the others are not used", name)
+        found.append(Line(line.baseline, above, below))
+    return found
 
 
 def along(baseline: Sequence[Point], points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
+from common.files.source import source_file
 from ocr.signal import IMAGE_SUFFIXES
 from ocr.source import locate, open_image, viewed_size
 
@@ -42,7 +43,8 @@ def find_image(xml: str | Path, written: str) -> Found:
         ValueError: there is no such image, or it cannot be read.
     """
     for candidate in _candidates(Path(xml), written):
-        if candidate.suffix.lower() in IMAGE_SUFFIXES and candidate.is_file():
+        file = Path(source_file(str(candidate)))  # "scan.tif[2]" is a page of scan.tif
+        if file.suffix.lower() in IMAGE_SUFFIXES and file.is_file():
             place = locate(candidate)
             with open_image(place, any_page=True) as image:
                 width_px, height_px = viewed_size(image)

@@ -11,6 +11,8 @@ from xml.parsers import expat
 SHOWN_NAMES = 3
 """number of elements that a notice names; the others are counted"""
 LARGEST_BYTES = 256 * 1024 * 1024
+INVALID = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""characters that XML 1.0 cannot hold"""
 
 
 class Notices:

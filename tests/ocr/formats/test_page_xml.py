@@ -232,6 +232,13 @@ def test_a_line_without_outline_has_the_heights_of_the_others(read):
     assert notices == []
 
 
+def test_an_outline_much_flatter_than_the_others_is_not_used_and_said(read):
+    flat = line("flat", y=80, coords="10,79 190,79 190,81 10,81")
+    document, (notice,) = read(page(region("r", line(), line("m", y=60), flat)))
+    assert (document.passages[2].place.above, document.passages[2].place.below) == (20, 5)
+    assert notice.endswith("not used: flat")
+
+
 def test_a_baseline_drawn_from_right_to_left_is_turned(read):
     document, _ = read(page(region("r", line(baseline="190,50 10,50"))))
     place = document.passages[0].place
