@@ -146,6 +146,26 @@ def test_a_step_on_a_gpu_reads_nothing_back_and_takes_nothing_from_the_host(fuse
     assert set(made) == {"cuda"}
 
 
+@pytest.mark.parametrize("setting", [{}, {"cutoff_top_n": 3, "cutoff_prob": 0.9}], ids=["all", "cut off"])
+def test_a_search_of_pieces_on_a_gpu_stays_there(setting, monkeypatch):
+    """In fake mode, which needs no GPU, operations on tensors of the host and the GPU together are errors."""
+    monkeypatch.setattr(device_steps, "replayable", lambda step, device: step)
+    monkeypatch.setattr(device_steps, "BUFFERED_STEPS", 4)
+    monkeypatch.setattr("common.decoding.beam.search._checked", lambda *arguments: arguments[1])  # reads back
+    search = BeamSearch(6, **setting)
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        log_probs = torch.zeros(5, 6, CLASSES, device="cuda")
+        beam = search.start(log_probs)
+        beam.history = []
+        for lengths in ([6, 4, 3, 0, 6], [2, 0, 1, 0, 2]):
+            search.feed(beam, log_probs, np.array(lengths))
+    states = [getattr(beam, name) for name in STATE]
+    parts = [part for kept in (beam.traces, beam.history) for piece in kept for part in piece]
+    assert len(parts) == 2 * (6 + 3)
+    assert {part.device.type for part in (*states, *parts)} == {"cuda"}
+    assert [trace.origin.shape for trace in beam.traces] == [(6, 5, 6), (2, 5, 6)]
+
+
 def test_a_graph_that_cannot_be_captured_leaves_the_step_itself_and_a_warning(monkeypatch, caplog):
     def refuse(*_: Any, **__: Any) -> None:
         raise RuntimeError("operation not permitted when stream is capturing")
