@@ -137,8 +137,8 @@ class BatchLoader:
         rank, ranks: which share of each batch is read here.
         workers: processes that read ahead; 0: this process reads. On two cores a worker costs the network
             more than it saves; with a GPU, 4 to 16 are good.
-        plan: returns the indices of each batch of an epoch over all ranks; None for batches of similar
-            length under the budget.
+        plan: `(epoch, shares)` returns the indices of each batch of an epoch over all ranks; None for batches
+            of similar length under the budget.
 
     Attributes:
         shares: for how many ranks batches are planned: `ranks`, or in a resumed run the number it began with,
@@ -153,7 +153,7 @@ class BatchLoader:
         rank: int = 0,
         ranks: int = 1,
         workers: int = 0,
-        plan: Callable[[int], list[np.ndarray]] | None = None,
+        plan: Callable[[int, int], list[np.ndarray]] | None = None,
     ) -> None:
         self.examples = examples
         self.budget, self.seed = budget, seed
@@ -169,7 +169,7 @@ class BatchLoader:
     def plan(self, epoch: int) -> list[np.ndarray]:
         """Return the indices of each batch of `epoch`, over all ranks."""
         if self._plan is not None:
-            return self._plan(epoch)
+            return self._plan(epoch, self.shares)
         rng = None if self.seed is None else np.random.default_rng((self.seed, epoch))
         return plan_batches(self.lengths, self.budget, rng, self.shares)
 

@@ -79,9 +79,9 @@ class Streams(Dataset):
     def __len__(self) -> int:
         return self.windows * self.streams
 
-    def plan(self, epoch: int) -> list[np.ndarray]:
-        """Return the indices of each batch of an epoch."""
-        del epoch  # all epochs have the same windows
+    def plan(self, epoch: int, shares: int = 1) -> list[np.ndarray]:
+        """Return the indices of each batch of an epoch; `shares` devices share the streams."""
+        del epoch, shares  # all epochs have the same windows, and any number of devices the same streams
         rows = np.arange(self.streams)
         counts = [
             self.streams if self.seed is not None else int((self.length > window * self.k1).sum())
@@ -115,7 +115,7 @@ class Lines(Dataset):
     Args:
         texts: the labels of each, without start and end.
         values: the condition of each; None: no condition.
-        budget: the most labels of a batch, with padding.
+        budget: the most labels of a batch on each device, with padding.
         seed: of the order; None for a fixed order.
 
     Raises:
@@ -138,10 +138,10 @@ class Lines(Dataset):
     def __len__(self) -> int:
         return len(self.texts)
 
-    def plan(self, epoch: int) -> list[np.ndarray]:
-        """Return the indices of each batch of an epoch."""
+    def plan(self, epoch: int, shares: int = 1) -> list[np.ndarray]:
+        """Return the indices of each batch of an epoch, which `shares` devices divide among them."""
         rng = None if self.seed is None else np.random.default_rng((self.seed, epoch))
-        return plan_batches(self.lengths, self.budget, rng)
+        return plan_batches(self.lengths, self.budget, rng, shares)
 
     def source(self, index: int) -> str:
         """Return the name of an item."""

@@ -2,7 +2,7 @@
 
 model       the weights                         average   their moving average
 optimizer   the moments of AdamW                progress  epoch, batch, step, counts: `Progress`
-carried     tensors that go from batch to batch random    the states of the random generators of all ranks
+carried     tensors that go from batch to batch,   random    the states of the random generators of all ranks
 shares      for how many devices the batches are planned
 fingerprints  of data and alphabet, which must not change
 """
@@ -135,6 +135,36 @@ def check_fingerprints(path: Path, before: Mapping[str, str], now: Mapping[str, 
             f"{path}: cannot be resumed, because it was written with other {' and other '.join(changes)};"
             " bring them back, or start anew in another run folder"
         )
+
+
+def carried_by_all(fabric: Fabric, carried: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return what one process would carry to the next batch in place of all ranks; every rank must call this.
+
+    Args:
+        fabric: gives the ranks.
+        carried: what this rank carries: tensors (N, B, ...) whose B rows are those of its share of a batch,
+            rows r, r + ranks, ... of the whole batch; or nothing.
+    """
+    ranks = fabric.world_size
+    if ranks == 1:
+        return dict(carried)
+    parts: list[Any] = [None] * ranks
+    torch.distributed.all_gather_object(parts, {name: value.cpu() for name, value in carried.items()})
+    whole = {}
+    for name, first in parts[0].items():
+        shares = [part[name] for part in parts if part]  # the last ranks have no row of a small batch
+        N, _, *others = first.shape
+        whole[name] = first.new_empty(N, sum(share.shape[1] for share in shares), *others)
+        for rank, share in enumerate(shares):
+            whole[name][:, rank::ranks] = share
+    return whole
+
+
+def share_of_carried(fabric: Fabric, whole: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return this rank's share of what `carried_by_all` returned, under any number of ranks."""
+    rank, ranks = fabric.global_rank, fabric.world_size
+    shares = {name: value[:, rank::ranks].contiguous() for name, value in whole.items()}
+    return {name: share.to(fabric.device) for name, share in shares.items() if share.shape[1]}
 
 
 def random_states(fabric: Fabric) -> dict[str, Tensor]:

@@ -24,10 +24,12 @@ from tqdm import tqdm
 from common.data.batching import Batch, BatchLoader
 from common.training.checkpoint import (
     Progress,
+    carried_by_all,
     check_fingerprints,
     random_states,
     read_checkpoint,
     restore_random_states,
+    share_of_carried,
     write_checkpoint,
 )
 from common.training.configuration import TrainingConfig
@@ -49,7 +51,8 @@ class Trainable(Protocol):
 
     Attributes:
         card: facts about the model, which its file keeps.
-        carried: tensors that go from one batch to the next, such as a state; checkpoints keep them.
+        carried: tensors (N, B, ...) that go from one batch of B rows to the next, such as a state; they are
+            kept in checkpoints.
     """
 
     card: dict[str, Any]
@@ -288,13 +291,13 @@ class Trainer:
     def save_checkpoint(self) -> None:
         """Write latest.ckpt, from which `resume` continues exactly; every rank must call this."""
         self._saved_at = time.monotonic()
-        states = random_states(self.fabric)
+        states, carried = random_states(self.fabric), carried_by_all(self.fabric, self.model.carried)
         checkpoint = {
             "model": self.model.state_dict(),
             "average": self.average.weights,
             "optimizer": self.optimizer.state_dict(),
             "progress": asdict(self.progress),
-            "carried": self.model.carried,
+            "carried": carried,
             "shares": self.data.train.shares,
             "random": states,
             "fingerprints": dict(self.data.fingerprints),
@@ -325,9 +328,7 @@ class Trainer:
         kept = checkpoint["progress"]
         waiting = {"patience_best": kept["best"], "patience_epoch": kept["best_epoch"]}
         self.progress = Progress(**waiting | kept)  # checkpoints of older versions do not have the two
-        self.model.carried = {
-            name: value.to(self.fabric.device) for name, value in checkpoint.get("carried", {}).items()
-        }
+        self.model.carried = share_of_carried(self.fabric, checkpoint.get("carried", {}))
         restore_random_states(self.fabric, checkpoint["random"])
         self._keep_batches(checkpoint.get("shares", 1))  # an older version planned for one device
 

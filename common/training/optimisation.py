@@ -43,11 +43,16 @@ class _BFloat16(MixedPrecision):
         return data
 
 
-def build_fabric(config: TrainingConfig) -> Fabric:
+def build_fabric(config: TrainingConfig, some_unused: bool = False) -> Fabric:
     """Return a launched Fabric for the device, the precision and the number of processes in `config`.
 
+    Args:
+        config: the settings of the loop.
+        some_unused: whether there are updates in which some parameters take no part.
+
     Raises:
-        ValueError: the device does not exist on this machine.
+        ValueError: the device does not exist on this machine, or the number of processes that were started
+            is not that of the settings.
     """
     if config.device == "cuda" and not torch.cuda.is_available():
         raise ValueError("--device cuda: no CUDA device here; use --device auto or cpu")
@@ -65,13 +70,15 @@ def build_fabric(config: TrainingConfig) -> Fabric:
     mixed = precision == "bf16-mixed"
     if mixed:
         plugins.append(_BFloat16("bf16-mixed", accelerator))
+    # no buffer changes in training
+    ddp = DDPStrategy(broadcast_buffers=False, find_unused_parameters=some_unused)
     fabric = Fabric(
         accelerator=accelerator,
         devices=config.devices,
         num_nodes=config.nodes,
         precision=None if mixed else precision,
         plugins=plugins,
-        strategy=DDPStrategy(broadcast_buffers=False) if several else "auto",  # no buffer changes in training
+        strategy=ddp if several else "auto",
     )
     fabric.launch()
     return fabric

@@ -52,13 +52,13 @@ class RecurrentSettings:
     """Continue the run in that folder exactly where its last checkpoint was written."""
     network: Flat[NetworkConfig] = field(default_factory=NetworkConfig)
     streams: int = 64
-    """Places in the text that are read side by side."""
+    """Places in the text that are read side by side, on all devices together."""
     k1: int = 64
     """Steps from one update to the next; 0: whole lines are read, each from a fresh state."""
     k2: Annotated[int | None, Flag(default="k1")] = None
     """Steps that errors are propagated back; a multiple of k1."""
     batch_budget: float = 4096
-    """With --k1 0: characters or words of a batch, padding included."""
+    """With --k1 0: characters or words of a batch on each device, padding included."""
     epochs: int = 5
     """Passes over the text."""
     learning_rate: float = 2e-3
@@ -73,6 +73,10 @@ class RecurrentSettings:
     """auto: bfloat16 where the machine computes it faster."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Where the network is trained."""
+    devices: int = 1
+    """Processes, one per GPU (or CPU share); under torchrun the number per node."""
+    nodes: int = 1
+    """Machines, under torchrun."""
     seed: int = 1
     """Seed of weights, order and dropout."""
     checkpoint_minutes: float = 5.0

@@ -3,12 +3,13 @@
 import dataclasses
 import hashlib
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from lightning.fabric import Fabric
 
 from common.command_line.parser import UsageError
 from common.commands.flags.lm import LanguageModelTrainFlags, RecurrentSettings
@@ -22,8 +23,10 @@ from common.training.configuration import TrainingConfig
 from common.training.folder import as_json, check_folder, provenance, write_config
 from common.training.log import rate_name, written_rate
 from common.training.loop import Data, Trainer
-from common.training.optimisation import build_fabric, seed_everything
+from common.training.optimisation import build_fabric, on_rank_zero, seed_everything, seed_rank
 from common.training.preparation import described_symbols
+from common.training.ranks.agreement import agree_on_batches, agree_on_settings
+from common.training.ranks.group import Group, group_of
 
 log = logging.getLogger(__name__)
 
@@ -37,15 +40,15 @@ Texts = Mapping[str, Sequence[str]]
 
 
 def train_recurrent(
-    arguments: LanguageModelTrainFlags, run: Path, texts: Texts, held_out: Texts, unicode_form: str
+    arguments: LanguageModelTrainFlags, run: Path, read: Callable[[], tuple[Texts, Texts]], unicode_form: str
 ) -> Trainer:
     """Train a recurrent language model; return the Trainer in its final state.
 
     Args:
         arguments: the flags of `lm train`.
         run: the run folder.
-        texts: training text.
-        held_out: text to measure on; without any, a part of `texts` is held out.
+        read: returns the texts to train on, and the text to measure on; of a text without any, a part is held
+            out. Only rank 0 calls it.
         unicode_form: Unicode form of all texts.
 
     Raises:
@@ -55,14 +58,34 @@ def train_recurrent(
     settings = arguments.settings
     for name in ("lightning", "lightning.fabric", "lightning.pytorch"):  # importing them sets INFO
         logging.getLogger(name).setLevel(logging.WARNING)
-    described = as_json(arguments)
-    check_folder(run, settings.resume, described)
-    texts, held_out = _split(texts, held_out)
     config = TrainingConfig(select=None, **_given(TrainingConfig, settings))
-    fabric = build_fabric(config)
+    # the layer that makes a first state of the condition takes part in the first windows only
+    fabric = build_fabric(config, some_unused=settings.network.condition == "first")
+    with group_of(fabric) as group:
+        return _train(arguments, run, group, config, lambda: _split(*read()), unicode_form)
+
+
+def _train(
+    arguments: LanguageModelTrainFlags,
+    run: Path,
+    group: Group,
+    config: TrainingConfig,
+    read: Callable[[], tuple[Texts, Texts]],
+    unicode_form: str,
+) -> Trainer:
+    """Train as one of the ranks of a group; the arguments are those of `train_recurrent`."""
+    settings, fabric, described = arguments.settings, group.fabric, as_json(arguments)
+    agree_on_settings(group, described)
+
+    def prepare() -> tuple[Texts, Texts]:
+        check_folder(run, settings.resume, described)
+        return read()
+
+    texts, held_out = group.from_rank_zero(prepare)
     seed_everything(settings.seed)
     model = _build(arguments, texts, unicode_form)
-    data = _data(settings, model, texts, held_out)._replace(
+    seed_rank(fabric, settings.seed)
+    data = _data(settings, model, texts, held_out, fabric)._replace(
         fingerprints={
             "texts": _described(texts),
             "held-out texts": _described(held_out),
@@ -72,20 +95,14 @@ def train_recurrent(
     trainer = Trainer(fabric, model, data, config, run, measure_bits)
     if settings.resume:
         trainer.resume()
-    run.mkdir(parents=True, exist_ok=True)
-    write_config(run, described)
-    log.info(
-        "%d lines to train on, %d to measure on; %d %ss%s; %s parameters; %s, %s, torch %s",
-        sum(map(len, texts.values())),
-        sum(map(len, held_out.values())),
-        len(model.vocabulary.symbols),
-        model.vocabulary.unit,
-        f"; {model.config.condition}: {', '.join(model.conditions)}" if model.conditions else "",
-        f"{model.parameter_count:,}",
-        fabric.device,
-        fabric._precision.precision,
-        torch.__version__,
-    )
+    agree_on_batches(group, (data.train, data.dev), trainer.progress.epoch)
+
+    def begin() -> None:
+        run.mkdir(parents=True, exist_ok=True)
+        write_config(run, described)
+        _log_start(trainer, texts, held_out)
+
+    on_rank_zero(fabric, begin)
     progress = trainer.fit()
     log.info(
         "best %s %s in epoch %d: %s",
@@ -95,6 +112,23 @@ def train_recurrent(
         run / "best.safetensors",
     )
     return trainer
+
+
+def _log_start(trainer: Trainer, texts: Texts, held_out: Texts) -> None:
+    """Log the amount of text, the size of the model and the device."""
+    model, fabric = trainer.model, trainer.fabric
+    log.info(
+        "%d lines to train on, %d to measure on; %d %ss%s; %s parameters; %s, %s, torch %s",
+        sum(map(len, texts.values())),
+        sum(map(len, held_out.values())),
+        len(model.vocabulary.symbols),
+        model.vocabulary.unit,
+        f"; {model.config.condition}: {', '.join(model.conditions)}" if model.conditions else "",
+        f"{model.parameter_count:,}",
+        fabric.device if fabric.world_size == 1 else f"{fabric.world_size} x {fabric.device.type}",
+        fabric._precision.precision,
+        torch.__version__,
+    )
 
 
 def _split(texts: Texts, held_out: Texts) -> tuple[Texts, Texts]:
@@ -131,9 +165,13 @@ def _given(kind: type, settings: Any) -> dict[str, Any]:
     return {name: value for name, value in vars(settings).items() if name in names}
 
 
-def _data(settings: RecurrentSettings, model: LanguageModel, texts: Texts, held_out: Texts) -> Data:
-    """Return the batches, and set the model's truncation of backpropagation for them."""
+def _data(
+    settings: RecurrentSettings, model: LanguageModel, texts: Texts, held_out: Texts, fabric: Fabric
+) -> Data:
+    """Return the batches of this rank, and set the model's truncation of backpropagation for them."""
     encode = model.vocabulary.encode
+    seen: Lines | Streams
+    unseen: Lines | Streams
     if settings.k1 == 0:
         seen, unseen = (
             Lines(
@@ -144,16 +182,18 @@ def _data(settings: RecurrentSettings, model: LanguageModel, texts: Texts, held_
             )
             for some, seed in ((texts, settings.seed), (held_out, None))
         )
-        return Data(BatchLoader(seen, plan=seen.plan), BatchLoader(unseen, plan=unseen.plan))
-    k2 = settings.k2 or settings.k1
-    joined, dev = ([join(map(encode, lines)) for lines in some.values()] for some in (texts, held_out))
-    streams = Streams(
-        joined, settings.streams, settings.k1, k2, _values(model, list(texts)), seed=settings.seed
-    )
-    side_by_side = max(len(dev), min(settings.streams, sum(map(len, dev)) // DEV_STREAM))
-    whole = Streams(dev, side_by_side, DEV_STEPS, values=_values(model, list(held_out)))
-    model.truncation = Truncation(settings.k1, k2)
-    return Data(BatchLoader(streams, plan=streams.plan), BatchLoader(whole, plan=whole.plan))
+    else:
+        k2 = settings.k2 or settings.k1
+        joined, dev = ([join(map(encode, lines)) for lines in some.values()] for some in (texts, held_out))
+        seen = Streams(
+            joined, settings.streams, settings.k1, k2, _values(model, list(texts)), seed=settings.seed
+        )
+        side_by_side = max(len(dev), min(settings.streams, sum(map(len, dev)) // DEV_STREAM))
+        unseen = Streams(dev, side_by_side, DEV_STEPS, values=_values(model, list(held_out)))
+        model.truncation = Truncation(settings.k1, k2)
+    rank, ranks = fabric.global_rank, fabric.world_size
+    train, dev_loader = (BatchLoader(some, rank=rank, ranks=ranks, plan=some.plan) for some in (seen, unseen))
+    return Data(train, dev_loader)
 
 
 def _values(model: LanguageModel, labels: Sequence[str]) -> list[np.ndarray] | None:

@@ -33,12 +33,16 @@ def _train_recurrent(modality: Modality, arguments: LanguageModelTrainFlags) -> 
         raise UsageError("--recurrent: trains in a folder of its own; name it with --run")
     if k1 and k2 is not None and (k2 < k1 or k2 % k1):
         raise UsageError(f"--k2 is {k2}; give a multiple of --k1, which is {k1}")
-    from common.commands.lm.recurrent import train_recurrent
+    from common.commands.lm.recurrent import Texts, train_recurrent
 
     spelling = read_spelling(arguments.like, arguments.unicode_form)
-    texts = read_labelled_texts(modality, arguments.texts, arguments.corpus, spelling)
-    held_out = {}
-    if arguments.held_out is not None:
-        paths = corpus_paths(arguments.held_out)
-        held_out = read_labelled_texts(modality, paths, arguments.corpus, spelling)
-    train_recurrent(arguments, run, texts, held_out, spelling.alphabet.unicode_form)
+
+    def read() -> tuple[Texts, Texts]:
+        held_out = {}
+        texts = read_labelled_texts(modality, arguments.texts, arguments.corpus, spelling)
+        if arguments.held_out is not None:
+            paths = corpus_paths(arguments.held_out)
+            held_out = read_labelled_texts(modality, paths, arguments.corpus, spelling)
+        return texts, held_out
+
+    train_recurrent(arguments, run, read, spelling.alphabet.unicode_form)
