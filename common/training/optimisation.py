@@ -65,8 +65,11 @@ def build_fabric(config: TrainingConfig, some_unused: bool = False) -> Fabric:
         )
     precision: Any = resolve_precision(config.precision, torch.device(accelerator))
     several = config.devices * config.nodes > 1
-    own_launch = not _started_by_others(config)
-    plugins: list[Any] = [LightningEnvironment()] if several and own_launch else []
+    plugins: list[Any] = []
+    if (
+        not _started_by_others(config) and "SLURM_NTASKS" in os.environ
+    ):  # a batch script that does without srun
+        plugins.append(LightningEnvironment())
     mixed = precision == "bf16-mixed"
     if mixed:
         plugins.append(_BFloat16("bf16-mixed", accelerator))

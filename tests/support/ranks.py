@@ -1,4 +1,4 @@
-"""Runs of several processes, as torchrun starts them: each rank is forked from a process that has torch.
+"""Runs of several processes, as torchrun and srun start them: each is forked from a process that has torch.
 
 So torch is imported once for all runs of a test session. What goes wrong on a rank is a function of FAULTS.
 """
@@ -11,7 +11,7 @@ import socket
 import sys
 import threading
 import types
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,6 +21,28 @@ TIMEOUT_S = 100.0
 """a run that has not ended by then hangs"""
 PRELOADED = ["ranks", "common.training.run", "common.commands.lm.recurrent", "torch.utils.tensorboard"]
 PRELOADED += ["ocr.modality", "ocr.augment", "ocr.front_end"]
+
+
+def _of_torchrun(rank: int, ranks: int) -> dict[str, str]:
+    """Return what torchrun tells a process about its place."""
+    named = {
+        "TORCHELASTIC_RUN_ID": "test",
+        "GROUP_RANK": 0,
+        "RANK": rank,
+        "LOCAL_RANK": rank,
+        "WORLD_SIZE": ranks,
+    }
+    return {name: str(value) for name, value in named.items()}
+
+
+def _of_srun(rank: int, ranks: int) -> dict[str, str]:
+    """Return what srun tells a process about its place, as its manual lists it."""
+    counts = {"NTASKS": ranks, "STEP_NUM_TASKS": ranks, "NTASKS_PER_NODE": ranks, "NNODES": 1}
+    named = {**counts, "PROCID": rank, "LOCALID": rank, "NODEID": 0, "JOB_ID": 1234, "JOB_NAME": "train"}
+    return {f"SLURM_{name}": str(value) for name, value in named.items()}
+
+
+STARTERS = {"torchrun": _of_torchrun, "srun": _of_srun}
 
 
 class Rank(NamedTuple):
@@ -37,7 +59,8 @@ def run_ranks(
     ranks: int,
     arguments: Sequence[object],
     folder: Path,
-    faults: dict[int, str] | None = None,
+    faults: Mapping[int, str | Path] | None = None,
+    starter: str = "torchrun",
 ) -> list[Rank]:
     """Run a command on several ranks, and return how each rank ended.
 
@@ -46,19 +69,19 @@ def run_ranks(
         ranks: their number.
         arguments: the words of the command, without --devices.
         folder: for the standard errors of the ranks.
-        faults: what goes wrong, by rank: names in FAULTS.
+        faults: what goes wrong, by rank: a name in FAULTS, or the folder in which the rank runs.
+        starter: one of STARTERS: the program that starts the ranks.
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOADED)
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    environment = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(ranks)}
-    environment |= {"TORCHELASTIC_RUN_ID": "test", "LOCAL_WORLD_SIZE": str(ranks), "GROUP_RANK": "0"}
+    place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     words = [*map(str, arguments), "--devices", str(ranks)]
     errors = [folder / f"rank{rank}.err" for rank in range(ranks)]
     processes = []
     for rank in range(ranks):
-        own = {**environment, "RANK": str(rank), "LOCAL_RANK": str(rank)}
+        own = {**place, **STARTERS[starter](rank, ranks)}
         given = (modality, words, own, errors[rank], (faults or {}).get(rank))
         processes.append(context.Process(target=_run, args=given))
         processes[-1].start()
@@ -78,7 +101,7 @@ def run_ranks(
 
 
 def _run(
-    modality: Modality, words: list[str], environment: dict[str, str], error: Path, fault: str | None
+    modality: Modality, words: list[str], environment: dict[str, str], error: Path, fault: str | Path | None
 ) -> None:
     """Be a rank: the body of its process."""
     import torch
@@ -89,12 +112,13 @@ def _run(
     torch.set_num_threads(1)
     tqdm.set_lock(threading.RLock())  # its own is a semaphore, which a killed process leaves behind
     os.environ.update(environment)
-    with error.open("w", encoding="utf-8", buffering=1) as file:
-        os.dup2(file.fileno(), 2)
-        sys.stderr = file
-        if fault:
-            FAULTS[fault]()
-        cli.main(modality, words)
+    sys.stderr = error.open("w", encoding="utf-8", buffering=1)  # open to the end, for a traceback
+    os.dup2(sys.stderr.fileno(), 2)
+    if isinstance(fault, Path):
+        os.chdir(fault)
+    elif fault:
+        FAULTS[fault]()
+    cli.main(modality, words)
 
 
 # --- what goes wrong
@@ -152,11 +176,6 @@ def _impatient() -> None:
     line.SILENT_ROUNDS = 2
 
 
-def _elsewhere() -> None:
-    """On this rank, relative paths lead to other files."""
-    os.chdir("elsewhere")
-
-
 FAULTS: dict[str, Callable[[], None]] = {
     "fast clock": _fast_clock,
     "killed": _killed,
@@ -164,5 +183,4 @@ FAULTS: dict[str, Callable[[], None]] = {
     "failing": _failing,
     "out of memory": _out_of_memory,
     "impatient": _impatient,
-    "elsewhere": _elsewhere,
 }

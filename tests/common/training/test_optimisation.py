@@ -128,3 +128,27 @@ def test_ranks_draw_different_numbers_and_rank_0_those_of_a_single_process() -> 
     torch.manual_seed(7)
     assert draws[0].equal(torch.rand(4))
     assert not draws[1].equal(draws[0]) and not draws[2].equal(draws[0]) and not draws[2].equal(draws[1])
+
+
+TORCHRUN = {"TORCHELASTIC_RUN_ID": "1", "WORLD_SIZE": "4"}
+SRUN = {"SLURM_NTASKS": "4", "SLURM_STEP_NUM_TASKS": "4"}
+
+
+@pytest.mark.parametrize(("program", "environment"), [("torchrun", TORCHRUN), ("srun", SRUN)])
+@pytest.mark.parametrize(("devices", "nodes"), [(1, 1), (2, 1), (4, 2)])
+def test_processes_that_would_train_alone_or_wait_for_ever_are_refused(
+    program: str, environment: dict[str, str], devices: int, nodes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    said = (
+        f"{program} has started 4 processes, and --devices {devices} --nodes {nodes} means {devices * nodes};"
+    )
+    with pytest.raises(ValueError, match=said):
+        build_fabric(TrainingConfig(device="cpu", devices=devices, nodes=nodes))
+
+
+def test_a_batch_script_of_slurm_may_train_in_its_own_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The script has four tasks, and starts one run without srun."""
+    monkeypatch.setenv("SLURM_NTASKS", "4")
+    assert build_fabric(TrainingConfig(device="cpu")).world_size == 1

@@ -2,6 +2,7 @@
 
 import csv
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -65,13 +66,13 @@ def alone(lines: Path, tmp_path_factory: pytest.TempPathFactory) -> list[list[fl
 # --- equal curves
 
 
-@pytest.mark.parametrize("ranks", [2, 3])
+@pytest.mark.parametrize(("ranks", "starter"), [(2, "torchrun"), (3, "srun")])
 def test_ranks_whose_clocks_differ_by_minutes_have_the_loss_curve_of_one(
-    ranks: int, lines: Path, alone: list[list[float]], tmp_path: Path
+    ranks: int, starter: str, lines: Path, alone: list[list[float]], tmp_path: Path
 ) -> None:
     """The last batches are unequal: their examples are no multiple of the ranks."""
     command = words(lines, tmp_path / "run", ranks, *EQUAL, "--checkpoint-minutes", 0.01)
-    ended = run_ranks(OCR, ranks, command, tmp_path, {ranks - 1: "fast clock"})
+    ended = run_ranks(OCR, ranks, command, tmp_path, {ranks - 1: "fast clock"}, starter)
     assert [rank.status for rank in ended] == [0] * ranks, ended
     assert f"batches of up to {BUDGET // ranks} line heights, {BUDGET} on {ranks} devices" in ended[0].err
     assert {rank.err for rank in ended[1:]} == {""}
@@ -82,9 +83,7 @@ def test_ranks_whose_clocks_differ_by_minutes_have_the_loss_curve_of_one(
     assert len(states.unique(dim=0)) == ranks  # each rank drops other units
 
 
-def test_torchrun_starts_the_ranks_and_the_readme_says_how(
-    lines: Path, alone: list[list[float]], tmp_path: Path
-) -> None:
+def test_torchrun_starts_the_ranks(lines: Path, alone: list[list[float]], tmp_path: Path) -> None:
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     command = words(lines, tmp_path / "run", 2, *EQUAL, "--devices", 2)
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -163,6 +162,18 @@ def test_an_error_of_all_ranks_is_said_once(lines: Path, tmp_path: Path) -> None
     ended = run_ranks(OCR, 2, command, tmp_path, {0: "failing", 1: "failing"})
     assert [rank.status for rank in ended] == [1, 1]
     assert [rank.err.count("No such file") for rank in ended] == [1, 0]
+
+
+def test_a_rank_whose_machine_has_other_files_ends_all_before_the_run(lines: Path, tmp_path: Path) -> None:
+    """The path is relative, and the machines are folders."""
+    machines = {rank: tmp_path / str(rank) for rank in range(2)}
+    for machine in machines.values():
+        shutil.copytree(lines, machine / "lines")
+    shutil.copy(lines / "39.png", machines[1] / "lines" / "00.png")  # half as long
+    ended = run_ranks(OCR, 2, words(Path("lines"), tmp_path / "run", 2), tmp_path, machines)
+    said = "lines/00.png has the length 1.500, and has the length 3.000 on rank 0"
+    ends_for(ended, 1, said)
+    assert ended[1].err == "" and not (tmp_path / "run").exists()
 
 
 def test_ranks_that_this_program_starts_end_for_one_of_them(lines: Path, tmp_path: Path) -> None:
