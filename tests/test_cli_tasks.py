@@ -13,7 +13,7 @@ from command import Outcome, call
 
 from asr.modality import ASR
 from asr.synthesis import draw_speaker, say_tones
-from common.data.batching import Examples
+from common.data.examples import Examples
 from common.data.frame_targets import FrameTargets
 from common.data.manifest import read_manifest
 from common.data.signal import Signal

@@ -1,19 +1,30 @@
 """Which signals are computed together as a batch, and how they are padded to one array."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
+Zeros = Callable[[tuple[int, ...]], np.ndarray]
+"""returns float32 zeros of a shape"""
 
-def padded(arrays: Sequence[np.ndarray], shortest: int = 0) -> tuple[np.ndarray, np.ndarray]:
+
+def new_zeros(shape: tuple[int, ...]) -> np.ndarray:
+    """Return an array of zeros in memory of this process."""
+    return np.zeros(shape, np.float32)
+
+
+def padded(
+    arrays: Sequence[np.ndarray], shortest: int = 0, zeros: Zeros = new_zeros
+) -> tuple[np.ndarray, np.ndarray]:
     """Return arrays (T, ...) as one zero-padded float32 array (B, longest T, ...), and lengths (B,) int64.
 
     Args:
         arrays: one or more.
         shortest: shorter arrays are padded with zeros to this length, which is then their length.
+        zeros: gives the memory of the result.
     """
     lengths = np.array([max(len(array), shortest) for array in arrays])
-    together = np.zeros((len(arrays), lengths.max(), *arrays[0].shape[1:]), dtype=np.float32)
+    together = zeros((len(arrays), int(lengths.max()), *arrays[0].shape[1:]))
     for row, array in zip(together, arrays, strict=True):
         row[: len(array)] = array
     return together, lengths

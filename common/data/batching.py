@@ -4,31 +4,30 @@
 
 The content of a batch depends only on the seed, the epoch, the examples and the budget of all devices. So a
 run resumes in the middle of an epoch by skipping the batches it has seen, and two processes together see what
-one process would see with twice the budget, except for a rest where an odd number fits.
+one process would see with twice the budget, except for a rest where an odd number fits. Who reads a batch, and
+how far ahead, changes nothing in it.
 """
 
 import logging
 import math
-import signal
-import threading
+import warnings
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from multiprocessing import resource_tracker
+from concurrent.futures import Future
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
 
 from common.data.batch_plan import padded, plan_batches
-from common.data.frame_targets import FrameTargets
-from common.data.manifest import Example
-from common.data.signal import Signal
-from common.text.symbols import Symbols
+from common.data.examples import Arrays, Item, batched
+from common.data.workers import Received, Workers
 
 log = logging.getLogger(__name__)
+
+AHEAD = 2
+"""number of batches that each worker has read, or is asked for, before they are wanted"""
 
 
 class Batch(NamedTuple):
@@ -57,75 +56,6 @@ def pad(arrays: Sequence[np.ndarray]) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(array), torch.from_numpy(lengths)
 
 
-@dataclass
-class Examples(Dataset):
-    """A data set that reads, augments and encodes examples one by one.
-
-    Item (index, epoch) does not depend on the items before it: its random draws depend only on (seed, epoch,
-    index).
-    """
-
-    examples: Sequence[Example]
-    alphabet: Symbols | None
-    """None: texts are not encoded, as for evaluation, where they may have unknown characters"""
-    read: Callable[[str], Signal]
-    augment: Callable[[np.ndarray, np.random.Generator], np.ndarray] | None = None
-    seed: int = 0
-    cache_bytes: int = 0
-    """signals are kept in memory, once they are read, until they take so many bytes"""
-    shortest: int = 1
-    """signals are padded with zeros to at least this many steps, the fewest that the front end accepts"""
-    frames: FrameTargets | None = None
-    """computes a label for each step; None: the labels are those of the text"""
-    steps: Callable[[int], int] | None = None
-    """with `frames`: returns the number of steps for a number of signal steps"""
-
-    def __post_init__(self) -> None:
-        self._kept: dict[int, Signal] = {}
-        self._kept_bytes = 0
-
-    def __len__(self) -> int:
-        return len(self.examples)
-
-    def __getitem__(self, item: tuple[int, int]) -> tuple[int, np.ndarray, list[int]] | str:
-        """Return the index, signal and labels of an example in an epoch; a sentence if it cannot be read."""
-        index, epoch = item
-        example = self.examples[index]
-        try:
-            signal = self._signal(index)
-            values = signal.values
-            if self.augment is not None:
-                values = self.augment(values, np.random.default_rng((self.seed, epoch, index)))
-            labels = self._labels(example, signal, len(values))
-        except (ValueError, OSError) as error:
-            log.debug("left out, because of this error", exc_info=True)
-            return f"{example.origin}: {error}" if example.origin else str(error)
-        if len(values) < self.shortest:
-            values = np.pad(values, [(0, self.shortest - len(values)), *[(0, 0)] * (values.ndim - 1)])
-        return index, values, labels
-
-    def source(self, index: int) -> str:
-        """Return the name of an example."""
-        return self.examples[index].source
-
-    def _labels(self, example: Example, signal: Signal, length: int) -> list[int]:
-        """Return the labels of an example whose signal has `length` steps after augmentation."""
-        if self.frames is None or self.steps is None:
-            return self.alphabet.encode(example.text or "") if self.alphabet else []
-        # correct only if augmentation changes the length by stretching all of the signal alike
-        unit_per_step = signal.unit_per_step * len(signal.values) / max(1, length)
-        return self.frames(example, unit_per_step, self.steps(max(length, self.shortest)))
-
-    def _signal(self, index: int) -> Signal:
-        if index in self._kept:
-            return self._kept[index]
-        signal = self.read(self.examples[index].source)
-        if self._kept_bytes + signal.values.nbytes <= self.cache_bytes:
-            self._kept[index] = signal
-            self._kept_bytes += signal.values.nbytes
-        return signal
-
-
 class BatchLoader:
     """Batches of `examples` for one rank.
 
@@ -135,14 +65,14 @@ class BatchLoader:
         budget: padded length of one rank's share of a batch, in the unit of `Example.length`.
         seed: of the order; None for a fixed order from long to short.
         rank, ranks: which share of each batch is read here.
-        workers: processes that read ahead; 0: this process reads. On two cores a worker costs the network
-            more than it saves; with a GPU, 4 to 16 are good.
         plan: `(epoch, shares)` returns the indices of each batch of an epoch over all ranks; None for batches
             of similar length under the budget.
+        pinned: whether batches are in memory from which a GPU copies them while it computes.
 
     Attributes:
         shares: for how many ranks batches are planned: `ranks`, or in a resumed run the number it began with,
             so that its batches stay the same.
+        ahead: reads the batches in workers; None: this process reads each when it is wanted.
     """
 
     def __init__(
@@ -152,14 +82,16 @@ class BatchLoader:
         seed: int | None = None,
         rank: int = 0,
         ranks: int = 1,
-        workers: int = 0,
         plan: Callable[[int, int], list[np.ndarray]] | None = None,
+        pinned: bool = False,
     ) -> None:
         self.examples = examples
         self.budget, self.seed = budget, seed
-        self.rank, self.ranks, self.workers = rank, ranks, workers
+        self.rank, self.ranks, self.pinned = rank, ranks, pinned
         self.shares = ranks
+        self.ahead: ReadAhead | None = None
         self._reported: set[str] = set()
+        self._planned: dict[int, list[np.ndarray]] = {}
         self._plan = plan
         if plan is None:
             unknown = [example.source for example in examples.examples if example.length is None]
@@ -178,19 +110,14 @@ class BatchLoader:
 
         If a batch has fewer examples than there are ranks, the share of some ranks is empty (B = 0).
         """
-        plan = self.plan(epoch)[start:]
-        shares = [[(int(index), epoch) for index in batch[self.rank :: self.ranks]] for batch in plan]
-        loader: Any = DataLoader(
-            self.examples,
-            batch_sampler=shares,
-            collate_fn=_collate,
-            num_workers=self.workers,
-            generator=torch.Generator(),  # otherwise each epoch would draw a seed from the global generator
-            multiprocessing_context="spawn" if self.workers else None,
-        )
-        with deaf_to_interrupts(self.workers):
-            coming = iter(loader)  # starts the workers
-        for batch, planned in zip(coming, plan, strict=True):
+        if self.ranks > 1:
+            self.examples.refresh()
+        for number, planned in list(enumerate(self.planned(epoch)))[start:]:
+            if self.ahead is not None:
+                batch = self.ahead.batch(Wanted(self, epoch, number))
+            else:
+                share = [(int(index), epoch) for index in planned[self.rank :: self.ranks]]
+                batch = to_batch(batched([self.examples[item] for item in share]), self.pinned)
             for sentence in batch.refused:
                 if sentence not in self._reported:
                     self._reported.add(sentence)
@@ -198,42 +125,90 @@ class BatchLoader:
             sources = [self.examples.source(index) for index in batch.indices]
             yield batch._replace(planned=len(planned), sources=sources)
 
+    def planned(self, epoch: int) -> list[np.ndarray]:
+        """Return `plan`, which is computed once for each of the last two epochs."""
+        if epoch not in self._planned:
+            self._planned = {one: plan for one, plan in self._planned.items() if one == epoch - 1}
+            self._planned[epoch] = self.plan(epoch)
+        return self._planned[epoch]
 
-@contextmanager
-def deaf_to_interrupts(workers: int) -> Iterator[None]:
-    """Let processes that are started here ignore Ctrl-C, which a terminal sends to every process.
+    def items(self, epoch: int, number: int) -> list[Item]:
+        """Return what workers need to read this rank's share of a batch."""
+        share = self.planned(epoch)[number][self.rank :: self.ranks]
+        return [self.examples.item(int(index), epoch) for index in share]
 
-    Workers end with this process, without a traceback of their own. In this process, a Ctrl-C meanwhile has
-    its effect at the end: the start of a worker that is cut in two leaves errors of both halves. Windows has
-    no signal masks, and only the main thread handles signals.
+
+class Wanted(NamedTuple):
+    """A batch of a loader, by its number in an epoch."""
+
+    loader: BatchLoader
+    epoch: int
+    number: int
+
+
+class ReadAhead:
+    """Lets workers read batches in the order in which a run will want them.
+
+        epoch 0 of train, dev, epoch 1 of train, dev ...
+
+    While the last batches of an epoch are computed, dev is read already, and while dev is measured, the next
+    epoch. If another batch is wanted than the one that is next, reading starts anew from there.
+
+    Args:
+        workers: processes that have the examples of both loaders as their parts "train" and "dev".
+        count: of these processes.
+        train, dev: the loaders, which are made to use this.
+        epochs: after the last one nothing is read ahead.
     """
-    masks = hasattr(signal, "pthread_sigmask")
-    if not workers or not masks or threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    resource_tracker.ensure_running()  # multiprocessing would start it below, and unblock the signal then
-    came: list[Any] = []
-    handler = signal.signal(signal.SIGINT, lambda *arguments: came.append(arguments))
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])  # processes inherit this
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, handler)
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-    if came and callable(handler):  # another thread took the signal, for the mask is of this one alone
-        handler(*came[0])
+
+    def __init__(
+        self, workers: Workers, count: int, train: BatchLoader, dev: BatchLoader, epochs: int
+    ) -> None:
+        self.workers, self.depth, self.epochs = workers, AHEAD * count, epochs
+        self.train, self.dev = train, dev
+        self._coming: deque[tuple[Wanted, Future]] = deque()
+        self._epoch = 0
+        train.ahead = dev.ahead = self
+
+    def batch(self, wanted: Wanted) -> Batch:
+        """Return a batch, and have those after it read."""
+        if not self._coming or self._coming[0][0] != wanted:
+            self._coming.clear()
+            self._ask(wanted)
+        while len(self._coming) <= self.depth:
+            following = self._following(self._coming[-1][0])
+            if following is None:
+                break
+            self._ask(following)
+        _, future = self._coming.popleft()
+        received: Received = future.result()
+        wanted.loader.examples.note(received.places)
+        for sentence in received.warnings:
+            warnings.warn(sentence, stacklevel=2)
+        return received.batch
+
+    def _ask(self, wanted: Wanted) -> None:
+        loader, epoch, number = wanted
+        if loader is self.train:
+            self._epoch = epoch
+        part = "train" if loader is self.train else "dev"
+        self._coming.append((wanted, self.workers.submit(part, loader.items(epoch, number))))
+
+    def _following(self, last: Wanted) -> Wanted | None:
+        """Return what a run wants after `last`, or None after the last epoch."""
+        loader, epoch, number = last
+        if number + 1 < len(loader.planned(epoch)):
+            return Wanted(loader, epoch, number + 1)
+        if loader is self.train:
+            return Wanted(self.dev, 0, 0)
+        return Wanted(self.train, self._epoch + 1, 0) if self._epoch + 1 < self.epochs else None
 
 
-def _collate(items: list[tuple[int, np.ndarray, Sequence[int]] | str]) -> Batch:
-    good = [item for item in items if not isinstance(item, str)]
-    refused = [item for item in items if isinstance(item, str)]
-    if not good:
-        empty = torch.zeros(0, dtype=torch.int64)
-        return Batch(torch.zeros(0, 0), empty, empty.reshape(0, 0), empty, [], [], 0, refused)
-    signals, lengths = pad([values for _, values, _ in good])
-    target_lengths = torch.tensor([len(labels) for _, _, labels in good])
-    targets = torch.zeros(len(good), max(1, int(target_lengths.max())), dtype=torch.int64)
-    for row, (_, _, labels) in zip(targets, good, strict=True):
-        row[: len(labels)] = torch.tensor(labels)
-    indices = [index for index, _, _ in good]
-    return Batch(signals, lengths, targets, target_lengths, [], indices, 0, refused)
+def to_batch(arrays: Arrays, pinned: bool = False) -> Batch:
+    """Return arrays as tensors, without the sources and the number over all ranks, which the loader adds."""
+    numbers = (arrays.signals, arrays.lengths, arrays.targets, arrays.target_lengths)
+    tensors = [torch.from_numpy(array) for array in numbers]
+    if pinned:
+        tensors = [tensor.pin_memory() for tensor in tensors]
+    signals, lengths, targets, target_lengths = tensors
+    return Batch(signals, lengths, targets, target_lengths, [], arrays.indices, 0, arrays.refused)

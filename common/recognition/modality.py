@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from io import BufferedIOBase
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -137,6 +138,10 @@ class Modality:
         """The formats of this modality and what they are, as a part of a sentence of the help."""
         return "".join(f" {name}: {what};" for name, what in self.formats.items())
 
+    def reader(self, signal_config: Any) -> Callable[[Source], Signal]:
+        """Return `read` under a configuration, as a function that can be sent to another process."""
+        return partial(_read, self.read, signal_config)
+
     def segmentation(self, source: Source, signal_config: Any, segmentation_config: Any) -> Segmentation:
         """Return the segments of `source` in reading order, each with its place.
 
@@ -146,6 +151,10 @@ class Modality:
         if self.segment is not None:
             return self.segment(source, signal_config, segmentation_config)
         return Segmentation([whole(self.read(source, signal_config))])
+
+
+def _read(read: Callable[[Source, Any], Signal], signal_config: Any, source: Source) -> Signal:
+    return read(source, signal_config)
 
 
 def whole(signal: Signal) -> Segment:

@@ -7,7 +7,17 @@ from typing import Any, Literal
 
 from common.recognition.configuration import EncoderConfig, HeadConfig
 
-RESUMABLE = {"epochs", "device", "devices", "nodes", "workers", "cache_gb", "patience", "checkpoint_minutes"}
+RESUMABLE = {
+    "epochs",
+    "device",
+    "devices",
+    "nodes",
+    "workers",
+    "cache",
+    "cache_gb",
+    "patience",
+    "checkpoint_minutes",
+}
 """settings that may change when a run is resumed"""
 
 
@@ -42,7 +52,7 @@ class TrainingConfig:
     workers: int = 0
     """Processes per device that read ahead; 0, best on few cores, reads inline; with a GPU 4 to 16."""
     cache_gb: float = 2.0
-    """Memory for signals that have been read."""
+    """Disk space in --cache for signals that have been read; 0: files are read anew in each epoch."""
     seed: int = 1
     """Seed of the weights, the order and the augmentation."""
     select: Literal["cer", "wer"] | None = None
@@ -91,6 +101,9 @@ class RunConfig:
     """Development data: the model is measured on it after each epoch and never learns from it."""
     run: Path
     """Folder for the model, the checkpoints and the logs."""
+    cache: Path | None = None
+    """Folder that keeps signals once they are read, also for later runs; default: one in --run, deleted at
+    the end."""
     resume: bool = False
     """Continue the run in that folder exactly where its last checkpoint was written."""
     start_from: Path | None = None

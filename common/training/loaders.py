@@ -3,6 +3,8 @@
 import copy
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -10,16 +12,20 @@ import torch
 from lightning.fabric import Fabric
 from torch import Tensor
 
-from common.data.batching import BatchLoader, Examples
+from common.data.batching import BatchLoader, ReadAhead, to_batch
+from common.data.examples import Examples
 from common.data.frame_targets import FrameTargets
 from common.data.manifest import Example
 from common.data.signal import Signal
-from common.recognition.modality import Modality
+from common.data.store import SignalStore, kind_of, room_in
+from common.data.workers import Workers
 from common.recognition.recognizer import Recognizer
-from common.training.configuration import TrainingConfig
+from common.training.configuration import RunConfig
 from common.training.loop import Data
 from common.training.preparation import described, described_symbols
 
+CACHE = "cache"
+"""the folder in the run folder where signals are kept, unless another is named; it is deleted at the end"""
 FIT_EXAMPLES = 500
 """number of examples from which a front end computes statistics, such as the mean of each band"""
 
@@ -28,45 +34,61 @@ def build_loaders(
     recognizer: Recognizer,
     training: Sequence[Example],
     development: Sequence[Example],
-    config: TrainingConfig,
-    augment_config: Any,
+    config: RunConfig,
     fabric: Fabric,
 ) -> Data:
-    """Return the training and development batches of this process's rank.
+    """Return the training and development batches of this process's rank; `Data.close` ends their reading.
 
     Args:
         recognizer: the model to train; it says how signals are read and what their targets are.
         training: examples to train on, which are augmented and shuffled.
         development: examples to measure on: not augmented, from long to short.
-        config: gives the budget, the seed, the workers and the cache.
-        augment_config: the modality's configuration of augmentation.
+        config: gives the budget, the seed, the workers, the store of signals and the augmentation.
         fabric: gives the rank and the number of ranks.
     """
+    modality, settings = recognizer.modality, config.training
+    seen, unseen = _examples(recognizer, training, development, config)
+    budget = modality.batch_budget if settings.batch_budget is None else settings.batch_budget
+    rank, ranks, pinned = fabric.global_rank, fabric.world_size, fabric.device.type == "cuda"
+    train = BatchLoader(seen, budget, settings.seed, rank, ranks, pinned=pinned)
+    dev = BatchLoader(unseen, budget, None, rank, ranks, pinned=pinned)
+    fingerprints = {
+        "training data": described(training, modality.item),
+        "development data": described(development, modality.item),
+        "symbols": described_symbols(recognizer.alphabet),
+    }
+    data = Data(train, dev, fingerprints)
+    if settings.workers:
+        receive = partial(to_batch, pinned=pinned)
+        workers = Workers(settings.workers, {"train": seen, "dev": unseen}, receive)
+        ReadAhead(workers, settings.workers, train, dev, settings.epochs)
+        data = data._replace(close=workers.close)
+    return data
+
+
+def _examples(
+    recognizer: Recognizer, training: Sequence[Example], development: Sequence[Example], config: RunConfig
+) -> tuple[Examples, Examples]:
+    """Return what reads the training and the development data."""
     modality, signal_config = recognizer.modality, recognizer.config.signal
-    shortest = recognizer.front_end.shortest
-    budget = modality.batch_budget if config.batch_budget is None else config.batch_budget
-    cache_bytes = int(config.cache_gb * 2**30 / max(1, config.workers) / config.devices)
-    read = _Reader(modality, signal_config)
-    augment = modality.training().augment(augment_config, signal_config)
-    frames = lenient = None
+    augment = modality.training().augment(config.augment, signal_config)
+    read, store = modality.reader(signal_config), None
+    if config.training.cache_gb:
+        folder = config.cache or config.run / CACHE
+        kind = f"{modality.name}-{kind_of(version('amanuensis'), signal_config)}"
+        room = room_in(folder, config.training.cache_gb * 2**30) // config.training.devices
+        store = SignalStore(folder / kind, room)
+        store.refresh()
+    frames = lenient = steps = None
     if recognizer.task == "frames":
         level = recognizer.config.head.frame_labels
         frames = FrameTargets(recognizer.alphabet, level, recognizer.stride, recognizer.offset)
         lenient = replace(frames, strict=False)
-    steps = _OutputSteps(copy.deepcopy(recognizer.front_end))  # the copy stays on the CPU, also in workers
-    seen = Examples(
-        training, recognizer.alphabet, read, augment, config.seed, cache_bytes, shortest, frames, steps
-    )
-    unseen = Examples(development, None, read, None, config.seed, cache_bytes // 4, shortest, lenient, steps)
-    rank, ranks = fabric.global_rank, fabric.world_size
-    return Data(
-        BatchLoader(seen, budget, config.seed, rank, ranks, config.workers),
-        BatchLoader(unseen, budget, None, rank, ranks, config.workers),
-        {
-            "training data": described(training, modality.item),
-            "development data": described(development, modality.item),
-            "symbols": described_symbols(recognizer.alphabet),
-        },
+        steps = _OutputSteps(copy.deepcopy(recognizer.front_end))  # the copy stays on the CPU
+    shortest, seed = recognizer.front_end.shortest, config.training.seed
+    return (
+        Examples(training, recognizer.alphabet, read, augment, seed, store, shortest, frames, steps),
+        Examples(development, None, read, None, seed, store, shortest, lenient, steps),
     )
 
 
@@ -85,17 +107,6 @@ def _readable(read: Callable[[str], Signal], sources: Sequence[str]) -> Iterator
             yield torch.from_numpy(read(source).values)
         except (ValueError, OSError):
             continue
-
-
-@dataclass(frozen=True)
-class _Reader:
-    """Reads signals under one configuration; a worker process can be given it."""
-
-    modality: Modality
-    config: Any
-
-    def __call__(self, source: str) -> Signal:
-        return self.modality.read(source, self.config)
 
 
 @dataclass(frozen=True)

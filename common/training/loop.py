@@ -77,11 +77,13 @@ class Data(NamedTuple):
     """The training and development batches of this process's rank.
 
     fingerprints: descriptions of what must be the same when a run is resumed, by its name.
+    close: ends the processes that read.
     """
 
     train: BatchLoader
     dev: BatchLoader
     fingerprints: Mapping[str, str] = {}
+    close: Callable[[], None] = lambda: None
 
 
 class TrainingModule(nn.Module):

@@ -5,6 +5,7 @@ RunConfig   folder.py             preparation.py          recognition/  loaders.
 """
 
 import logging
+import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -21,7 +22,7 @@ from common.text.symbols import Symbols
 from common.training.configuration import RunConfig
 from common.training.evaluation import example_writer, measure
 from common.training.folder import as_json, check_folder, provenance, write_config, write_refused
-from common.training.loaders import build_loaders, fit_front_end
+from common.training.loaders import CACHE, build_loaders, fit_front_end
 from common.training.log import rate_name, written_rate
 from common.training.loop import Trainer
 from common.training.optimisation import (
@@ -95,7 +96,7 @@ def _train(modality: Modality, config: RunConfig, group: Group) -> Trainer:
         report_start(found.of_texts, recognizer, other)
     seed_rank(fabric, seed)
 
-    data = build_loaders(recognizer, training, found.development, config.training, config.augment, fabric)
+    data = build_loaders(recognizer, training, found.development, config, fabric)
     if getattr(config.front_end, "normalise", "") == "global":
         front_end, read = recognizer.front_end, data.dev.examples.read
         on_rank_zero(fabric, lambda: fit_front_end(front_end, training, read, seed))
@@ -114,7 +115,18 @@ def _train(modality: Modality, config: RunConfig, group: Group) -> Trainer:
         _log_start(trainer, training, found.development)
 
     on_rank_zero(fabric, begin)
-    progress = trainer.fit()
+    _fit(trainer, config)
+    return trainer
+
+
+def _fit(trainer: Trainer, config: RunConfig) -> None:
+    """Train to the end, end the processes that read, and log what the best model reached."""
+    try:
+        progress = trainer.fit()
+    finally:
+        trainer.data.close()
+    if config.cache is None:
+        on_rank_zero(trainer.fabric, lambda: shutil.rmtree(config.run / CACHE, ignore_errors=True))
     log.info(
         "best dev %s %s in epoch %d: %s",
         rate_name(progress.select),
@@ -122,7 +134,6 @@ def _train(modality: Modality, config: RunConfig, group: Group) -> Trainer:
         progress.best_epoch + 1,
         config.run / "best.safetensors",
     )
-    return trainer
 
 
 def _prepare(modality: Modality, config: RunConfig, other: Recognizer | None) -> Prepared:

@@ -1,25 +1,20 @@
 import logging
-import os
-import signal
-import threading
-from functools import partial
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from blocked_signals import read_whether_interrupts_are_blocked
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
 
-from common.data.batching import Batch, BatchLoader, Examples, deaf_to_interrupts, pad, plan_batches
+from common.data.batch_plan import plan_batches
+from common.data.batching import Batch, BatchLoader, pad
+from common.data.examples import Examples
 from common.data.manifest import Example
 from common.data.signal import Signal
+from common.data.store import SignalStore
 from common.text.symbols import Alphabet
-from ocr.augment import AugmentConfig, build_augment
-from ocr.modality import OCR
-from ocr.signal import SignalConfig
 
 LENGTHS = st.lists(st.floats(0.1, 50), min_size=1, max_size=40).map(np.array)
 RANKS = st.integers(1, 5)
@@ -242,22 +237,26 @@ def test_augmentation_depends_on_seed_epoch_and_index_alone():
     assert not np.array_equal(examples_of(["5", "5"], augment=shaken, seed=2)[1, 0][1], first)
 
 
-@pytest.mark.parametrize("cache_bytes", [0, 30, 10**6])
-def test_the_cache_changes_only_how_often_files_are_read(cache_bytes):
+@pytest.mark.parametrize("room", [0, 100, 10**6])
+def test_the_store_changes_only_how_often_files_are_read(room, tmp_path):
     calls = []
 
     def read(source: str) -> Signal:
         calls.append(source)
-        return read_named(source)
+        return read_named(Path(source).name)
 
-    examples = examples_of(["5", "6", "7"], augment=shaken, cache_bytes=cache_bytes)
-    examples.read = read
+    for name in "567":
+        (tmp_path / name).write_bytes(b"")
+    listed = [Example(str(tmp_path / name), "abc", 1.0) for name in "567"]
+    store = SignalStore(tmp_path / "kept", room)
+    examples = Examples(listed, ALPHABET, read, shaken, store=store)
     fresh = examples_of(["5", "6", "7"], augment=shaken)
-    for epoch in range(3):
-        for index in range(3):
-            assert np.array_equal(examples[index, epoch][1], fresh[index, epoch][1])
-    kept = {0: 0, 30: 1, 10**6: 3}[cache_bytes]  # 20, 24 and 28 bytes
-    assert len(calls) == 3 * kept + 3 * 3 - 3 * kept - 2 * kept
+    with warnings.catch_warnings(record=True):
+        for epoch in range(3):
+            for index in range(3):
+                assert np.array_equal(examples[index, epoch][1], fresh[index, epoch][1])
+    kept = {0: 0, 100: 1, 10**6: 3}[room]  # a header and a few bytes each
+    assert len(calls) == 9 - 2 * kept
 
 
 def test_a_signal_shorter_than_the_front_end_takes_is_padded_with_silence():
@@ -296,71 +295,3 @@ def test_a_batch_of_unreadable_examples_only_is_empty_and_says_why():
     assert batch.sources == []
     assert len(batch.signals) == 0
     assert len(batch.refused) == 1
-
-
-# --- a worker process
-
-
-@pytest.fixture
-def lines(tmp_path: Path) -> list[Example]:
-    """Six line images, one of them torn."""
-    rng = np.random.default_rng(0)
-    for number in range(6):
-        pixels = rng.integers(0, 256, (16, 40 + 5 * number), dtype=np.uint8)
-        Image.fromarray(pixels).save(tmp_path / f"{number}.png")
-    torn = tmp_path / "3.png"
-    torn.write_bytes(torn.read_bytes()[:200])
-    return [Example(str(tmp_path / f"{number}.png"), "abc", 3.0 + number) for number in range(6)]
-
-
-@pytest.mark.slow
-def test_a_worker_process_gives_the_same_batches(lines):
-    config = SignalConfig(height_px=16)
-    read = partial(OCR.read, config=config)
-    augment = build_augment(AugmentConfig(), config)
-    examples = Examples(lines, ALPHABET, read, augment, seed=3, shortest=4)
-    inline = list(BatchLoader(examples, 16.0, seed=3).batches(1))
-    worker = list(BatchLoader(examples, 16.0, seed=3, workers=1).batches(1))
-    assert len(inline) == len(worker) >= 3
-    assert all(same(one, other) for one, other in zip(inline, worker, strict=True))
-    assert sum(len(batch.refused) for batch in inline) == 1
-
-
-@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="Windows has no signal masks")
-@pytest.mark.slow
-@pytest.mark.parametrize("workers", [0, 1])
-def test_only_worker_processes_ignore_an_interrupt(workers):
-    """A terminal sends Ctrl-C to all processes of a command; the first one answers for all."""
-    examples = Examples([Example("a", "", 1.0)], None, read_whether_interrupts_are_blocked)
-    (batch,) = BatchLoader(examples, workers=workers).batches()
-    assert batch.signals.tolist() == [[workers]]
-    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
-
-
-@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="Windows has no signal masks")
-def test_an_interrupt_while_workers_start_waits_until_they_have():
-    # a process that was started in the background ignores interrupts
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    started, waiting = [], threading.Event()
-    other = threading.Thread(target=waiting.wait)  # the system may choose it to take the signal
-    other.start()
-    try:
-        with pytest.raises(KeyboardInterrupt), deaf_to_interrupts(workers=1):
-            os.kill(os.getpid(), signal.SIGINT)
-            started += [1, 2]
-    finally:
-        waiting.set()
-        signal.signal(signal.SIGINT, before)
-    assert started == [1, 2]
-
-
-@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="Windows has no signal masks")
-def test_after_workers_have_started_an_interrupt_is_heard_at_once():
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        with deaf_to_interrupts(workers=1):
-            pass
-        with pytest.raises(KeyboardInterrupt):
-            signal.raise_signal(signal.SIGINT)
-    finally:
-        signal.signal(signal.SIGINT, before)

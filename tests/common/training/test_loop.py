@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ import torch
 from command import call
 from PIL import Image, ImageDraw
 
+from common.data.store import SignalStore
 from common.network import heads
 from common.training.configuration import TrainingConfig
 from common.training.optimisation import learning_rate
@@ -73,23 +75,84 @@ def write_and_die(self):
 Trainer.save_checkpoint = write_and_die
 from common.cli import main
 from ocr.modality import OCR
-main(OCR)
+if __name__ == "__main__":
+    main(OCR)
+"""
+
+KILLED_WHILE_IT_KEEPS_A_SIGNAL = """
+import os, signal
+from common.data import store
+whole = store._record
+written = []
+class Torn(bytes):
+    pass
+def half(*arguments):
+    record = whole(*arguments)
+    written.append(record)
+    return record if len(written) < 30 else Torn(record)
+store._record = half
+class File:
+    def __init__(self, file): self.file, self.name, self.tell = file, file.name, file.tell
+    def write(self, record):
+        if isinstance(record, Torn):
+            self.file.write(record[: len(record) // 2])
+            os.kill(os.getpid(), signal.SIGKILL)
+        return self.file.write(record)
+new = store.SignalStore._new_file
+store.SignalStore._new_file = lambda self: File(new(self))
+from common.cli import main
+from ocr.modality import OCR
+if __name__ == "__main__":
+    main(OCR)
 """
 
 
 @pytest.mark.training
 @pytest.mark.slow
-def test_a_run_killed_within_an_epoch_and_resumed_has_the_loss_curve_of_one_that_was_not(
+def test_a_run_killed_anywhere_and_resumed_has_the_loss_curve_of_one_that_was_not(
     lines: Path, tmp_path: Path
 ) -> None:
-    """Dropout and augmentation are on, and a checkpoint is written after every update."""
+    """Dropout and augmentation are on, and a checkpoint is written after every update.
+
+    One run has two workers and is killed within its second epoch, the other has none and is killed while half
+    of a signal is in the store; the run that is not killed has neither workers nor a store.
+    """
     settings = ("--epochs", "3", "--checkpoint-minutes", "0", "--dropout", "0.2")
-    killed = arguments(lines, tmp_path / "killed", *settings)
-    assert run("-c", KILLED_IN_ITS_SECOND_EPOCH, *killed) == -signal.SIGKILL
-    assert len(losses(tmp_path / "killed")) == 1
-    train([*killed, "--resume"])
-    train(arguments(lines, tmp_path / "whole", *settings))
-    assert losses(tmp_path / "killed") == losses(tmp_path / "whole")
+    train(arguments(lines, tmp_path / "whole", *settings, "--cache-gb", "0"))
+    whole = losses(tmp_path / "whole")
+    for name, program, workers in (
+        ("two", KILLED_IN_ITS_SECOND_EPOCH, "2"),
+        ("none", KILLED_WHILE_IT_KEEPS_A_SIGNAL, "0"),
+    ):
+        killed = arguments(lines, tmp_path / name, *settings, "--workers", workers)
+        (tmp_path / f"{name}.py").write_text(program, encoding="utf-8")
+        assert run(str(tmp_path / f"{name}.py"), *killed) == -signal.SIGKILL
+        assert (tmp_path / name / "log.csv").exists() == (name == "two")  # it is written after an epoch
+        assert (tmp_path / name / "latest.ckpt").exists()
+        assert list((tmp_path / name / "cache").rglob("*.signals"))
+        train([*killed, "--resume"])
+        assert losses(tmp_path / name) == whole
+        assert not (tmp_path / name / "cache").exists()
+
+
+@pytest.mark.training
+def test_a_store_that_is_named_is_used_by_the_next_run_and_changes_no_loss(
+    lines: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every line is both trained on and measured on, and is read from its file once."""
+    kept: list[str] = []
+    keep = SignalStore.keep
+
+    def noted(store: SignalStore, source: str, *more: Any) -> Any:
+        kept.append(source)
+        return keep(store, source, *more)
+
+    monkeypatch.setattr(SignalStore, "keep", noted)
+    settings = ("--epochs", "1", "--cache", str(tmp_path / "kept"))
+    for name in ("first", "second"):
+        train(arguments(lines, tmp_path / name, *settings))
+        assert sorted(kept) == sorted(map(str, lines.glob("*.png")))
+    assert losses(tmp_path / "first") == losses(tmp_path / "second")
 
 
 @pytest.mark.training
