@@ -169,7 +169,7 @@ class _Lost(list):
 
 
 def _method() -> str:
-    """Return the fastest way to start a process that cannot block: a fork of this one could, it has threads."""
+    """Return the fastest safe way to start a process: a fork of this one, which has threads, may block."""
     return "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
 
 

@@ -11,6 +11,7 @@ speech=${1:?folder of corpora} text=${2:?folder with english.txt.xz and english-
 run=${RUN:-runs/asr-bundled} dev=$speech/minilibri/dev.jsonl
 network=(--channels 32 64 96 --deep --hidden-size 256 --layers 5 --residual --dropout 0.3 --shortcut
     --consistency-weight 0.2 --mask-share 0.375 --batch-budget 600 --clip-norm 20 --ema 0.998 --workers 7 --select wer
+    --cache "$run/signals" --cache-gb 8  # the second run finds what the first has read
     --augment.noises "$speech/noise/noise.jsonl" --augment.rooms "$speech/noise/rir.jsonl")
 real=()
 for name in minilibri librispeech26 ljspeech speechocean; do real+=("$speech/$name/train.jsonl"); done

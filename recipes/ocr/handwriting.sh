@@ -10,7 +10,8 @@ run=${RUN:-runs/ocr-handwriting}
 hands=$lines/handwriting-fr/train,$lines/handwriting-peraire/train
 dev=$lines/handwriting-fr/dev,$lines/handwriting-peraire/dev
 network=(--height-px 64 --channels 32 64 128 192 --deep --hidden-size 256 --layers 3 --residual --dropout 0.35
-    --feature-dropout 0.15 --consistency-weight 0.2 --clip-norm 20 --ema 0.998 --workers 7)
+    --feature-dropout 0.15 --consistency-weight 0.2 --clip-norm 20 --ema 0.998 --workers 7
+    --cache "$run/signals")  # the second run finds what the first has read
 ocr train "$hands,$lines/typed/train,$lines/print/train" "$dev" --run "$run/first" --epochs 10 --learning-rate 2e-3 \
     --warmup-steps 300 --batch-budget 1100 --seed 1 "${network[@]}" "$@"
 ocr train "$hands" "$dev" --run "$run/second" --start-from "$run/first/best.safetensors" --epochs 20 \
