@@ -4,8 +4,8 @@
 
 The content of a batch depends only on the seed, the epoch, the examples and the budget of all devices. So a
 run resumes in the middle of an epoch by skipping the batches it has seen, and two processes together see what
-one process would see with twice the budget, except for a rest where an odd number fits. Who reads a batch, and
-how far ahead, changes nothing in it.
+one process would see with twice the budget, except for a rest where an odd number fits. Who reads a batch,
+and how far ahead, changes nothing in it.
 """
 
 import logging
@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from common.data.batch_plan import padded, plan_batches
-from common.data.examples import Arrays, Item, batched
+from common.data.examples import Arrays, Examples, Item, batched
 from common.data.workers import Received, Workers
 
 log = logging.getLogger(__name__)
@@ -110,7 +110,7 @@ class BatchLoader:
 
         If a batch has fewer examples than there are ranks, the share of some ranks is empty (B = 0).
         """
-        if self.ranks > 1:
+        if self.ranks > 1 and isinstance(self.examples, Examples):
             self.examples.refresh()
         for number, planned in list(enumerate(self.planned(epoch)))[start:]:
             if self.ahead is not None:

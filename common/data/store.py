@@ -58,11 +58,12 @@ class Place(NamedTuple):
 class SignalStore:
     """The signals of one kind that are kept in a folder.
 
-    One process holds the places of all records, and hands them to those that read and write.
+    One process holds the places of all records, and tells them to others that read and write. If a store is
+    sent to another process, its places and its open files stay here.
 
     Args:
         folder: of this kind of signals: what is kept depends on how it is read. It is created when needed.
-        room_bytes: how much may be written in addition to what is there.
+        room_bytes: how much each process may write.
     """
 
     def __init__(self, folder: Path, room_bytes: int) -> None:
@@ -72,9 +73,9 @@ class SignalStore:
         self._reading: dict[str, BinaryIO] = {}
         self._writing: BinaryIO | None = None
 
-    def share(self, parts: int) -> "SignalStore":
-        """Return a store for a process that is told the places: it may write one of `parts` of the room."""
-        return SignalStore(self.folder, self.room_bytes // parts)
+    def __reduce__(self) -> tuple[type, tuple[Path, int]]:
+        """Say what a store in another process is made of."""
+        return SignalStore, (self.folder, self.room_bytes)
 
     # --- places
 

@@ -47,9 +47,9 @@ def build_loaders(
         fabric: gives the rank and the number of ranks.
     """
     modality, settings = recognizer.modality, config.training
-    seen, unseen = _examples(recognizer, training, development, config)
     budget = modality.batch_budget if settings.batch_budget is None else settings.batch_budget
     rank, ranks, pinned = fabric.global_rank, fabric.world_size, fabric.device.type == "cuda"
+    seen, unseen = _examples(recognizer, training, development, config, ranks)
     train = BatchLoader(seen, budget, settings.seed, rank, ranks, pinned=pinned)
     dev = BatchLoader(unseen, budget, None, rank, ranks, pinned=pinned)
     fingerprints = {
@@ -67,17 +67,21 @@ def build_loaders(
 
 
 def _examples(
-    recognizer: Recognizer, training: Sequence[Example], development: Sequence[Example], config: RunConfig
+    recognizer: Recognizer,
+    training: Sequence[Example],
+    development: Sequence[Example],
+    config: RunConfig,
+    ranks: int,
 ) -> tuple[Examples, Examples]:
-    """Return what reads the training and the development data."""
+    """Return what reads the training and the development data in each of `ranks` processes."""
     modality, signal_config = recognizer.modality, recognizer.config.signal
     augment = modality.training().augment(config.augment, signal_config)
     read, store = modality.reader(signal_config), None
     if config.training.cache_gb:
         folder = config.cache or config.run / CACHE
         kind = f"{modality.name}-{kind_of(version('amanuensis'), signal_config)}"
-        room = room_in(folder, config.training.cache_gb * 2**30) // config.training.devices
-        store = SignalStore(folder / kind, room)
+        room = room_in(folder, config.training.cache_gb * 2**30)
+        store = SignalStore(folder / kind, room // (ranks * max(1, config.training.workers)))
         store.refresh()
     frames = lenient = steps = None
     if recognizer.task == "frames":
