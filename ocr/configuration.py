@@ -21,6 +21,14 @@ class FormatConfig:
 
 
 @dataclass(frozen=True)
+class FinderConfig:
+    """The size of the network that finds lines on a page."""
+
+    channels: tuple[int, int, int, int, int] = (16, 32, 64, 96, 128)
+    """Feature maps at 1/2, 1/4 ... 1/32 of the size of the page."""
+
+
+@dataclass(frozen=True)
 class FrontEndConfig:
     """The shape of the convolutional network over line images."""
 

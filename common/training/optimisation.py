@@ -212,7 +212,10 @@ class WeightAverage:
         """Move the average towards the weights of the model, after `updates` updates."""
         decay = min(self.decay, (1 + updates) / (10 + updates)) if self.decay else 0.0
         for name, value in self.model.state_dict().items():
-            self.weights[name].lerp_(value.to(self.weights[name].dtype), 1 - decay)
+            if value.is_floating_point():
+                self.weights[name].lerp_(value.to(self.weights[name].dtype), 1 - decay)
+            else:
+                self.weights[name].copy_(value)  # a count, such as that of batch normalisation
 
     def load(self, weights: dict[str, Tensor]) -> None:
         """Set the average to `weights`, which were read from a checkpoint."""
