@@ -13,7 +13,7 @@ class Notes(NamedTuple):
 
     rate: examples/s of the last epoch that began.
     rate_text: the same for people; it says if that epoch is not the second, or did not end.
-    batches, seconds: of that epoch.
+    batches, examples, seconds: of that epoch.
     dev_share: time of the last dev evaluation, as a share of the training before it.
     bare_rate, bare_loss: of the second epoch of the bare network.
     host_bytes, device_bytes: peak memory.
@@ -22,6 +22,7 @@ class Notes(NamedTuple):
     rate: float
     rate_text: str
     batches: int
+    examples: int
     seconds: float
     dev_share: float
     bare_rate: float
@@ -51,6 +52,7 @@ def read_notes(path: Path) -> Notes:
         rate,
         text if rate else "-",
         len(batches),
+        examples,
         seconds,
         dev_s / seconds if end and epoch == 1 and seconds else 0.0,
         bare_end["examples"] / (bare_end["at"] - bare_start["at"])

@@ -45,6 +45,11 @@ class Session:
     broken: list[str] = field(default_factory=list)
     """parts that failed"""
 
+    @property
+    def left_s(self) -> float:
+        """Seconds that are left."""
+        return self.ends - time.monotonic()
+
     def judge(self, met: bool | None, goal: str, found: str) -> None:
         """Keep a verdict; goals for a GPU are not judged on the CPU."""
         judged = met if self.options.device == "cuda" and not self.options.quick else None
@@ -52,7 +57,7 @@ class Session:
 
     def run(self, command: Sequence[str | Path], limit_s: float, shown: bool = True) -> bool:
         """Run a Python program until it ends or its time is over; return whether it ended with status 0."""
-        left = min(limit_s, self.ends - time.monotonic())
+        left = min(limit_s, self.left_s)
         if left < 5:
             print(f"(left out, since the {self.options.minutes:g} minutes are over)")
             return False
