@@ -30,6 +30,18 @@ AHEAD = 2
 """number of batches that each worker has read, or is asked for, before they are wanted"""
 
 
+class HostSizes(NamedTuple):
+    """What the host has to know of a batch that is on another device: fetching it would make both wait.
+
+    lengths, target_lengths: (B,), as those of the batch.
+    targets: (B, L).
+    """
+
+    lengths: Tensor
+    targets: Tensor
+    target_lengths: Tensor
+
+
 class Batch(NamedTuple):
     """Padded signals and targets.
 
@@ -38,6 +50,7 @@ class Batch(NamedTuple):
     sources, indices: the names of the examples, and their indices in the data.
     planned: the number of examples of this batch over all ranks; the loss is the mean over them.
     refused: one sentence for each example that could not be read.
+    on_host: the sizes and targets on the host, of a batch that has been moved to another device.
     """
 
     signals: Tensor
@@ -48,6 +61,7 @@ class Batch(NamedTuple):
     indices: list[int]
     planned: int
     refused: list[str]
+    on_host: HostSizes | None = None
 
 
 def pad(arrays: Sequence[np.ndarray]) -> tuple[Tensor, Tensor]:

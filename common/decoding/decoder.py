@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, cast
 import numpy as np
 
 from common.decoding.arrays import Array, check_values, to_numpy
-from common.decoding.greedy import greedy
+from common.decoding.greedy import collapsed, greedy
 from common.decoding.hypothesis import Hypothesis, beam_hypotheses, greedy_hypothesis
 from common.decoding.silence import silenced, silent_steps
 from common.text.symbols import Symbols
@@ -252,8 +252,12 @@ class Decoder:
     def texts(self, log_probs: Array, lengths: np.ndarray) -> list[str]:
         """Return the best text of each signal, the same as of `decode`, without places and confidences."""
         if self.config.decoder == "greedy":
-            rows = _real_steps(log_probs, lengths)
-            return [self.alphabet.decode(hit.label for hit in greedy(row)) for row in rows]
+            check_values(log_probs, lengths)
+            paths = to_numpy(log_probs.argmax(-1))  # (B, S): from a GPU only labels are fetched
+            return [
+                self.alphabet.decode(collapsed(path[:length]))
+                for path, length in zip(paths, lengths.tolist(), strict=True)
+            ]
         best = self._beams(log_probs, lengths, 1)
         return [
             self.alphabet.decode(labels[:length].tolist())

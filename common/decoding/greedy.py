@@ -23,6 +23,12 @@ class Hit(NamedTuple):
     peak: int
 
 
+def collapsed(path: np.ndarray) -> list[int]:
+    """Return the labels that a path (S,) of classes spells: equal neighbours are merged, blanks removed."""
+    changed = np.concatenate([path[:1] == path[:1], path[1:] != path[:-1]])
+    return path[changed & (path != BLANK)].tolist()
+
+
 def greedy(log_probs: np.ndarray) -> list[Hit]:
     """Return the labels of the best path through `log_probs` (S, C), with their steps.
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from common.data.batching import HostSizes
 from common.network.attention_decoder import AttentionDecoder, attention_losses
 from common.network.choices import Pooling
 from common.network.ctc import consistency_losses, count_impossible, ctc_losses
@@ -38,7 +39,12 @@ class CTCHead(nn.Module):
         return self.linear(self.dropout(encoded)).float().log_softmax(dim=-1)  # (B, S, C)
 
     def losses(
-        self, encoded: Tensor, lengths: Tensor, targets: Tensor, target_lengths: Tensor
+        self,
+        encoded: Tensor,
+        lengths: Tensor,
+        targets: Tensor,
+        target_lengths: Tensor,
+        on_host: HostSizes | None = None,
     ) -> tuple[Tensor, int]:
         """Return the sum of the CTC losses, and the number of targets that no path can spell (loss 0).
 
@@ -47,12 +53,20 @@ class CTCHead(nn.Module):
             lengths: (B,) real steps.
             targets: (B, L) labels, 1 to C - 1.
             target_lengths: (B,) real labels.
+            on_host: the last three on the host, for encoded steps on another device.
         """
-        losses = ctc_losses(self(encoded), lengths, targets, target_lengths)  # (B,)
-        return losses.sum(), count_impossible(lengths, targets, target_lengths)
+        host = on_host or HostSizes(lengths, targets, target_lengths)
+        losses = ctc_losses(self(encoded), host.lengths, targets, host.target_lengths)  # (B,)
+        return losses.sum(), count_impossible(*host)
 
     def consistent_losses(
-        self, encoded: Tensor, lengths: Tensor, targets: Tensor, target_lengths: Tensor, weight: float
+        self,
+        encoded: Tensor,
+        lengths: Tensor,
+        targets: Tensor,
+        target_lengths: Tensor,
+        weight: float,
+        on_host: HostSizes | None = None,
     ) -> tuple[Tensor, int]:
         """Return the sum of the losses of a batch that was computed in two views, and as `losses` a count.
 
@@ -65,19 +79,26 @@ class CTCHead(nn.Module):
             targets: (B, L) labels from 1 on.
             target_lengths: (B,) real labels.
             weight: weight of `consistency_losses`.
+            on_host: as for `losses`.
         """
         first, second = self(encoded).chunk(2)  # (B, S, C) each
-        rest = (lengths, targets, target_lengths)
+        host = on_host or HostSizes(lengths, targets, target_lengths)
+        rest = (host.lengths, targets, host.target_lengths)
         losses = 0.5 * (ctc_losses(first, *rest) + ctc_losses(second, *rest))  # (B,)
         total = losses + weight * consistency_losses(first, second, lengths)
-        return total.sum(), count_impossible(*rest)
+        return total.sum(), count_impossible(*host)
 
 
 class FrameHead(CTCHead):
     """Log-probabilities of one label for each step, with the layers of CTCHead; class 0 is no label."""
 
     def losses(
-        self, encoded: Tensor, lengths: Tensor, targets: Tensor, target_lengths: Tensor
+        self,
+        encoded: Tensor,
+        lengths: Tensor,
+        targets: Tensor,
+        target_lengths: Tensor,
+        on_host: HostSizes | None = None,
     ) -> tuple[Tensor, int]:
         """Return the sum over the sequences of the mean cross-entropy of their steps, and 0.
 
@@ -86,6 +107,7 @@ class FrameHead(CTCHead):
             lengths: (B,) real steps.
             targets: (B, S) labels, 0 to C - 1.
             target_lengths: (B,), equal to `lengths`.
+            on_host: not needed.
         """
         assert targets.shape[1] == encoded.shape[1], "a label for each step"
         per_step = functional.nll_loss(self(encoded).transpose(1, 2), targets, reduction="none")  # (B, S)
@@ -146,7 +168,12 @@ class SequenceHead(nn.Module):
         return (encoded * weights.unsqueeze(2)).sum(1)  # (B, E)
 
     def losses(
-        self, encoded: Tensor, lengths: Tensor, targets: Tensor, target_lengths: Tensor
+        self,
+        encoded: Tensor,
+        lengths: Tensor,
+        targets: Tensor,
+        target_lengths: Tensor,
+        on_host: HostSizes | None = None,
     ) -> tuple[Tensor, int]:
         """Return the sum of the cross-entropies, and 0.
 
@@ -155,6 +182,7 @@ class SequenceHead(nn.Module):
             lengths: (B,) real steps.
             targets: (B, 1) labels, 1 to C.
             target_lengths: (B,), all 1.
+            on_host: not needed.
         """
         return functional.nll_loss(self(encoded, lengths), targets[:, 0] - 1, reduction="sum"), 0
 
@@ -186,7 +214,12 @@ class AttentionHead(nn.Module):
         self.ctc_weight, self.smoothing, self.sampling = ctc_weight, smoothing, sampling
 
     def losses(
-        self, encoded: Tensor, lengths: Tensor, targets: Tensor, target_lengths: Tensor
+        self,
+        encoded: Tensor,
+        lengths: Tensor,
+        targets: Tensor,
+        target_lengths: Tensor,
+        on_host: HostSizes | None = None,
     ) -> tuple[Tensor, int]:
         """Return the sum of the losses, and the number of targets that CTC cannot spell (0 without CTC).
 
@@ -195,12 +228,13 @@ class AttentionHead(nn.Module):
             lengths: (B,) real steps.
             targets: (B, L) labels, 1 to C - 1.
             target_lengths: (B,) real labels.
+            on_host: as for `CTCHead.losses`.
         """
         log_probs = self.decoder(encoded, lengths, targets, target_lengths, self.sampling)  # (B, L + 1, C)
         total = attention_losses(log_probs, targets, target_lengths, self.smoothing).sum()
         if self.ctc is None:
             return total, 0
-        aside, impossible = self.ctc.losses(encoded, lengths, targets, target_lengths)
+        aside, impossible = self.ctc.losses(encoded, lengths, targets, target_lengths, on_host)
         return (1 - self.ctc_weight) * total + self.ctc_weight * aside, impossible
 
 

@@ -143,8 +143,14 @@ class Recognizer(nn.Module, Transcriber):
         encoded, lengths, features = self._encode(signals, torch.cat([batch.lengths] * views))
         rest = (lengths[: len(batch.lengths)], batch.targets, batch.target_lengths)  # (B, ...)
 
+        on_host = batch.on_host
+        if on_host is not None:
+            on_host = on_host._replace(lengths=self.front_end.output_lengths(on_host.lengths))
+
         def losses_of(head: Any, steps: Tensor) -> tuple[Tensor, int]:
-            return head.consistent_losses(steps, *rest, weight) if weight else head.losses(steps, *rest)
+            if weight:
+                return head.consistent_losses(steps, *rest, weight, on_host)
+            return head.losses(steps, *rest, on_host)
 
         total, impossible = losses_of(self.head, encoded)
         if self.shortcut is not None:

@@ -21,7 +21,7 @@ from lightning.fabric import Fabric
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from common.data.batching import Batch, BatchLoader
+from common.data.batching import Batch, BatchLoader, HostSizes
 from common.training.checkpoint import (
     Progress,
     carried_by_all,
@@ -36,12 +36,15 @@ from common.training.configuration import TrainingConfig
 from common.training.evaluation import WRITTEN
 from common.training.log import RunLog, epoch_line, epoch_row, rate_name, written_rate
 from common.training.optimisation import (
-    WeightAverage,
     build_optimizer,
+    has_half_layers,
     learning_rate,
     on_rank_zero,
     sum_over_ranks,
 )
+from common.training.updates.average import WeightAverage
+from common.training.updates.scale import LOWEST, LossScale
+from common.training.updates.step import Outcome, Pending, Updates, read_outcomes
 
 log = logging.getLogger(__name__)
 
@@ -69,6 +72,8 @@ Measure = Callable[[Any, BatchLoader, Fabric], dict[str, tuple[float, float]]]
 """`(model, loader, fabric)` returns error rates by name, each as (errors, reference count); lower is better.
 The first one chooses the best model, unless `TrainingConfig.select` names another. The key WRITTEN has no
 error rate."""
+READ_EVERY = 20
+"""updates on a GPU after which the host reads what became of them; the GPU does not wait for it before"""
 SILENCE = 0.1
 """a model is silent while it writes less than this share of the references"""
 
@@ -135,6 +140,12 @@ class Trainer:
             module = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.module, self.optimizer = fabric.setup(module, build_optimizer(module, config))
         self.average = WeightAverage(model, config.ema)
+        self.scale = LossScale(fabric.device) if has_half_layers(fabric) else None
+        self.updates = Updates(
+            fabric, self.module, self.optimizer, self.average, config.clip_norm, self.scale
+        )
+        self.read_every = 1 if fabric.device.type == "cpu" else READ_EVERY
+        self._pending: list[Pending] = []
         self.progress = Progress()
         self.steps = self._planned_steps()
         self._saved_at = time.monotonic()
@@ -201,54 +212,64 @@ class Trainer:
             )
             if due:
                 self.save_checkpoint()
+        self._count()
         if not progress.examples:
             raise ValueError("none of the examples to train on could be used; each is named above")
 
     def _step(self, batch: Batch) -> bool:
-        """Make one update, or report and count a loss or gradient that is not finite and make none.
+        """Make one update, or none if its loss or gradient is not finite.
+
+        Returns:
+            Whether a checkpoint is due.
+        """
+        progress = self.progress
+        rate = learning_rate(self.config, progress.step, self.steps)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        total, impossible = self._loss(batch)
+        progress.batch, progress.step = progress.batch + 1, progress.step + 1
+        outcome = self.updates.make(total, batch.planned, progress.step)
+        refused, sources = len(batch.refused), batch.sources
+        self._pending.append(Pending(outcome, progress.batch, batch.planned, impossible, refused, sources))
+        return len(self._pending) >= self.read_every and self._count()
+
+    def _count(self) -> bool:
+        """Read what became of the last updates, count it, and name the batches that gave none.
 
         Returns:
             Whether a checkpoint is due. Rank 0 decides: all ranks take part in a checkpoint, and each has its
             own clock.
         """
-        progress, config = self.progress, self.config
-        rate = learning_rate(config, progress.step, self.steps)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        total, impossible = self._loss(batch)
-        # a mean over the examples of all ranks: DDP divides the sum of the ranks' gradients by their number
-        loss = total * self.fabric.world_size / max(1, batch.planned)
-        self.optimizer.zero_grad()
-        self.fabric.backward(loss)
-        clipped: Any = self.fabric.clip_gradients(
-            self.module, self.optimizer, max_norm=config.clip_norm, error_if_nonfinite=False
-        )
-        norm = float(clipped)
-        late = time.monotonic() - self._saved_at > 60 * config.checkpoint_minutes
+        progress, pending = self.progress, self._pending
+        outcomes, self._pending = read_outcomes(pending), []
+        late = time.monotonic() - self._saved_at > 60 * self.config.checkpoint_minutes
         counts = [
-            float(loss.detach()) / self.fabric.world_size,
-            impossible,
-            len(batch.refused),
+            sum(one.impossible for one in pending),
+            sum(one.refused for one in pending),
             late and self.fabric.is_global_zero,
         ]
-        mean_loss, unspelled, unread, due = sum_over_ranks(self.fabric, counts)
-        progress.batch, progress.step = progress.batch + 1, progress.step + 1
-        progress.examples += batch.planned - int(unread)
-        progress.impossible += int(unspelled)
-        progress.refused += int(unread)
-        if not (math.isfinite(norm) and math.isfinite(mean_loss)):
-            progress.skipped += 1
-            log.error(
-                "epoch %d batch %d: loss %s, gradient norm %s: no update made; the batch is %s",
-                progress.epoch + 1, progress.batch, mean_loss, norm, ", ".join(batch.sources),
-            )  # fmt: skip
-            return bool(due)
-        self.optimizer.step()
-        progress.loss += mean_loss
-        progress.gradient_norm += norm
-        progress.updates += 1
-        self.average.update(progress.step)
+        impossible, refused, due = sum_over_ranks(self.fabric, counts)
+        progress.examples += sum(one.planned for one in pending) - int(refused)
+        progress.impossible += int(impossible)
+        progress.refused += int(refused)
+        for outcome in outcomes:
+            if outcome.made:
+                progress.loss += outcome.loss
+                progress.gradient_norm += outcome.norm
+                progress.updates += 1
+            elif math.isfinite(outcome.loss) and outcome.scale > LOWEST:
+                log.debug("epoch %d batch %d: the scale of the loss was too high", *self._place(outcome))
+            else:
+                progress.skipped += 1
+                log.error(
+                    "epoch %d batch %d: loss %s, gradient norm %s: no update made; the batch is %s",
+                    *self._place(outcome), outcome.loss, outcome.norm, ", ".join(outcome.pending.sources),
+                )  # fmt: skip
         return bool(due)
+
+    def _place(self, outcome: Outcome) -> tuple[int, int]:
+        """Return the epoch and the batch of an update, counted from 1."""
+        return self.progress.epoch + 1, outcome.pending.batch
 
     def _loss(self, batch: Batch) -> tuple[Tensor, int]:
         """Return what `TrainingModule.forward` returns for this rank's share of a batch."""
@@ -257,8 +278,13 @@ class Trainer:
         signals, lengths, targets, target_lengths = self.fabric.to_device(
             (batch.signals, batch.lengths, batch.targets, batch.target_lengths)
         )
+        on_host = HostSizes(batch.lengths, batch.targets, batch.target_lengths)
         placed = batch._replace(
-            signals=signals, lengths=lengths, targets=targets, target_lengths=target_lengths
+            signals=signals,
+            lengths=lengths,
+            targets=targets,
+            target_lengths=target_lengths,
+            on_host=on_host,
         )
         return self.module(placed)
 
@@ -298,6 +324,7 @@ class Trainer:
             "model": self.model.state_dict(),
             "average": self.average.weights,
             "optimizer": self.optimizer.state_dict(),
+            "scale": None if self.scale is None else self.scale.state(),
             "progress": asdict(self.progress),
             "carried": carried,
             "shares": self.data.train.shares,
@@ -327,6 +354,8 @@ class Trainer:
             ) from error
         self.average.load(checkpoint["average"])
         self.optimizer.load_state_dict(checkpoint["optimizer"])
+        if self.scale is not None and checkpoint.get("scale"):
+            self.scale.load(checkpoint["scale"])
         kept = checkpoint["progress"]
         waiting = {"patience_best": kept["best"], "patience_epoch": kept["best_epoch"]}
         self.progress = Progress(**waiting | kept)  # checkpoints of older versions do not have the two

@@ -2,8 +2,7 @@
 
 import math
 import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -12,7 +11,7 @@ from lightning.fabric import Fabric
 from lightning.fabric.plugins import MixedPrecision
 from lightning.fabric.plugins.environments import LightningEnvironment
 from lightning.fabric.strategies import DDPStrategy
-from torch import Tensor, nn
+from torch import nn
 
 from common.training.configuration import TrainingConfig
 
@@ -29,6 +28,12 @@ def resolve_precision(precision: str, device: torch.device) -> str:
         # older GPUs emulate bfloat16, which is slower than float32
         return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "32-true"
     return "bf16-mixed" if device.type == "cpu" and torch.cpu._is_amx_tile_supported() else "32-true"
+
+
+def has_half_layers(fabric: Fabric) -> bool:
+    """Return whether some layers compute in float16, whose small gradients need a scale of the loss."""
+    precision: str = fabric._precision.precision
+    return fabric.device.type == "cuda" and precision == "bf16-mixed"
 
 
 class _BFloat16(MixedPrecision):
@@ -117,7 +122,8 @@ def build_optimizer(module: nn.Module, config: TrainingConfig) -> torch.optim.Ad
         {"params": matrices, "weight_decay": config.weight_decay},
         {"params": others, "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98))
+    # fused: one kernel, which makes no update where `found_inf` is 1, see updates/step.py
+    return torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98), fused=True)
 
 
 def learning_rate(config: TrainingConfig, step: int, steps: int) -> float:
@@ -189,47 +195,3 @@ def take_weights_of_rank_zero(fabric: Fabric, model: nn.Module) -> None:
     """Give the model of every rank the weights and statistics that it has on rank 0."""
     if fabric.world_size > 1:
         model.load_state_dict(fabric.broadcast(model.state_dict()))
-
-
-class WeightAverage:
-    """An exponential moving average of a model's weights, which is evaluated and saved instead of them.
-
-        average = d average + (1 - d) weights        d = min(decay, (1 + n) / (10 + n)) after n updates
-
-    While n is small, d is small too, so that the random first weights are soon forgotten.
-
-    Args:
-        model: the model; its weights are the first average.
-        decay: the highest d; with 0 the average is the weights of the last update.
-    """
-
-    def __init__(self, model: nn.Module, decay: float) -> None:
-        self.model, self.decay = model, decay
-        self.weights = {name: value.detach().clone() for name, value in model.state_dict().items()}
-
-    @torch.no_grad()
-    def update(self, updates: int) -> None:
-        """Move the average towards the weights of the model, after `updates` updates."""
-        decay = min(self.decay, (1 + updates) / (10 + updates)) if self.decay else 0.0
-        for name, value in self.model.state_dict().items():
-            if value.is_floating_point():
-                self.weights[name].lerp_(value.to(self.weights[name].dtype), 1 - decay)
-            else:
-                self.weights[name].copy_(value)  # a count, such as that of batch normalisation
-
-    def load(self, weights: dict[str, Tensor]) -> None:
-        """Set the average to `weights`, which were read from a checkpoint."""
-        for name, value in weights.items():
-            self.weights[name].copy_(value)
-
-    @contextmanager
-    def in_use(self) -> Iterator[None]:
-        """Give the model the averaged weights, in evaluation mode, until the `with` block ends."""
-        kept = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
-        self.model.load_state_dict(self.weights)
-        self.model.eval()
-        try:
-            yield
-        finally:
-            self.model.load_state_dict(kept)
-            self.model.train()

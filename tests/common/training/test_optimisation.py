@@ -8,13 +8,13 @@ from torch import Tensor, nn
 
 from common.training.configuration import TrainingConfig
 from common.training.optimisation import (
-    WeightAverage,
     build_fabric,
     on_rank_zero,
     resolve_precision,
     seed_rank,
     sum_over_ranks,
 )
+from common.training.updates.average import WeightAverage
 
 
 class Probe(nn.Module):
