@@ -35,6 +35,8 @@ class TrainingConfig:
     """After warm-up the rate falls along a cosine or stays; one-cycle warms up over a third of the run."""
     warmup_steps: int = 200
     """Updates in which the learning rate rises from 0 (not for one-cycle)."""
+    freeze_epochs: int = 0
+    """Epochs in which the front end keeps its weights: for a few lines of a new hand, after --start-from."""
     clip_norm: float = 50.0
     """Largest gradient norm; a larger gradient is scaled down (Pascanu et al. 2013)."""
     ema: float = 0.998
@@ -71,6 +73,7 @@ class TrainingConfig:
             "workers": 0,
             "seed": 0,
             "patience": 0,
+            "freeze_epochs": 0,
         }
         for name, bound in least.items():
             if getattr(self, name) < bound:

@@ -40,6 +40,7 @@ from common.training.optimisation import (
     has_half_layers,
     learning_rate,
     on_rank_zero,
+    set_learning_rate,
     sum_over_ranks,
 )
 from common.training.updates.average import WeightAverage
@@ -224,8 +225,7 @@ class Trainer:
         """
         progress = self.progress
         rate = learning_rate(self.config, progress.step, self.steps)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+        set_learning_rate(self.optimizer, rate, frozen=progress.epoch < self.config.freeze_epochs)
         total, impossible = self._loss(batch)
         progress.batch, progress.step = progress.batch + 1, progress.step + 1
         outcome = self.updates.make(total, batch.planned, progress.step)

@@ -16,6 +16,8 @@ from torch import nn
 from common.training.configuration import TrainingConfig
 
 T = TypeVar("T")
+FROZEN = "frozen"
+"""the key that marks groups of parameters which keep their values in the first epochs"""
 RANK_SEEDS = 1_000_003
 """distance between the seeds of two ranks; a prime, so that neighbouring seeds of runs do not meet"""
 
@@ -115,15 +117,33 @@ def _started_by_others(config: TrainingConfig) -> bool:
 
 
 def build_optimizer(module: nn.Module, config: TrainingConfig) -> torch.optim.AdamW:
-    """Return AdamW with weight decay on matrices and kernels, but not on biases and gains."""
-    matrices = [parameter for parameter in module.parameters() if parameter.ndim > 1]
-    others = [parameter for parameter in module.parameters() if parameter.ndim <= 1]
-    groups = [
-        {"params": matrices, "weight_decay": config.weight_decay},
-        {"params": others, "weight_decay": 0.0},
-    ]
+    """Return AdamW with weight decay on matrices and kernels, but not on biases and gains.
+
+    With `freeze_epochs`, the parameters of the front end are in groups of their own, which are marked.
+
+    Raises:
+        ValueError: a front end is to be frozen, and the model has none.
+    """
+    named = list(module.named_parameters())
+    frozen = {name for name, _ in named if config.freeze_epochs and ".front_end." in f".{name}"}
+    if config.freeze_epochs and not frozen:
+        raise ValueError(f"--freeze-epochs {config.freeze_epochs}: this model has no front end; leave it out")
+    groups: list[dict[str, Any]] = []
+    for is_frozen in (False, True) if frozen else (False,):
+        chosen = [parameter for name, parameter in named if (name in frozen) == is_frozen]
+        matrices = [parameter for parameter in chosen if parameter.ndim > 1]
+        others = [parameter for parameter in chosen if parameter.ndim <= 1]
+        mark = {FROZEN: True} if is_frozen else {}
+        groups.append({"params": matrices, "weight_decay": config.weight_decay, **mark})
+        groups.append({"params": others, "weight_decay": 0.0, **mark})
     # fused: one kernel, which makes no update where `found_inf` is 1, see updates/step.py
     return torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98), fused=True)
+
+
+def set_learning_rate(optimizer: Any, rate: float, frozen: bool) -> None:
+    """Set the rate of all groups, or 0 for the marked ones while they are `frozen`: they stay the same."""
+    for group in optimizer.param_groups:
+        group["lr"] = 0.0 if frozen and group.get(FROZEN) else rate
 
 
 def learning_rate(config: TrainingConfig, step: int, steps: int) -> float:

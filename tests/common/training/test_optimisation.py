@@ -9,9 +9,11 @@ from torch import Tensor, nn
 from common.training.configuration import TrainingConfig
 from common.training.optimisation import (
     build_fabric,
+    build_optimizer,
     on_rank_zero,
     resolve_precision,
     seed_rank,
+    set_learning_rate,
     sum_over_ranks,
 )
 from common.training.updates.average import WeightAverage
@@ -152,3 +154,28 @@ def test_a_batch_script_of_slurm_may_train_in_its_own_process(monkeypatch: pytes
     """The script has four tasks, and starts one run without srun."""
     monkeypatch.setenv("SLURM_NTASKS", "4")
     assert build_fabric(TrainingConfig(device="cpu")).world_size == 1
+
+
+def test_frozen_parts_keep_their_weights_and_learn_afterwards() -> None:
+    config = TrainingConfig(freeze_epochs=1, learning_rate=0.1)
+    module = torch.nn.ModuleDict({"front_end": torch.nn.Linear(3, 3), "encoder": torch.nn.Linear(3, 3)})
+    optimizer = build_optimizer(torch.nn.ModuleDict({"model": module}), config)
+    first = {name: value.clone() for name, value in module.state_dict().items()}
+    for frozen in (True, False):
+        set_learning_rate(optimizer, 0.1, frozen)
+        before = {name: value.clone() for name, value in module.state_dict().items()}
+        module["encoder"](module["front_end"](torch.ones(2, 3))).square().sum().backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        moved = {name for name, value in module.state_dict().items() if not torch.equal(value, before[name])}
+        assert moved == {name for name in first if not frozen or name.startswith("encoder")}
+
+
+def test_without_frozen_epochs_the_groups_are_those_of_a_plain_run() -> None:
+    module = torch.nn.ModuleDict({"front_end": torch.nn.Linear(3, 3)})
+    assert len(build_optimizer(module, TrainingConfig()).param_groups) == 2
+
+
+def test_a_model_without_a_front_end_has_nothing_to_freeze() -> None:
+    with pytest.raises(ValueError, match="this model has no front end"):
+        build_optimizer(torch.nn.Linear(2, 2), TrainingConfig(freeze_epochs=2))
