@@ -1,5 +1,6 @@
-"""Corpora of text lines: folders of images and transcriptions, and manifests."""
+"""Corpora of text lines: folders of images and transcriptions, pages with their XML files, and manifests."""
 
+import logging
 import os
 import re
 from collections import defaultdict
@@ -10,7 +11,11 @@ from common.data.manifest import Corpus, Example, read_manifest
 from common.files.folder import files_below
 from common.files.plain_text import read_line
 from common.files.source import name_key
+from ocr.formats.xml.pages import is_xml, page_files
+from ocr.segmentation.xml_corpus import read_pages
 from ocr.signal import IMAGE_SUFFIXES
+
+log = logging.getLogger(__name__)
 
 MANIFEST_SUFFIXES = (".jsonl", ".json", ".ndjson", ".manifest")
 PREPARED = (".bin", ".nrm", ".dew", ".raw")
@@ -37,6 +42,9 @@ def read_corpus(path: str, config: CorpusConfig) -> Corpus:
         FOLDER            images NAME.png (jpg, webp, tif ...), each with a NAME.gt.txt, at any depth; hidden
                           files are left out. A processed image (NAME.bin.png, NAME.nrm.png, NAME.dew.png,
                           NAME.raw.png) is used if there is no NAME.png; of several, the first by name.
+                          Pages with PAGE or ALTO files give their lines that have a text, as
+                          PAGE.xml::ID; both kinds may stand in one folder.
+        PAGE.xml          the lines of one page, or of the pages that a METS file lists
         FILE.jsonl        a manifest: JSON lines with image (or source, or image_filepath), text and, if
                           known, length (width over height). The text "" is meant: a line without writing.
                           An empty NAME.gt.txt is refused, since it is mostly a text that is not written yet.
@@ -51,6 +59,8 @@ def read_corpus(path: str, config: CorpusConfig) -> Corpus:
         raise ValueError(
             f"{path}: does not exist; a folder of NAME.png and NAME{config.gt_ext} or a manifest was wanted"
         )
+    if is_xml(place):
+        return read_pages(page_files(place)).corpus
     if place.suffix.lower() in IMAGE_SUFFIXES:
         raise ValueError(
             f"{path}: is an image, not a corpus; name a manifest or a folder of images (for `align`, an image"
@@ -83,8 +93,10 @@ def _read_lines(path: Path) -> Corpus:
 def _read_folder(folder: Path, config: CorpusConfig) -> Corpus:
     images: dict[str, list[str]] = defaultdict(list)
     transcriptions: dict[str, str] = {}
-    problems = []
-    for file in files_below(folder):
+    files = list(files_below(folder))
+    pages = read_pages([file for file in files if is_xml(file)])
+    problems = list(pages.corpus.problems)
+    for file in files:
         stem, suffix = os.path.splitext(file)
         if file.endswith(config.gt_ext):
             first = transcriptions.setdefault(name_key(file.removesuffix(config.gt_ext)), file)
@@ -92,11 +104,13 @@ def _read_folder(folder: Path, config: CorpusConfig) -> Corpus:
                 problems.append(
                     f"{file}: there is a second file of this name in another Unicode form; keep one"
                 )
-        elif suffix.lower() in IMAGE_SUFFIXES:
+        elif suffix.lower() in IMAGE_SUFFIXES and os.path.realpath(file) not in pages.images:
             images[name_key(stem)].append(file)
-    if not images and not transcriptions:
+    if not images and not transcriptions and not pages.found:
+        first = f"; the first of {len(problems)} problems: {problems[0]}" if problems else ""
         raise ValueError(
-            f"{folder}: holds no images and no *{config.gt_ext}; a folder of line pairs was wanted"
+            f"{folder}: holds no images and no *{config.gt_ext}; a folder of line pairs, or of pages with"
+            f" PAGE or ALTO files, was wanted{first}"
         )
     lines: dict[str, list[str]] = defaultdict(list)  # line -> its images, unprocessed ones first
     for stem in sorted(images, key=lambda stem: stem not in transcriptions):
@@ -104,7 +118,10 @@ def _read_folder(folder: Path, config: CorpusConfig) -> Corpus:
         plain = stem in transcriptions or ending not in PREPARED
         lines[stem if plain else name] += images[stem]
     paired = _paired(lines, images, transcriptions, config)
-    return Corpus(paired.examples, problems + paired.problems)
+    if pages.found and paired.examples:
+        log.info("%s: %d line images, and %d lines of %d pages", folder,
+                 len(paired.examples), len(pages.corpus.examples), pages.found)  # fmt: skip
+    return Corpus(pages.corpus.examples + paired.examples, problems + paired.problems)
 
 
 def _paired(

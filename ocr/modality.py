@@ -8,8 +8,8 @@ from ocr.configuration import FormatConfig, SegmentationConfig
 from ocr.corpora import CorpusConfig, read_corpus
 from ocr.formats.names import BOOK_FORMATS, ENDINGS, FORMATS, book, writer
 from ocr.rendering import render
-from ocr.segmentation.pages import segment
-from ocr.signal import IMAGE_SUFFIXES, SignalConfig, expand, measure, read, steps_per_length
+from ocr.segmentation.xml_lines import expand, measure, read, segment
+from ocr.signal import IMAGE_SUFFIXES, SignalConfig, steps_per_length
 
 
 def _training() -> Training:

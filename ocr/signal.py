@@ -92,6 +92,19 @@ def read(source: Source, config: SignalConfig) -> Signal:
     return Signal(ink_of(np.asarray(grey), config), width_px / columns)
 
 
+def read_page_image(source: Source) -> np.ndarray:
+    """Return an image of any size as grey levels (H, W), uint8, white 255, as it is viewed.
+
+    Raises:
+        ValueError: the file is missing, broken or not an image, or has more pixels than Pillow allows.
+    """
+    place = locate(source)
+    with open_image(place) as image:
+        size = viewed_size(image)
+        _check_pixels(*size, place.name)
+        return np.asarray(_grey(image, size, place.name))
+
+
 def expand(source: Source) -> list[Source]:
     """Return the readable sources in a file or stream: one for each page if there are several, else itself.
 

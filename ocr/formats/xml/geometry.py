@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -27,6 +28,8 @@ PITCH_ABOVE, PITCH_BELOW = 0.7, 0.3
 """heights of a line without outline, as shares of the distance of baselines"""
 FLAT = 0.25
 """an outline lower than this share of the usual height says nothing about the height of its line"""
+SHARPEST_COSINE = -0.5
+"""cosine of the sharpest turn that a baseline may take at one point"""
 BINS = 48
 """pieces of the baseline in which the edges of an outline are searched"""
 
@@ -106,7 +109,9 @@ class Frame:
             points = self.outline(written.baseline, written.name, notices)
         points = tuple(point for at, point in enumerate(points) if at == 0 or point != points[at - 1])
         if len(points) >= 2:
-            return points
+            if len(forward := _longest_run(points)) < len(points):
+                notices.add("baselines turn back on themselves, their longest part is used", written.name)
+            return forward
         if written.baseline or (not written.outline and written.box is None):
             rest = "their outline gives another" if outline else "they are left out"
             notices.add(f"baselines do not have two points, {rest}", written.name)
@@ -230,6 +235,19 @@ def _base_of(outline: tuple[Point, ...]) -> tuple[Point, ...] | None:
     heights = bottoms - DESCENT * (bottoms - tops)
     slope, offset = np.polyfit(centres, heights, 1) if len(used) > 1 else (0.0, float(heights[0]))
     return Point(left, float(offset + slope * left)), Point(right, float(offset + slope * right))
+
+
+def _longest_run(points: tuple[Point, ...]) -> tuple[Point, ...]:
+    """Return the longest part of a path without a turn of more than 120 degrees at one point."""
+    runs = [[points[0]]]
+    for before, here, after in zip(points, points[1:], points[2:], strict=False):
+        runs[-1].append(here)
+        first, second = (here.x - before.x, here.y - before.y), (after.x - here.x, after.y - here.y)
+        cosine = (first[0] * second[0] + first[1] * second[1]) / (math.hypot(*first) * math.hypot(*second))
+        if cosine < SHARPEST_COSINE:
+            runs.append([here])
+    runs[-1].append(points[-1])
+    return tuple(max(runs, key=lambda run: sum(math.dist(a, b) for a, b in pairwise(run))))
 
 
 def _has_area(outline: Sequence[Point]) -> bool:

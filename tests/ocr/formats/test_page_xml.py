@@ -239,6 +239,14 @@ def test_an_outline_much_flatter_than_the_others_is_not_used_and_said(read):
     assert notice.endswith("not used: flat")
 
 
+def test_a_baseline_that_turns_back_ends_where_it_turns_and_it_is_said(read):
+    document, (notice,) = read(page(region("r", line(baseline="10,50 190,50 150,48"))))
+    place = document.passages[0].place
+    assert place.baseline == (Point(10, 50), Point(190, 50))
+    assert (place.above, place.below) == (20, 5)
+    assert "turn back" in notice and notice.endswith(": l1")
+
+
 def test_a_baseline_drawn_from_right_to_left_is_turned(read):
     document, _ = read(page(region("r", line(baseline="190,50 10,50"))))
     place = document.passages[0].place
