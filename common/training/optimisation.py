@@ -73,22 +73,19 @@ def build_fabric(config: TrainingConfig, some_unused: bool = False) -> Fabric:
     precision: Any = resolve_precision(config.precision, torch.device(accelerator))
     several = config.devices * config.nodes > 1
     plugins: list[Any] = []
-    if (
-        not _started_by_others(config) and "SLURM_NTASKS" in os.environ
-    ):  # a batch script that does without srun
-        plugins.append(LightningEnvironment())
+    started_by_others = _started_by_others(config)
+    if "SLURM_NTASKS" in os.environ and not started_by_others:
+        plugins.append(LightningEnvironment())  # a batch script does without srun
     mixed = precision == "bf16-mixed"
     if mixed:
         plugins.append(_BFloat16("bf16-mixed", accelerator))
-    # no buffer changes in training
-    ddp = DDPStrategy(broadcast_buffers=False, find_unused_parameters=some_unused)
     fabric = Fabric(
         accelerator=accelerator,
         devices=config.devices,
         num_nodes=config.nodes,
         precision=None if mixed else precision,
         plugins=plugins,
-        strategy=ddp if several else "auto",
+        strategy=DDPStrategy(find_unused_parameters=some_unused) if several else "auto",
     )
     fabric.launch()
     return fabric

@@ -126,7 +126,8 @@ def _fit(trainer: Trainer, config: RunConfig) -> None:
     finally:
         trainer.data.close()
     if config.cache is None:
-        on_rank_zero(trainer.fabric, lambda: shutil.rmtree(config.run / CACHE, ignore_errors=True))
+        trainer.fabric.barrier()
+        shutil.rmtree(config.run / CACHE, ignore_errors=True)  # on every machine
     log.info(
         "best dev %s %s in epoch %d: %s",
         rate_name(progress.select),

@@ -94,6 +94,24 @@ def test_torchrun_starts_the_ranks(lines: Path, alone: list[list[float]], tmp_pa
     np.testing.assert_allclose(curve(tmp_path / "run"), alone, rtol=1e-3)
 
 
+def test_an_example_that_cannot_be_read_is_named_by_the_rank_that_came_to_it(
+    lines: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(lines, tmp_path / "lines")
+    broken = [tmp_path / "lines" / f"{number:02}.png" for number in range(3, 30, 3)]
+    for path in broken:
+        path.write_bytes(path.read_bytes()[:-40])  # its size can be read, its pixels cannot
+    dev = tmp_path / "dev"
+    shutil.copytree(lines, dev)
+    command = ["train", tmp_path / "lines", dev, *words(lines, tmp_path / "run", 2)[3:], "--epochs", 1]
+    ended = run_ranks(OCR, 2, command, tmp_path)
+    assert [rank.status for rank in ended] == [0, 0], ended
+    for path in broken:
+        assert sum(rank.err.count(f"left out: {path}") for rank in ended) == 1
+    assert all(line.startswith("rank 1 of 2") for line in ended[1].err.splitlines())
+    assert "9 unread" in ended[0].err and "left out" in ended[1].err
+
+
 # --- one end
 
 
