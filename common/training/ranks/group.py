@@ -88,6 +88,8 @@ class Group:
             ReportedError: rank 0 has told the user of the error of this rank.
             SystemExit: rank 0 has told the user that this rank was interrupted.
         """
+        if not self._lines:
+            return
         collective = isinstance(error, RuntimeError) and not is_lack_of_memory(error)
         if collective and self._news.wait(NEWS_S):
             threading.Event().wait()  # until another thread ends this process
