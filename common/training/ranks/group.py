@@ -96,7 +96,6 @@ class Group:
         self._failing.set()
         if self.rank == 0:
             self._send(end=True)
-        if self.rank == 0:
             return
         if isinstance(error, SystemExit):  # rank 0 has failed, and has its word before `torchrun` acts
             time.sleep(GRACE_S)
