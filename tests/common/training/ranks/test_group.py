@@ -98,9 +98,11 @@ def test_an_example_that_cannot_be_read_is_named_by_the_rank_that_came_to_it(
     lines: Path, tmp_path: Path
 ) -> None:
     shutil.copytree(lines, tmp_path / "lines")
-    broken = [tmp_path / "lines" / f"{number:02}.png" for number in range(3, 30, 3)]
+    broken = [tmp_path / "lines" / f"{number:02}.jpg" for number in range(3, 30, 3)]
     for path in broken:
-        path.write_bytes(path.read_bytes()[:-40])  # its size can be read, its pixels cannot
+        Image.open(path.with_suffix(".png")).save(path)
+        path.with_suffix(".png").unlink()
+        path.write_bytes(path.read_bytes()[:-100])  # its size can be read, its pixels cannot
     dev = tmp_path / "dev"
     shutil.copytree(lines, dev)
     command = ["train", tmp_path / "lines", dev, *words(lines, tmp_path / "run", 2)[3:], "--epochs", 1]
