@@ -162,7 +162,7 @@ def measure_layers(session: Session) -> None:
 
 def measure_beam(session: Session) -> None:
     """Print the time of the beam search on the device for two sizes of batches, beside that of the CPU."""
-    quick = session.options.quick
+    quick = session.options.quick or session.options.device == "cpu"
     case_of = {extra: Case(60 if quick else 400, 32, 20 if quick else 100, extra) for extra in ("", "6-gram")}
     sizes, options = ((4, 32) if quick else (32, 256)), Decoding(repeats=1 if quick else 2)
     head = ["times faster", "ms an utterance", "CPU ms", "CER %", "CPU CER %", "batch", "with"]
@@ -193,7 +193,7 @@ def parts_for(options: Gpu) -> Iterator[tuple[str, Callable[[Session], None]]]:
     yield "Training, second epoch of two", partial(measure_networks, size="default")
     if options.device == "cpu":
         yield "Loader", measure_loader
-    yield "Beam search, width 100 (20 with --quick)", measure_beam
+    yield "Beam search, width 100 (20 with --quick and on the CPU)", measure_beam
     yield "Recurrent layers", measure_layers
     yield "Tests that need a GPU", run_tests
     if options.device == "cuda" or options.quick:
