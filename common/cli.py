@@ -85,8 +85,8 @@ def _dispatch(modality: Modality, arguments: Sequence[str]) -> None:
 
         print(f"{modality.name} (amanuensis {version('amanuensis')})")
         raise SystemExit(0)
-    if arguments[0] not in VERBS:
-        raise UsageError(f"no verb {arguments[0]!r}; there are {', '.join(VERBS)}")
+    if arguments[0] not in (*VERBS, *modality.verbs):
+        raise UsageError(f"no verb {arguments[0]!r}; there are {', '.join([*VERBS, *modality.verbs])}")
     _run(modality, arguments[0], arguments[1:])
 
 
@@ -112,7 +112,8 @@ def _run(modality: Modality, name: str, arguments: Sequence[str]) -> None:
 
         action, arguments = choose(ACTIONS, arguments, f"{modality.name} lm")
         words.append(action)
-    verb = import_module(".".join(["common.commands", *words]))
+    own = modality.verbs.get(name)
+    verb = import_module(".".join(["common.commands", *words]) if own is None else own.module)
     kind = verb.run.__annotations__["arguments"]
     verb.run(modality, parse(kind, arguments, " ".join([modality.name, *words]), modality))
 
@@ -161,6 +162,7 @@ def _is_raised_by(error: Exception, packages: Container[str]) -> bool:
 
 def _overview(modality: Modality) -> str:
     name, item = modality.name, modality.item
+    own = "".join(f"  {verb.usage:<32}  {verb.what}\n" for verb in modality.verbs.values())
     return (
         f"usage: {name} VERB ...\n\n"
         f"  train TRAIN DEV --run DIR         learn from transcribed {item}s; continue with --resume\n"
@@ -170,7 +172,7 @@ def _overview(modality: Modality) -> str:
         f"  export MODEL OUT.onnx             write a model that runs without torch, and faster; --int8\n"
         f"  lm train TEXT... -o LM            learn a language model of n-grams; --recurrent --run DIR\n"
         f"  lm evaluate LM TEXT...            measure bits and perplexity of a text\n"
-        f"  lm sample LM                      draw texts from a recurrent language model\n\n"
+        f"  lm sample LM                      draw texts from a recurrent language model\n{own}\n"
         f"`{name} VERB --help` lists the options of a verb. Transcripts go to stdout, all else to stderr.\n"
         f"`{name} --debug VERB ...` shows where in the program an error arose."
     )

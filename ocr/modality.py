@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from common.recognition.modality import AugmentOne, Modality, Training
+from common.recognition.modality import AugmentOne, Modality, Training, Verb
 from ocr.configuration import FormatConfig, SegmentationConfig
 from ocr.corpora import CorpusConfig, read_corpus
 from ocr.formats.names import BOOK_FORMATS, ENDINGS, FORMATS, book, writer
@@ -65,5 +65,12 @@ OCR = Modality(
     book=book,
     book_formats=BOOK_FORMATS,
     suffixes=IMAGE_SUFFIXES,
+    verbs={
+        "train-lines": Verb(
+            "ocr.segmentation.train_lines",
+            "train-lines PAGES DEV --run DIR",
+            "learn to find the lines of pages, from PAGE XML or ALTO",
+        )
+    },
     bundled=_bundled,
 )

@@ -61,6 +61,18 @@ class Book(Protocol):
         """Write the file; ValueError if it cannot be made."""
 
 
+class Verb(NamedTuple):
+    """A verb that only one modality has.
+
+    module: its module, whose `run` is like that of a module of `common.commands`.
+    usage, what: how it is called, and what it does, for the overview.
+    """
+
+    module: str
+    usage: str
+    what: str
+
+
 @dataclass(frozen=True)
 class NoSettings:
     """There is nothing to set."""
@@ -119,6 +131,8 @@ class Modality:
     """`(format, file)` returns the book of a file in one of `book_formats`; ValueError if it has none"""
     book_formats: frozenset[str] = frozenset()
     """the formats of which one file holds all pages of a source"""
+    verbs: Mapping[str, Verb] = field(default_factory=dict)
+    """verbs beside those of `common.commands`, by their names"""
     suffixes: frozenset[str] = frozenset()
     """endings of the files that are transcribed of a folder, in lower case"""
     bundled: Callable[[], Path] | None = None

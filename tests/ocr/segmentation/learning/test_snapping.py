@@ -3,7 +3,7 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from common.text.document import Line, Point
-from ocr.segmentation.snapping import ASCENT, DESCENT, snap
+from ocr.segmentation.learning.snapping import ASCENT, DESCENT, snap
 
 
 def page_of(baselines: list[float], size_px: int = 30, slope: float = 0.0) -> tuple[np.ndarray, float]:

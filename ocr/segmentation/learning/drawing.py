@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from common.text.document import Line, Point
-from ocr.segmentation.snapping import ASCENT, DESCENT
+from ocr.segmentation.learning.snapping import ASCENT, DESCENT
 from ocr.synthesis import COMMON_WORDS
 
 PAGE_PX = (1000, 1400)

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from ocr.segmentation.drawing import draw_page
-from ocr.segmentation.examples import SquareLoader, cut_square, known_page, page_ink
+from ocr.segmentation.learning.drawing import draw_page
+from ocr.segmentation.learning.examples import SquareLoader, cut_square, known_page, page_ink
 from ocr.segmentation.maps import draw_maps
 
 

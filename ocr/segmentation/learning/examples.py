@@ -12,10 +12,10 @@ from PIL import Image
 
 from common.data.batching import Batch
 from common.text.document import Line, Point
-from ocr.segmentation.drawing import draw_page
+from ocr.segmentation.learning.drawing import draw_page
+from ocr.segmentation.learning.network import STRIDE
+from ocr.segmentation.learning.snapping import snap
 from ocr.segmentation.maps import draw_maps
-from ocr.segmentation.network import STRIDE
-from ocr.segmentation.snapping import snap
 from ocr.signal import SignalConfig, ink_of
 
 log = logging.getLogger(__name__)

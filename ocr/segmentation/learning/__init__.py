@@ -1,0 +1,1 @@
+"""How the network that finds lines is trained."""
