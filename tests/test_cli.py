@@ -183,9 +183,9 @@ def test_files_are_written_into_a_new_folder_one_for_each_input_and_format(case,
     outcome = case.transcribe("-f", "all", "-o", tmp_path / "new" / "texts", *case.files)
     assert (outcome.status, outcome.out) == (0, "")
     written = sorted(file.name for file in (tmp_path / "new" / "texts").iterdir())
-    assert written == sorted(
-        f"{file.stem}.{form}" for file in case.files for form in ("ctm", "json", "tsv", "txt")
-    )
+    own = {"asr": ("srt", "vtt", "lrc"), "ocr": ("alto.xml", "page.xml", "hocr", "pdf")}[case.modality.name]
+    forms = ("ctm", "json", "tsv", "txt", *own)
+    assert written == sorted(f"{file.stem}.{form}" for file in case.files for form in forms)
     for file in case.files:
         assert (tmp_path / "new" / "texts" / f"{file.stem}.txt").read_text() == case.transcribe(file).out
 
