@@ -46,6 +46,7 @@ OCR = Modality(
     unit="px",
     length_unit="line heights",
     batch_budget=320.0,
+    gpu_batches=8.0,
     signal_config=SignalConfig,
     corpus_config=CorpusConfig,
     read=read,

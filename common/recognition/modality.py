@@ -110,6 +110,8 @@ class Modality:
     """`(values, signal_config)`: a picture, and a sound if there is one"""
     training: Callable[[], Training]
     """returns the parts that only training needs"""
+    gpu_batches: float = 4.0
+    """how many times larger batches are in training on a GPU, which takes no longer for them"""
     on_paper: bool = False
     """whether signals run from left to right on paper, so that right-to-left scripts run against them"""
     segmentation_config: type = NoSettings
@@ -146,6 +148,11 @@ class Modality:
     stream: Callable[[BufferedIOBase, Any], Iterator[Signal]] | None = None
     """`(source, signal_config)`: the pieces of a signal whose bytes are still arriving; the ValueErrors of
     `read`, possibly after good pieces. None: signals of this kind do not arrive over time."""
+
+    @property
+    def gpu_batch_budget(self) -> float:
+        """Default for the padded length of one batch in training on a GPU, in `length_unit`."""
+        return self.gpu_batches * self.batch_budget
 
     @property
     def formats_help(self) -> str:

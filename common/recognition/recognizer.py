@@ -1,6 +1,7 @@
 """The recognizer in torch: front end, encoder, head and alphabet, trained and stored as one model."""
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -63,6 +64,8 @@ class Recognizer(nn.Module, Transcriber):
         card: facts about the model (training data, metrics, licence ...), kept in its file.
         decoder: makes text of the log-probabilities; the file keeps it with its language models.
         carried: tensors that go from one training batch to the next; a recognizer has none.
+        half: whether signals are computed in bfloat16 on CUDA, as in training there; log-probabilities then
+            differ from those in float32 in the third digit. `load_recognizer` sets it.
 
     Raises:
         ValueError: the settings do not go together.
@@ -79,6 +82,7 @@ class Recognizer(nn.Module, Transcriber):
         encoder = config.encoder
         self.modality, self.config, self.alphabet = modality, config, alphabet
         self.card = dict(card or {})
+        self.half = False
         self.front_end = modality.training().front_end(config.front_end, config.signal)
         D = self.front_end.feature_size
         self.encoder = RecurrentEncoder(
@@ -199,13 +203,15 @@ class Recognizer(nn.Module, Transcriber):
             ValueError: the model has only an attention decoder, which gives no such probabilities.
         """
         self.eval()
-        return self.step_log_probs(*self._together(signals))
+        with self._precision():
+            return self.step_log_probs(*self._together(signals))
 
     @torch.inference_mode()
     def compute(self, signals: Sequence[np.ndarray]) -> LogProbs | Encoded:
         """Return the output that `hypotheses` and `texts` read, for `signals` (T, ...) as one batch."""
         self.eval()
-        return self.output(*self._together(signals))
+        with self._precision():
+            return self.output(*self._together(signals))
 
     def output(self, signals: Tensor, lengths: Tensor) -> LogProbs | Encoded:
         """Return the same as `compute` for padded signals (B, T, ...) with `lengths` (B,) real steps."""
@@ -228,6 +234,13 @@ class Recognizer(nn.Module, Transcriber):
         if not isinstance(output, Encoded):
             return super().texts(output)
         return [self.alphabet.decode(best[0].labels) for best in self._attended(output)]
+
+    def _precision(self) -> AbstractContextManager[Any]:
+        """Return the context in which signals are computed."""
+        if not self.half or self.device.type != "cuda":
+            return nullcontext()
+        # older GPUs emulate bfloat16, which is slower than float32
+        return torch.autocast("cuda", torch.bfloat16, torch.cuda.is_bf16_supported(including_emulation=False))
 
     def _together(self, signals: Sequence[np.ndarray]) -> tuple[Tensor, Tensor]:
         together, lengths = padded(signals, self.front_end.shortest)

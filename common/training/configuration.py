@@ -76,8 +76,9 @@ class TrainingConfig:
             "freeze_epochs": 0,
         }
         for name, bound in least.items():
-            if getattr(self, name) < bound:
-                raise ValueError(f"{name} is {getattr(self, name)}; {bound} or more is wanted")
+            value = getattr(self, name)
+            if value is not None and value < bound:
+                raise ValueError(f"{name} is {value}; {bound} or more is wanted")
         for name in ("learning_rate", "clip_norm", "batch_budget"):
             value = getattr(self, name)
             if value is not None and not 0 < value < math.inf:
