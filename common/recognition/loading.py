@@ -78,5 +78,5 @@ def load_recognizer(
         raise ValueError("device cuda: no CUDA device here; use --device auto or cpu")
     if device == "mps" and not torch.backends.mps.is_available():
         raise ValueError("device mps: no Apple GPU here; use --device auto or cpu")
-    recognizer.half = device == "cuda"
+    recognizer.reduced = device == "cuda"
     return recognizer.to(device)

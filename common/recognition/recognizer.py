@@ -64,7 +64,7 @@ class Recognizer(nn.Module, Transcriber):
         card: facts about the model (training data, metrics, licence ...), kept in its file.
         decoder: makes text of the log-probabilities; the file keeps it with its language models.
         carried: tensors that go from one training batch to the next; a recognizer has none.
-        half: whether signals are computed in bfloat16 on CUDA, as in training there; log-probabilities then
+        reduced: whether signals are computed in bfloat16 on CUDA, as in training there; log-probabilities then
             differ from those in float32 in the third digit. `load_recognizer` sets it.
 
     Raises:
@@ -82,7 +82,7 @@ class Recognizer(nn.Module, Transcriber):
         encoder = config.encoder
         self.modality, self.config, self.alphabet = modality, config, alphabet
         self.card = dict(card or {})
-        self.half = False
+        self.reduced = False
         self.front_end = modality.training().front_end(config.front_end, config.signal)
         D = self.front_end.feature_size
         self.encoder = RecurrentEncoder(
@@ -237,7 +237,7 @@ class Recognizer(nn.Module, Transcriber):
 
     def _precision(self) -> AbstractContextManager[Any]:
         """Return the context in which signals are computed."""
-        if not self.half or self.device.type != "cuda":
+        if not self.reduced or self.device.type != "cuda":
             return nullcontext()
         # older GPUs emulate bfloat16, which is slower than float32
         return torch.autocast("cuda", torch.bfloat16, torch.cuda.is_bf16_supported(including_emulation=False))
