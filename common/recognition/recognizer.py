@@ -64,8 +64,8 @@ class Recognizer(nn.Module, Transcriber):
         card: facts about the model (training data, metrics, licence ...), kept in its file.
         decoder: makes text of the log-probabilities; the file keeps it with its language models.
         carried: tensors that go from one training batch to the next; a recognizer has none.
-        reduced: whether signals are computed in bfloat16 on CUDA, as in training there; log-probabilities then
-            differ from those in float32 in the third digit. `load_recognizer` sets it.
+        reduced: whether signals are computed in bfloat16 on CUDA, as in training there; log-probabilities
+            then differ from those in float32 in the third digit. `load_recognizer` sets it.
 
     Raises:
         ValueError: the settings do not go together.
