@@ -8,6 +8,7 @@ import contextlib
 import copy
 import io
 import json
+import math
 import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -39,9 +40,9 @@ LETTERS = "abcdefghijklmnop "
 LOSS, GRADIENT, LOG_PROB = 1e-5, 1e-3, 1e-3
 """largest differences that count as equal: of the loss relative to itself, of a gradient relative to the
 largest one, of a log-probability"""
-NUMBER, SHARE = 0.05, 0.02
-"""of the output of a command, which may compute in half precision: the largest difference of a number, and
-the share of numbers and texts that may differ"""
+NUMBER, RELATIVE, SHARE, POINTS = 0.05, 0.01, 0.05, 0.5
+"""of the output of a command, which computes in bfloat16 on a GPU: by how much a number may differ, or by
+which share of itself; the share of numbers and texts that may differ more; points of CER and WER, in per cent"""
 HEADS = {
     "ctc": HeadConfig(),
     "attention": HeadConfig(task="attention", ctc_weight=0.3, decoder_size=64),
@@ -191,28 +192,34 @@ def values_of(output: Any) -> list[Any]:
 
 
 def share_apart(one: Sequence[Any], other: Sequence[Any]) -> float:
-    """Return the share of values that differ: texts at all, numbers by more than NUMBER.
+    """Return the share of values that differ: texts at all, numbers by more than NUMBER and RELATIVE.
 
     If there are more values in one than in the other, the edits from one to the other are counted.
     """
     if len(one) != len(other):
         texts = [[value for value in values if isinstance(value, str)] for values in (one, other)]
         return max(1 / len(one), Levenshtein.normalized_distance(*texts))
-    pairs = zip(one, other, strict=True)
-    numbers = (int, float)
     wrong = [
-        abs(a - b) > NUMBER if isinstance(a, numbers) and isinstance(b, numbers) else a != b for a, b in pairs
+        not math.isclose(a, b, rel_tol=RELATIVE, abs_tol=NUMBER)
+        if isinstance(a, int | float) and isinstance(b, int | float)
+        else a != b
+        for a, b in zip(one, other, strict=True)
     ]
     return sum(wrong) / max(1, len(wrong))
 
 
-def read_output(output: str) -> list[Any]:
-    """Return the texts and numbers in an output of JSON lines, or else of words."""
-    try:
-        return values_of([json.loads(line) for line in output.splitlines()])
-    except ValueError:
-        words = re.findall(r"[^\s,%]+", output)
-        return [float(word) if re.fullmatch(r"-?\d+(\.\d+)?", word) else word for word in words]
+def points_apart(one: str, other: str) -> float:
+    """Return the largest difference of the CER and WER, in per cent, that `evaluate` prints."""
+    rates = [re.findall(r"%[CW]ER (\d+\.\d+)", output) for output in (one, other)]
+    assert len(rates[0]) == len(rates[1]) > 0, f"evaluate prints its rates, and not {other!r}"
+    return max(abs(float(a) - float(b)) for a, b in zip(*rates, strict=True))
+
+
+def lines_apart(one: str, other: str) -> float:
+    """Return `share_apart` for the values in JSON lines."""
+    found, true = (values_of([json.loads(line) for line in output.splitlines()]) for output in (one, other))
+    assert true, "the command prints something"
+    return share_apart(found, true)
 
 
 def command_differences(modality: Modality, folder: Path, device: str, quick: bool) -> Iterator[Difference]:
@@ -228,10 +235,11 @@ def command_differences(modality: Modality, folder: Path, device: str, quick: bo
         "align": ["align", name, data, "-f", "json"],
     }
     for what, call in calls.items():
-        found, true = (
-            read_output(output_of(modality, *call, "--device", place)) for place in (device, "cpu")
-        )
-        yield Difference(what, share_apart(found, true) if true else np.inf, SHARE)
+        found, true = (output_of(modality, *call, "--device", place) for place in (device, "cpu"))
+        if what == "evaluate":
+            yield Difference("evaluate, points of CER and WER", points_apart(found, true), POINTS)
+        else:
+            yield Difference(what, lines_apart(found, true), SHARE)
 
 
 def main() -> None:

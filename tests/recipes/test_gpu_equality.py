@@ -6,7 +6,14 @@ import gpu_equality
 import numpy as np
 import pytest
 from gpu_data import draw_data
-from gpu_equality import TASKS, command_differences, network_differences, read_output, share_apart
+from gpu_equality import (
+    TASKS,
+    command_differences,
+    lines_apart,
+    network_differences,
+    points_apart,
+    share_apart,
+)
 
 from asr.modality import ASR
 from ocr.modality import OCR
@@ -58,8 +65,10 @@ def test_a_device_that_computes_something_else_is_noticed(task, monkeypatch):
 
 def test_values_are_compared_one_by_one_or_by_edits():
     text = '{"text": "a cat", "words": [{"start": 1.0, "end": 2}]}\n'
-    assert read_output(text) == ["a cat", 1.0, 2]
-    assert read_output("%WER 6.59 [ 3 / 54, 1 ins ]") == ["WER", 6.59, "[", 3, "/", 54, 1, "ins", "]"]
+    assert lines_apart(text, text.replace("1.0", "1.01")) == 0
+    assert lines_apart(text, text.replace("1.0", "1.1")) == pytest.approx(1 / 3)
+    rates = "%WER 6.59 [ 3 / 54 ]\n%CER 2.00 [ 5 / 250 ]\n"
+    assert points_apart(rates, rates.replace("2.00", "2.40")) == pytest.approx(0.4)
     assert share_apart(["a", 1.0, 2], ["a", 1.01, 2]) == 0
     assert share_apart(["a", 1.0, 2], ["b", 1.5, 2]) == pytest.approx(2 / 3)
     assert share_apart(["a", "b", "c", "d"], ["a", "b", "c"]) == 0.25
