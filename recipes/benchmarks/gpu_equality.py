@@ -42,7 +42,7 @@ LOSS, GRADIENT, LOG_PROB = 1e-5, 1e-3, 1e-3
 largest one, of a log-probability"""
 NUMBER, RELATIVE, SHARE, POINTS = 0.05, 0.01, 0.05, 0.5
 """of the output of a command, which computes in bfloat16 on a GPU: by how much a number may differ, or by
-which share of itself; the share of numbers and texts that may differ more; points of CER and WER, in per cent"""
+which share of itself; the share of values that may differ more; points of CER and WER, in per cent"""
 HEADS = {
     "ctc": HeadConfig(),
     "attention": HeadConfig(task="attention", ctc_weight=0.3, decoder_size=64),
