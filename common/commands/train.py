@@ -14,6 +14,8 @@ log = logging.getLogger(__name__)
 HIDDEN_SIZE, GPU_HIDDEN_SIZE = 192, 256
 """cuDNN's fastest LSTM takes multiples of 128, see `network.recurrent.LSTM`"""
 MOST_WORKERS = 14
+RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID")
+"""variables that number the processes of a run, where torchrun, Lightning or srun has started them"""
 
 
 def run(modality: Modality, arguments: TrainFlags) -> None:
@@ -52,8 +54,8 @@ def with_defaults(modality: Modality, arguments: TrainFlags, on_gpu: bool) -> Tr
             value = default
             chosen.append(f"--{name.replace('_', '-')} {value:g}")
         parts[part] = replace(parts[part], **{name: value})
-    if chosen and int(os.environ.get("LOCAL_RANK", "0")) == 0:
-        log.info("defaults of %s: %s", "a GPU" if on_gpu else "the CPU", " ".join(chosen))
+    if chosen and on_gpu and all(os.environ.get(name, "0") == "0" for name in RANKS):
+        log.info("defaults of a GPU: %s", " ".join(chosen))
     return replace(arguments, **parts)
 
 
