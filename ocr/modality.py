@@ -1,9 +1,10 @@
 """The modality of text lines: the functions and configurations that `common` needs for images."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from common.recognition.modality import AugmentOne, Modality, Training, Verb
+from common.recognition.modality import AugmentOne, Modality, PageComparison, Training, Verb
 from ocr.configuration import FormatConfig, SegmentationConfig
 from ocr.corpora import CorpusConfig, read_corpus
 from ocr.formats.names import BOOK_FORMATS, ENDINGS, FORMATS, book, writer
@@ -36,6 +37,12 @@ def _evenly(config: Any) -> Any:
     return evenly(config)
 
 
+def _compare_pages(recognizer: Any, paths: list[str], refuse: Callable[[str], None]) -> PageComparison:
+    from ocr.comparison.pages import compare_pages
+
+    return compare_pages(recognizer, paths, refuse)
+
+
 def _bundled() -> Path:
     return Path(__file__).parent / "models" / "printed.onnx"
 
@@ -65,6 +72,7 @@ OCR = Modality(
     writer=writer,
     book=book,
     book_formats=BOOK_FORMATS,
+    compare_pages=_compare_pages,
     suffixes=IMAGE_SUFFIXES,
     verbs={
         "train-lines": Verb(

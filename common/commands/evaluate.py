@@ -23,7 +23,13 @@ from common.recognition.reading import Computed
 from common.recognition.transcriber import Transcriber
 from common.text.confusion import Confusion
 from common.text.metrics import ErrorRate
-from common.training.preparation import load_examples, report_problems, report_unknown, with_text
+from common.training.preparation import (
+    corpus_paths,
+    load_examples,
+    report_problems,
+    report_unknown,
+    with_text,
+)
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +44,9 @@ def run(modality: Modality, arguments: EvaluateFlags) -> None:
     recognizer = load_recognizer(modality, arguments.model, arguments.device, arguments.threads)
     recognizer.decoder = build_decoder(recognizer.decoder, arguments.decoding, recognizer.task)
     _check_task(arguments, recognizer)
+    if arguments.whole_pages:
+        _compare_pages(modality, recognizer, arguments)
+        return
     found, problems = load_examples(modality, arguments.data, arguments.corpus)
     examples, textless = with_text(found, modality.item, label=recognizer.task == "classify")
     problems += textless
@@ -70,6 +79,30 @@ def run(modality: Modality, arguments: EvaluateFlags) -> None:
     if problems:
         total = done + len(problems)
         raise ItemsFailedError(f"{len(problems)} of {total} {modality.item}s could not be evaluated")
+
+
+def _compare_pages(modality: Modality, recognizer: Transcriber, arguments: EvaluateFlags) -> None:
+    """Print how whole pages are read, and write it as the flags say."""
+    assert modality.compare_pages is not None, "the flag is only there for a modality that compares pages"
+    if arguments.tune is not None:
+        raise UsageError("--tune: is for lines whose places are known; leave out --whole-pages")
+    problems: list[str] = []
+    recognizer.segmentation_config = arguments.segmentation
+    compared = modality.compare_pages(recognizer, corpus_paths(arguments.data), problems.append)
+    report_problems(problems)
+    if not len(compared):
+        raise ItemsFailedError(f"none of {len(problems)} pages could be evaluated")
+    for line in compared.lines():
+        print(line)
+    if arguments.json is not None:
+        facts = {"model": str(arguments.model), "data": arguments.data}
+        _write_json(arguments.json, {**facts, **compared.to_dict(), "refused": problems})
+    if arguments.report is not None:
+        with writing(arguments.report):
+            compared.write_report(arguments.report, f"{modality.name}: {arguments.data}")
+    if problems:
+        total = len(compared) + len(problems)
+        raise ItemsFailedError(f"{len(problems)} of {total} pages could not be evaluated")
 
 
 def _check(arguments: EvaluateFlags) -> None:

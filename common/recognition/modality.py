@@ -73,6 +73,22 @@ class Verb(NamedTuple):
     what: str
 
 
+class PageComparison(Protocol):
+    """Whole sources that were read, beside those of transcribers."""
+
+    def __len__(self) -> int:
+        """The number of sources."""
+
+    def lines(self) -> list[str]:
+        """What is printed."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """All figures, as JSON keeps them."""
+
+    def write_report(self, path: Path, title: str) -> None:
+        """Write an HTML page that shows them."""
+
+
 @dataclass(frozen=True)
 class NoSettings:
     """There is nothing to set."""
@@ -135,6 +151,9 @@ class Modality:
     """the formats of which one file holds all pages of a source"""
     verbs: Mapping[str, Verb] = field(default_factory=dict)
     """verbs beside those of `common.commands`, by their names"""
+    compare_pages: Callable[[Any, list[str], Callable[[str], None]], PageComparison] | None = None
+    """`(recognizer, paths of corpora, refuse)`: whole sources, cut and read by the recognizer, beside those
+    of transcribers; `refuse` takes a sentence for each that cannot be compared. None: it has no pages."""
     suffixes: frozenset[str] = frozenset()
     """endings of the files that are transcribed of a folder, in lower case"""
     bundled: Callable[[], Path] | None = None

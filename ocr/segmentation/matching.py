@@ -80,9 +80,25 @@ def score_lines(true: Sequence[Line], found: Sequence[Line]) -> LineScores:
     return LineScores(recalled, len(true), precise, len(found))
 
 
+class Coverage(NamedTuple):
+    """How much of lines is near each other, (true, found) each, within the tolerance of the true line.
+
+    found: the share of each found line that is near each true one.
+    true: the share of each true line that is near each found one.
+    """
+
+    found: np.ndarray
+    true: np.ndarray
+
+
 def _shares(true: Sequence[Line], found: Sequence[Line]) -> np.ndarray:
     """Return how much of each found line is near each true one: (true, found)."""
-    shares = np.zeros((len(true), len(found)))
+    return coverage(true, found).found
+
+
+def coverage(true: Sequence[Line], found: Sequence[Line]) -> Coverage:
+    """Return how much of each line is near each other one."""
+    shares, reverse = np.zeros((2, len(true), len(found)))
     tolerances, points = _tolerances(true), [_sampled(line) for line in true]
     boxes = [(one.min(axis=0), one.max(axis=0)) for one in points]
     for column, line in enumerate(found):
@@ -93,7 +109,8 @@ def _shares(true: Sequence[Line], found: Sequence[Line]) -> np.ndarray:
             if (boxes[row][0] > high + reach).any() or (boxes[row][1] < low - reach).any():
                 continue
             shares[row, column] = _nearness(_distances(own, one), size)
-    return shares
+            reverse[row, column] = _nearness(_distances(one, own), size)
+    return Coverage(shares, reverse)
 
 
 def _tolerances(lines: Sequence[Line]) -> list[float]:

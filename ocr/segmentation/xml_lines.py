@@ -81,8 +81,11 @@ def segment(source: Source, config: SignalConfig, segmentation: SegmentationConf
     """
     if not isinstance(source, str | Path) or not is_xml(source):
         return pages.segment(source, config, segmentation)
-    document = read_page(source)
+    notices = list[str]()
+    document = read_page(source, notices.append)
     image, segments = _image(document), list[Segment]()
+    for sentence in notices:
+        log.warning("%s", sentence)
     for passage in document.passages:
         assert isinstance(passage.place, Line), "pages have places of two dimensions"
         try:

@@ -2,12 +2,17 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from common.command_line.flag import Flat, Positional
+from common.command_line.flag import Flag, Flat, Positional
 from common.commands.flags.decoding import DecodingFlags
-from common.commands.flags.shared import BatchBudget, Corpus
+from common.commands.flags.shared import BatchBudget, Corpus, Segmentation
 from common.recognition.loading import Device
+
+PAGES_HELP = (
+    "Find the lines of pages anew, and compare whole pages with their PAGE or ALTO files: lines found,"
+    " missed, merged and split, their order, and error rates of texts in order and free of order."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +34,8 @@ class EvaluateFlags:
     save_tuned: Path | None = None
     """Write the model with the tuned settings, the language model and the lexicon inside to this file."""
     decoding: Flat[DecodingFlags] = field(default_factory=DecodingFlags)
+    whole_pages: Annotated[bool, Flag(help=PAGES_HELP, needs="compare_pages")] = False
+    segmentation: Segmentation = None
     batch_budget: BatchBudget = None
     device: Device = "auto"
     """Where the network is computed."""

@@ -1,13 +1,16 @@
 """Lines that XML files describe, as sources and as corpora."""
 
+import json
 import logging
 
 import numpy as np
 import pytest
+from command import call
 from PIL import Image, ImageDraw
 
 from ocr.configuration import SegmentationConfig
 from ocr.corpora import CorpusConfig, read_corpus
+from ocr.modality import OCR
 from ocr.segmentation import xml_lines
 from ocr.segmentation.cutting import cut_line
 from ocr.segmentation.xml_lines import Images, expand, measure, read, segment
@@ -199,3 +202,16 @@ def test_mets_lists_pages_and_the_last_group_is_taken(tmp_path):
     )  # fmt: skip
     assert expand(str(tmp_path / "mets.xml")) == [last]
     assert [one.text for one in corpus(tmp_path / "mets.xml").examples] == ["one", "three"]
+
+
+def test_a_bad_file_is_one_sentence_and_the_others_are_transcribed(tmp_path):
+    good, bad = put_page(tmp_path), tmp_path / "bad.xml"
+    bad.write_text("<!DOCTYPE a [<!ENTITY b SYSTEM 'file:///etc/passwd'>]><alto>&b;</alto>")
+    missing = put_page(tmp_path / "none", image=False)
+    done = call(OCR, "transcribe", str(bad), missing, good, "-f", "json")
+    assert done.status == 1
+    assert [one["source"] for one in map(json.loads, done.out.splitlines())] == [good]
+    said = [sentence for sentence in done.err.splitlines() if ".xml: " in sentence]
+    assert sum(str(bad) in sentence for sentence in said) == 1
+    assert sum(missing in sentence for sentence in said) == 1
+    assert "2 of 3 lines could not be transcribed" in done.err and "root:" not in done.out + done.err

@@ -1,0 +1,1 @@
+"""How well the lines and texts that are found on pages agree with those of transcribers."""
