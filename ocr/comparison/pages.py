@@ -12,7 +12,7 @@ from common.text.document import Document, Line
 from ocr.comparison.report import write_report
 from ocr.comparison.scores import PageScore, score, summed
 from ocr.formats.xml.pages import ListOfPagesError, is_xml, page_files, read_page
-from ocr.segmentation.snapping import snap
+from ocr.segmentation.learning.snapping import snap
 from ocr.signal import SignalConfig, ink_of, read_page_image
 
 

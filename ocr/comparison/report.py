@@ -82,7 +82,7 @@ def _page(one: PageScore, number: int) -> str:
         f'height="{height}"/>{"".join(polygons)}</svg>'
     )
     figures = (
-        f"F {one.f:.3f}, {one.missed} missed, {one.invented} invented, {one.merged} merged,"
+        f"F {one.lines.f:.3f}, {one.missed} missed, {one.invented} invented, {one.merged} merged,"
         f" {one.split} split; CER in order {100 * one.in_order.rate:.2f} %,"
         f" free of order {100 * one.free.rate:.2f} %"
     )

@@ -13,7 +13,7 @@ import numpy as np
 
 from common.text.document import Document, Line
 from common.text.metrics import Edits, edits
-from ocr.comparison.matching import match
+from ocr.segmentation.matching import LineScores, coverage, score_lines
 
 BELONGS = 0.5
 """share of a baseline that another one covers at least, if both are about the same writing"""
@@ -38,9 +38,7 @@ class PageScore(NamedTuple):
 
     truth: Document
     found: Document
-    precision: float
-    recall: float
-    f: float
+    lines: LineScores
     groups: list[Group]
     successors: tuple[int, int]
     in_order: Edits
@@ -78,10 +76,10 @@ def score(truth: Document, found: Document, normalise: Callable[[str], str]) -> 
         normalise: brings texts to the form in which they are compared.
     """
     true_lines, found_lines = _lines(truth), _lines(found)
-    matching = match(true_lines, found_lines)
+    near = coverage(true_lines, found_lines)
     references = [normalise(one.transcript.text.strip()) for one in truth.passages]
     hypotheses = [normalise(one.transcript.text.strip()) for one in found.passages]
-    together = (matching.truth_by_found >= BELONGS) | (matching.found_by_truth.T >= BELONGS)
+    together = (near.true >= BELONGS) | (near.found >= BELONGS)
     groups = []
     for g, h in _components(together):
         g.sort(key=lambda at: true_lines[at].box[0])
@@ -95,22 +93,23 @@ def score(truth: Document, found: Document, normalise: Callable[[str], str]) -> 
     page = "\n".join(text for text in references if text)
     read = "\n".join(text for at, text in enumerate(hypotheses) if text and at not in left_out)
     return PageScore(
-        truth, found, matching.precision, matching.recall, matching.f, groups,
+        truth, found, score_lines(true_lines, found_lines), groups,
         _successors(len(true_lines), len(found_lines), groups), edits(page, read),
         sum((group.edits for group in groups), Edits()),
     )  # fmt: skip
 
 
 def summed(scores: Sequence[PageScore]) -> dict[str, Any]:
-    """Return the figures of some pages: means over pages for lines, sums over pages for texts."""
+    """Return the figures of some pages, whose lines and texts are taken together."""
+    lines = LineScores()
+    for one in scores:
+        lines = lines.plus(one.lines)
     kept, of = (sum(one.successors[at] for one in scores) for at in (0, 1))
     in_order, free = (sum((getattr(one, key) for one in scores), Edits()) for key in ("in_order", "free"))
     return {
         "pages": len(scores),
         "lines": sum(len(one.truth.passages) for one in scores),
-        **{
-            key: float(np.mean([getattr(one, key) for one in scores])) for key in ("precision", "recall", "f")
-        },
+        **{key: getattr(lines, key) for key in ("precision", "recall", "f")},
         **{
             key: sum(getattr(one, key) for one in scores) for key in ("missed", "invented", "merged", "split")
         },

@@ -36,7 +36,7 @@ def counts(one):
 def test_a_page_read_without_a_fault_has_none():
     one = scored(document(ONE, TWO, THREE), document(ONE, TWO, THREE))
     assert counts(one) == (0, 0, 0, 0)
-    assert (one.f, one.in_order.errors, one.free.errors, one.successors) == (1, 0, 0, (2, 2))
+    assert (one.lines.f, one.in_order.errors, one.free.errors, one.successors) == (1, 0, 0, (2, 2))
 
 
 def test_another_order_costs_order_alone():
@@ -81,7 +81,7 @@ def test_figures_of_pages_are_summed():
     good, bad = scored(document(ONE), document(ONE)), scored(document(TWO), document())
     figures = summed([good, bad])
     assert (figures["pages"], figures["lines"], figures["missed"]) == (2, 2, 1)
-    assert figures["f"] == 0.5
+    assert (figures["precision"], figures["recall"]) == (1, 0.5)
     assert figures["cer_in_order"] == figures["cer_free_of_order"] == 0.5
 
 
