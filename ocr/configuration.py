@@ -4,12 +4,22 @@ They are not beside the code that they configure, because that imports torch and
 """
 
 from dataclasses import dataclass, fields
-from typing import Literal
+from pathlib import Path
+from typing import Annotated, Literal
+
+from common.command_line.flag import Flag
 
 
 @dataclass(frozen=True)
 class SegmentationConfig:
     """How the lines of a page are found."""
+
+    segmentation: Literal["auto", "page", "line"] = "auto"
+    """What images show: pages or single lines; auto: an image many times wider than high is a line."""
+    lines_model: Annotated[Path | None, Flag(default="the model that is installed")] = None
+    """Model that finds the lines of pages, of `train-lines`."""
+    right_to_left: bool = False
+    """Read the columns of a page, and the cells of tables, from the right."""
 
 
 @dataclass(frozen=True)

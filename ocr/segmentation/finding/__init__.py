@@ -1,0 +1,1 @@
+"""From the ink of a page to its lines in reading order, without torch."""
