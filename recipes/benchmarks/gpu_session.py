@@ -55,12 +55,16 @@ class Session:
         judged = met if self.options.device == "cuda" and not self.options.quick else None
         self.verdicts.append(Verdict(judged, goal, found))
 
-    def run(self, command: Sequence[str | Path], limit_s: float, shown: bool = True) -> bool:
-        """Run a Python program until it ends or its time is over; return whether it ended with status 0."""
+    def run(self, command: Sequence[str | Path], limit_s: float, shown: bool = True) -> bool | None:
+        """Run a Python program until it ends or its time is over.
+
+        Returns:
+            Whether it ended with status 0; None if no time was left to start it.
+        """
         left = min(limit_s, self.left_s)
         if left < 5:
             print(f"(left out, since the {self.options.minutes:g} minutes are over)")
-            return False
+            return None
         errors = self.folder / "errors.txt"
         with errors.open("w") as said:
             program = subprocess.Popen(
