@@ -116,7 +116,9 @@ def judge_training(session: Session, side: str, called: Notes, held: Notes) -> N
         share >= 0.9 if share else None, f"{side} train as called runs at 90 % of its step alone", found
     )
     session.judge(
-        called.rate >= goal, f"{side} train reaches {goal:,} {unit} ({LENGTH[side]})", called.rate_text
+        called.rate >= goal if called.rate else None,
+        f"{side} train reaches {goal:,} {unit} ({LENGTH[side]})",
+        called.rate_text,
     )
     dev = f"{called.dev_share:.1%}, of a tenth of the examples"
     session.judge(
