@@ -14,6 +14,7 @@ from PIL import Image
 
 from common.files.onnx_file import read_onnx
 from common.text.document import Line, Point
+from ocr.segmentation.finding.plausible import plausible
 from ocr.segmentation.finding.ridges import find_lines
 from ocr.segmentation.maps import Maps
 from ocr.signal import SignalConfig, ink_of
@@ -73,8 +74,8 @@ class Finder:
             file.raw, options, providers=["CPUExecutionProvider"]
         )
 
-    def maps(self, grey: np.ndarray, long_side_px: float) -> Maps:
-        """Return the maps of a page, which is scaled to a long side first.
+    def seen(self, grey: np.ndarray, long_side_px: float) -> tuple[Maps, np.ndarray]:
+        """Return the maps of a page, which is scaled to a long side first, and the ink (H, W) that was seen.
 
         Args:
             grey: (H, W) uint8, white 255.
@@ -91,7 +92,12 @@ class Finder:
         padded[0, 0, : small[0], : small[1]] = ink
         (found,) = self._session.run(None, {self._session.get_inputs()[0].name: padded})
         real = [math.ceil(side / self.stride) for side in small]
-        return Maps.of(found[0, :, : real[0], : real[1]], self.stride / factor)
+        return Maps.of(found[0, :, : real[0], : real[1]], self.stride / factor), ink
+
+    def _lines_at(self, grey: np.ndarray, long_side_px: float) -> list[Line]:
+        """Return the lines that are found at one size of the page."""
+        maps, ink = self.seen(grey, long_side_px)
+        return plausible(find_lines(maps), ink, maps.scale / self.stride)
 
     def lines(self, grey: np.ndarray) -> list[Line]:
         """Return the lines of a page that is upright, in its pixels; the page is seen again where that helps.
@@ -100,7 +106,7 @@ class Finder:
             grey: (H, W) uint8, white 255.
         """
         long_side = float(LONG_SIDE_PX)
-        lines = find_lines(self.maps(grey, long_side))
+        lines = self._lines_at(grey, long_side)
         for _ in range(2):
             size = _usual_height(lines) * long_side / max(grey.shape)
             if lines and LINE_PX[0] <= size <= LINE_PX[1]:
@@ -109,7 +115,7 @@ class Finder:
             wanted = min(max(wanted, SMALLEST_PX), LARGEST_PX)
             if abs(math.log(wanted / long_side)) < 0.2:
                 break
-            again = find_lines(self.maps(grey, wanted))
+            again = self._lines_at(grey, wanted)
             if _total(again) < _total(lines):
                 break
             lines, long_side = again, wanted
@@ -130,7 +136,7 @@ class Finder:
         best, most = upright, CLEARLY * _total(upright.lines)
         for turns in (1, 3):
             turned = np.ascontiguousarray(np.rot90(grey, turns))
-            lines = find_lines(self.maps(turned, LONG_SIDE_PX))
+            lines = self._lines_at(turned, LONG_SIDE_PX)
             if _total(lines) > most and _are_long(lines):
                 best, most = Found(self.lines(turned), turns, (height, width)), _total(lines)
         return best
