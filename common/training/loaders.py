@@ -1,6 +1,7 @@
 """The batches of a run, and what reads them: training and development data of this process's rank."""
 
 import copy
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -23,6 +24,8 @@ from common.recognition.recognizer import Recognizer
 from common.training.configuration import RunConfig
 from common.training.loop import Data
 from common.training.preparation import described, described_symbols
+
+log = logging.getLogger(__name__)
 
 CACHE = "cache"
 """the folder in the run folder where signals are kept, unless another is named; it is deleted at the end"""
@@ -81,6 +84,8 @@ def _examples(
         folder = config.cache or config.run / CACHE
         kind = f"{modality.name}-{kind_of(version('amanuensis'), signal_config)}"
         room = room_in(folder, config.training.cache_gb * 2**30)
+        if not room:
+            log.warning("%s: is full (--cache-gb %g); no more is kept", folder, config.training.cache_gb)
         store = SignalStore(folder / kind, room // (ranks * max(1, config.training.workers)))
         store.refresh()
     frames = lenient = steps = None

@@ -19,6 +19,8 @@ class Loader:
     """Folder of NAME.png and NAME.gt.txt to train on; by default lines of 48 x 900 px are drawn."""
     count: int = 255
     """Number of lines of one epoch."""
+    epochs: int = 2
+    """Number of epochs; the first reads files, the others what the first has kept."""
     workers: tuple[int, ...] = (0, 1, 2)
     """Numbers of processes that read ahead; 0 is reading inline."""
     cores: int = 2
@@ -26,9 +28,9 @@ class Loader:
 
 
 def measure(options: Loader, folder: Path) -> Iterator[tuple[str, Run]]:
-    """Yield each way to load with two epochs: the first reads files, the second may find them in memory."""
+    """Yield each way to load."""
     train, dev = prepare_lines(options.lines, folder, options.count)
-    command = ["ocr", "train", str(train), str(dev), "--epochs", "2"]
+    command = ["ocr", "train", str(train), str(dev), "--epochs", str(options.epochs)]
     yield "batches ready in memory", run_traced([*command, "--run", f"{folder}/ready"], hold=True)
     for workers in options.workers:
         flags = ["--workers", str(workers), "--run", f"{folder}/workers-{workers}"]
@@ -49,6 +51,8 @@ def main() -> None:
             ratios = [f"{run.rate(epoch) / ready.rate(epoch):.2f}" for epoch in (0, 1)]
             rates = [f"{run.rate(epoch):.1f}" for epoch in (0, 1)]
             print_row(head, [*ratios, *rates, f"{run.peak_bytes / 1e9:.2f}", f"{run.others:.0%}", name])
+            peaks = [f"{run.peak_bytes_in(epoch) / 1e9:.3f}" for epoch in range(options.epochs)]
+            print("  peak GB by epoch:", *peaks, flush=True)
 
 
 if __name__ == "__main__":

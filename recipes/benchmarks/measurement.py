@@ -28,6 +28,8 @@ from typing import IO, Any, NamedTuple
 
 LINE_WIDTH_PX, LINE_HEIGHT_PX = 900, 48
 SAMPLING_S = 0.05
+KINDS = ("RssAnon", "RssFile", "RssShmem")
+"""kinds of resident memory in /proc/PID/status"""
 
 
 class Update(NamedTuple):
@@ -46,12 +48,14 @@ class Run(NamedTuple):
     peak_bytes: peak resident memory, with its workers.
     processor_s: processor time, with its workers; waiting for a core does not count.
     others: share of the cores that other programs used meanwhile; it should be near 0.
+    memory: resident memory with its workers, every 50 ms: (seconds since the start, bytes).
     """
 
     updates: list[Update]
     peak_bytes: int
     processor_s: float
     others: float
+    memory: list[tuple[float, int]]
 
     def rate(self, epoch: int = 0) -> float:
         """Return the examples/s of `epoch`, from the first noted time of the epoch to its last update."""
@@ -59,13 +63,19 @@ class Run(NamedTuple):
         assert len(noted) > 1, f"a rate needs two updates in epoch {epoch}, of {self.updates}"
         return sum(update.examples for update in noted[1:]) / (noted[-1].seconds - noted[0].seconds)
 
+    def peak_bytes_in(self, epoch: int) -> int:
+        """Return the peak memory of `epoch`, from its start to that of the next one, or to the end."""
+        starts = [update.seconds for update in self.updates if not update.examples]
+        start, end = [*starts, float("inf")][epoch : epoch + 2]
+        return max(size for seconds, size in self.memory if start <= seconds < end)
+
 
 class Ran(NamedTuple):
     """The outputs and the measurements of programs that ran at the same time.
 
     outputs: the standard output of each program.
     wall_s: seconds from the start of the first program to the end of the last.
-    peak_bytes, processor_s, others: as in Run, for all programs together.
+    peak_bytes, processor_s, others, memory: as in Run, for all programs together.
     """
 
     outputs: list[str]
@@ -73,6 +83,7 @@ class Ran(NamedTuple):
     peak_bytes: int
     processor_s: float
     others: float
+    memory: list[tuple[float, int]]
 
     @property
     def busy(self) -> float:
@@ -130,7 +141,10 @@ def run_programs(
         if process.returncode:
             name = " ".join(command)[:200]
             raise SystemExit(f"{name}: ended with {process.returncode}:\n{output[-2000:]}\n{said[-2000:]}")
-    return Ran([output for output, _ in written], wall_s, scale.peak_bytes, processor_s, others.share())
+    memory = [(at - began, size) for at, size in scale.samples]
+    return Ran(
+        [output for output, _ in written], wall_s, scale.peak_bytes, processor_s, others.share(), memory
+    )
 
 
 def _read_whole(file: IO[bytes]) -> str:
@@ -143,6 +157,7 @@ class _Scale:
 
     def __init__(self, pids: Sequence[int]) -> None:
         self.peaks = dict.fromkeys(pids, 0)
+        self.samples: list[tuple[float, int]] = []
         self.ended = threading.Event()
         self.thread = threading.Thread(target=self._watch)
 
@@ -161,8 +176,10 @@ class _Scale:
 
     def _watch(self) -> None:
         while not self.ended.wait(SAMPLING_S):
+            now = {pid: _resident_bytes(pid) for pid in self.peaks}
+            self.samples.append((time.monotonic(), sum(now.values())))
             for pid, peak in self.peaks.items():
-                self.peaks[pid] = max(peak, _resident_bytes(pid), _highest_bytes(pid))
+                self.peaks[pid] = max(peak, now[pid], _highest_bytes(pid))
 
 
 def run_traced(
@@ -190,7 +207,7 @@ def run_traced(
         ran = run_programs([[str(python), __file__, *flags, trace.name, "--", *command]])
         noted = [line.split() for line in trace]
     seen = [Update(float(at) - began, int(epoch), int(examples)) for at, epoch, examples in noted]
-    return Run(seen, ran.peak_bytes, ran.processor_s, ran.others)
+    return Run(seen, ran.peak_bytes, ran.processor_s, ran.others, ran.memory)
 
 
 def _busy_s() -> float:
@@ -218,8 +235,12 @@ def _highest_bytes(pid: int) -> int:
 
 
 def _resident_bytes(pid: int) -> int:
-    """Return the memory of a process and its children; mapped files, mostly libraries, are counted once."""
-    own = files = 0
+    """Return the memory of a process and its children.
+
+    Mapped files, mostly libraries, are counted once, and so is memory that processes share. What a forked
+    process has not changed is counted in each, so that the true sum is lower.
+    """
+    own = files = shared = 0
     waiting = [pid]
     while waiting:
         folder = Path("/proc", str(waiting.pop()))
@@ -228,10 +249,11 @@ def _resident_bytes(pid: int) -> int:
             children = [tasks.read_text().split() for tasks in folder.glob("task/*/children")]
         except (OSError, ValueError):  # it has just ended
             continue
-        sizes = {name: 1024 * int(fields.get(name, "0 kB").split()[0]) for name in ("RssAnon", "RssFile")}
+        sizes = {name: 1024 * int(fields.get(name, "0 kB").split()[0]) for name in KINDS}
         own, files = own + sizes["RssAnon"], max(files, sizes["RssFile"])
+        shared = max(shared, sizes["RssShmem"])
         waiting += [int(child) for group in children for child in group]
-    return own + files
+    return own + files + shared
 
 
 def draw_lines(folder: Path, count: int, seed: int = 1) -> Path:
