@@ -2,16 +2,16 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from common.command_line.flag import Flat, Positional
+from common.command_line.flag import Flag, Flat, Positional
 from common.training.configuration import TrainingConfig
 from ocr.configuration import FinderConfig
 
 
 @dataclass(frozen=True)
 class LinesTrainingConfig(TrainingConfig):
-    """The settings of the training loop; the batch budget and the workers are not used."""
+    """The settings of the training loop."""
 
     epochs: int = 12
     """Passes of --squares squares."""
@@ -21,6 +21,12 @@ class LinesTrainingConfig(TrainingConfig):
     """After warm-up the rate falls along a cosine or stays; one-cycle warms up over a third of the run."""
     clip_norm: float = 10.0
     """Largest gradient norm; a larger gradient is scaled down (Pascanu et al. 2013)."""
+    # these say how other kinds of data are batched, read and measured, and have no effect here
+    batch_budget: Annotated[float | None, Flag(hidden=True)] = None
+    workers: Annotated[int, Flag(hidden=True)] = 0
+    cache_gb: Annotated[float, Flag(hidden=True)] = 2.0
+    select: Annotated[Literal["cer", "wer"] | None, Flag(hidden=True)] = None
+    freeze_epochs: Annotated[int, Flag(hidden=True)] = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,9 +34,9 @@ class TrainLinesFlags:
     """Learn to find the lines of pages; the model is written to RUN/best.safetensors and RUN/lines.onnx."""
 
     pages: Positional[str]
-    """Folder of pages to learn from: PAGE XML or ALTO with their images, at any depth."""
+    """Folders, with commas between, of PAGE XML or ALTO with their images, at any depth, to learn from."""
     dev: Positional[str]
-    """Folder of pages to measure on after each epoch."""
+    """Pages to measure on after each epoch."""
     run: Path
     """Folder for the model, the checkpoints and the logs."""
     resume: bool = False

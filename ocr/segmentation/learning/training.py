@@ -5,6 +5,7 @@ PAGES, DEV    folders of PAGE XML or ALTO with their images
     -> RUN/best.safetensors, and RUN/lines.onnx, which `ocr transcribe` reads
 """
 
+import hashlib
 import logging
 import tempfile
 import warnings
@@ -23,6 +24,7 @@ from common.text.document import Line
 from common.training.folder import as_json, check_folder, provenance, write_config
 from common.training.loop import Data, Trainer
 from common.training.optimisation import build_fabric, on_rank_zero, seed_everything
+from common.training.preparation import corpus_paths
 from ocr.configuration import FinderConfig
 from ocr.formats.xml.pages import is_xml, read_page
 from ocr.segmentation.learning.examples import KnownPage, SquareLoader, known_page
@@ -55,7 +57,7 @@ def train_lines(arguments: TrainLinesFlags) -> None:
     train, dev = read_pages(arguments.pages), read_pages(arguments.dev)
     model.card = {
         **provenance(),
-        "training_data": arguments.pages,
+        "training_data": ["/".join(Path(path).parts[-2:]) for path in corpus_paths(arguments.pages)],
         "pages": len(train),
         "lines": sum(len(page.lines) for page in train),
         "training": asdict(arguments.training),
@@ -86,17 +88,26 @@ def _data(
     size, count = arguments.squares_per_batch, arguments.squares
     squares: Any = SquareLoader(train, SQUARE_PX, size, count, seed, fonts, rank, ranks)
     whole: Any = SquareLoader(dev, SQUARE_PX, 1, 0, None, (), rank, ranks)
-    return Data(squares, whole, {"pages": f"{len(train)} and {len(dev)}"})
+    return Data(squares, whole, {"pages": described(train), "pages to measure on": described(dev)})
 
 
-def read_pages(folder: str) -> list[KnownPage]:
-    """Return the pages in a folder that have an image and lines; the others are named.
+def described(pages: Sequence[KnownPage]) -> str:
+    """Return the number of pages and a hash of their pixels and lines; files may move."""
+    digest = hashlib.sha256()
+    for page in pages:
+        digest.update(repr((page.grey.shape, page.lines)).encode())
+        digest.update(page.grey.tobytes())
+    return f"{len(pages)} pages, {digest.hexdigest()[:16]}"
+
+
+def read_pages(folders: str) -> list[KnownPage]:
+    """Return the pages in folders, with commas between, that have an image and lines; the others are named.
 
     Raises:
         ValueError: there are none.
     """
     pages = []
-    for file in files_below(Path(folder)):
+    for file in (file for folder in corpus_paths(folders) for file in files_below(Path(folder))):
         if not is_xml(file):
             continue
         try:
@@ -113,7 +124,7 @@ def read_pages(folder: str) -> list[KnownPage]:
         else:
             log.warning("left out: %s: describes no line", file)
     if not pages:
-        raise ValueError(f"{folder}: has no page with lines; name a folder of PAGE XML or ALTO with images")
+        raise ValueError(f"{folders}: has no page with lines; name a folder of PAGE XML or ALTO with images")
     return pages
 
 

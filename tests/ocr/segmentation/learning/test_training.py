@@ -6,13 +6,16 @@ import pytest
 import torch
 from command import call
 from PIL import Image
+from run_log import losses_of
 
+from common.files.model_file import read_model
 from common.files.onnx_file import read_onnx
 from ocr.configuration import FinderConfig
 from ocr.modality import OCR
 from ocr.segmentation.learning.drawing import draw_page
+from ocr.segmentation.learning.examples import SquareLoader
 from ocr.segmentation.learning.network import LineFinder
-from ocr.segmentation.learning.training import export_lines, read_pages
+from ocr.segmentation.learning.training import described, export_lines, read_pages
 
 SMALL = ("--channels", "2", "2", "3", "3", "4", "--squares", "2", "--squares-per-batch", "2")
 
@@ -57,6 +60,40 @@ def test_a_run_learns_writes_its_models_and_can_be_resumed(corpus, tmp_path):
     assert call(OCR, *words, "--epochs", "2", "--resume").status == 0
     assert len((run / "log.csv").read_text().splitlines()) == 3
     assert json.loads((run / "config.json").read_text())["squares"] == 2
+
+
+@pytest.mark.slow
+@pytest.mark.training
+def test_a_run_that_was_stopped_continues_as_if_it_had_not_been(corpus, tmp_path, monkeypatch):
+    words = ("train-lines", corpus / "train", corpus / "dev", *SMALL, "--device", "cpu", "--epochs", "2")
+    assert call(OCR, *words, "--run", tmp_path / "whole").status == 0
+    batches = SquareLoader.batches
+
+    def stopping(self, epoch=0, start=0):
+        if epoch == 1:
+            raise KeyboardInterrupt
+        yield from batches(self, epoch, start)
+
+    monkeypatch.setattr(SquareLoader, "batches", stopping)
+    assert call(OCR, *words, "--run", tmp_path / "stopped").status == 130
+    monkeypatch.undo()
+    assert call(OCR, *words, "--run", tmp_path / "stopped", "--resume").status == 0
+    assert losses_of(tmp_path / "stopped") == losses_of(tmp_path / "whole")
+    _, first = read_model(tmp_path / "whole" / "best.safetensors")
+    _, second = read_model(tmp_path / "stopped" / "best.safetensors")
+    for name, values in first.items():
+        np.testing.assert_array_equal(second[name], values)
+
+
+def test_a_run_is_known_by_the_pixels_and_lines_of_its_pages(corpus):
+    """So --resume refuses other pages; several folders are read one after the other."""
+    train, both = read_pages(str(corpus / "train")), read_pages(f"{corpus / 'train'},{corpus / 'dev'}")
+    assert [page.name for page in both[:2]] == [page.name for page in train] and len(both) == 3
+    darker = train[0]._replace(grey=train[0].grey // 2)
+    fewer = train[0]._replace(lines=train[0].lines[1:])
+    moved = train[0]._replace(name="elsewhere.xml")
+    assert described([moved]) == described(train[:1])
+    assert len({described(pages) for pages in (train, train[:1], train[::-1], [darker], [fewer])}) == 5
 
 
 def test_onnx_gives_the_maps_of_torch_for_pages_of_any_size(tmp_path):
