@@ -28,7 +28,9 @@ def model_path(modality: Modality, model: str | PathLike[str] | None = None) -> 
     path = Path(model)
     if modality.bundled is None or path.suffix or path.name != str(model) or path.exists():
         return path
-    bundled = {file.stem: file for file in sorted(modality.bundled().parent.glob("*.onnx"))}
+    # a bundled recognizer has the file that it was exported from beside it; other models there have none
+    files = sorted(modality.bundled().parent.glob("*.onnx"))
+    bundled = {file.stem: file for file in files if file.with_suffix(".safetensors").exists()}
     if path.name not in bundled:
         raise ValueError(
             f"{path}: is no file and no bundled model of `{modality.name}`, which are {', '.join(bundled)};"
