@@ -321,6 +321,8 @@ class Recognizer(nn.Module, Transcriber):
         """
         file = read_model(path)
         came = file.header.get("modality")
+        if came is None:
+            raise ValueError(f"{path}: is no recognizer; name one, or a file of `{modality.name} train`")
         if came != modality.name:
             raise ValueError(
                 f"{path}: a model for `{came}`, where one for `{modality.name}` was wanted; use `{came}`"

@@ -141,6 +141,8 @@ class OnnxRecognizer(Transcriber):
             raise ValueError(f"threads is {threads}; give 1 or more, or 0 for one for each core")
         file = read_onnx(path)
         came = file.header.get("modality")
+        if came is None:
+            raise ValueError(f"{path}: is no recognizer; name one, or a file of `{modality.name} train`")
         if came != modality.name:
             raise ValueError(
                 f"{path}: a model for `{came}`, where one for `{modality.name}` was wanted; use `{came}`"

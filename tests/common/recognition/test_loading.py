@@ -113,9 +113,20 @@ def test_models_to_begin_a_training_with_lie_beside_the_bundled_ones(package, mo
 
 @SIDES
 def test_a_bundled_model_may_be_named_without_its_folder(package, modality):
-    for file in modality.bundled().parent.glob("*.onnx"):
-        assert model_path(modality, file.stem) == file
-        assert model_path(modality, Path(file.stem)) == file
+    names = {"ocr": ("printed", "handwriting"), "asr": ("english",)}[modality.name]
+    for name in names:
+        file = modality.bundled().parent / f"{name}.onnx"
+        assert model_path(modality, name) == model_path(modality, Path(name)) == file
+
+
+def test_the_model_that_finds_lines_is_no_recognizer():
+    with pytest.raises(ValueError, match=r"which are handwriting, printed; name one of these"):
+        load_recognizer(OCR, "lines")
+    path = OCR.bundled().parent / "lines.onnx"
+    with pytest.raises(
+        ValueError, match=r"lines\.onnx: is no recognizer; name one, or a file of `ocr train`"
+    ):
+        load_recognizer(OCR, path)
 
 
 def test_a_name_that_is_not_bundled_is_told_which_are():
