@@ -190,12 +190,13 @@ def _tune(
 ) -> ErrorRate:
     """Return the error rate of the tuned decoder on the examples that it was not tuned on."""
     from common.commands.tuning import save_tuned, tuned
+    from common.decoding.tuning import kept_classes
 
     known = {}
     find = partial(recognizer.batches, compute=recognizer.log_probs)
     for batch in _with_progress(find, examples, arguments.batch_budget, refused):
         for item, log_probs in zip(batch.items, batch.output.each(), strict=True):
-            known[item.place] = (log_probs, examples[item.place])
+            known[item.place] = (kept_classes(log_probs), examples[item.place])
     decoder, rate = tuned(
         recognizer.decoder, [known[index] for index in sorted(known)], trials, arguments.tune_metric
     )

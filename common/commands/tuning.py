@@ -6,13 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-
 from common.commands.decoding import flags_for, settings_in_use
 from common.data.manifest import Example
 from common.decoding.calibration import CharacterConfidences
 from common.decoding.decoder import Decoder, DecodingConfig
-from common.decoding.tuning import ReferenceBatch, calibrate, measure, tune
+from common.decoding.tuning import KeptClasses, ReferenceBatch, calibrate, measure, tune
 from common.text.metrics import ErrorRate
 
 log = logging.getLogger(__name__)
@@ -22,13 +20,13 @@ SIGNALS_PER_BATCH = 32
 
 
 def tuned(
-    decoder: Decoder, known: Sequence[tuple[np.ndarray, Example]], trials: int, metric: Literal["cer", "wer"]
+    decoder: Decoder, known: Sequence[tuple[KeptClasses, Example]], trials: int, metric: Literal["cer", "wer"]
 ) -> tuple[Decoder, ErrorRate]:
     """Search settings of a decoder on every other signal; print the trials, and the result on the others.
 
     Args:
         decoder: the decoder to start from.
-        known: log-probabilities (S, C) of each signal, and the example with its text.
+        known: what is kept of the log-probabilities of each signal, and the example with its text.
         trials: number of settings to try.
         metric: error rate to minimise.
 
@@ -84,18 +82,13 @@ def _shown(config: DecodingConfig, name: str) -> str:
     return "-" if value is None else f"{value:g}"
 
 
-def _batches(known: Sequence[tuple[np.ndarray, Example]]) -> list[ReferenceBatch]:
+def _batches(known: Sequence[tuple[KeptClasses, Example]]) -> list[ReferenceBatch]:
     """Return signals in batches of similar length, the shortest first."""
-    ordered = sorted(known, key=lambda one: len(one[0]))
-    batches = []
-    for first in range(0, len(ordered), SIGNALS_PER_BATCH):
-        some = ordered[first : first + SIGNALS_PER_BATCH]
-        lengths = np.array([len(log_probs) for log_probs, _ in some])
-        padded = np.zeros((len(some), lengths.max(), some[0][0].shape[1]), np.float32)
-        for row, (log_probs, _) in zip(padded, some, strict=True):
-            row[: len(log_probs)] = log_probs
-        batches.append(ReferenceBatch(padded, lengths, [example for _, example in some]))
-    return batches
+    ordered = sorted(known, key=lambda one: len(one[0].rest))
+    parts = (
+        ordered[first : first + SIGNALS_PER_BATCH] for first in range(0, len(ordered), SIGNALS_PER_BATCH)
+    )
+    return [ReferenceBatch(*zip(*part, strict=True)) for part in parts]
 
 
 def _compare(before: Decoder, after: Decoder, held_out: Sequence[ReferenceBatch]) -> ErrorRate:

@@ -6,6 +6,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from common.data.batch_plan import padded
 from common.data.manifest import Example
 from common.decoding.calibration import TEMPERATURES, CharacterConfidences, character_confidences
 from common.decoding.decoder import Decoder, DecodingConfig
@@ -26,6 +27,8 @@ EXPLORATION_SHARE = 0.4
 """share of trials that are drawn from the whole ranges; the others are drawn near the best trial so far"""
 SPREAD = 0.15
 """standard deviation of draws near the best trial, as a share of the range"""
+KEPT_CLASSES = 128
+"""number of classes of a step that are kept while settings are tried"""
 
 
 class Trial(NamedTuple):
@@ -36,12 +39,55 @@ class Trial(NamedTuple):
     wer: float
 
 
-class ReferenceBatch(NamedTuple):
-    """Signals with known texts: log-probabilities (B, S, C), lengths (B,), and B examples."""
+class KeptClasses(NamedTuple):
+    """Log-probabilities (S, C) of a signal, of which a step keeps at most KEPT_CLASSES.
 
+    classes: (S, K) the likeliest classes of each step; all C, in their order, if there are no more.
+    log_probs: (S, K) float32, their log-probabilities.
+    rest: (S,) float32, the log-probability of each other class: what is left, in equal shares.
+    size: C.
+    """
+
+    classes: np.ndarray
     log_probs: np.ndarray
-    lengths: np.ndarray
+    rest: np.ndarray
+    size: int
+
+    def all(self) -> np.ndarray:
+        """Return log-probabilities (S, C), float32."""
+        log_probs = np.repeat(self.rest[:, None], self.size, 1)  # (S, C)
+        np.put_along_axis(log_probs, self.classes.astype(np.int64), self.log_probs, 1)
+        return log_probs
+
+
+def kept_classes(log_probs: np.ndarray) -> KeptClasses:
+    """Return what is kept of log-probabilities (S, C): all of a small alphabet, else the likeliest.
+
+    A corpus of lines with 7,000 classes would fill the memory: a step of all classes has 28 kB, of these 0.8.
+    """
+    S, C = log_probs.shape
+    kind = np.uint16 if C <= 1 << 16 else np.uint32
+    if C <= KEPT_CLASSES:
+        every = np.broadcast_to(np.arange(C, dtype=kind), (S, C))
+        return KeptClasses(every, log_probs.astype(np.float32), np.zeros(S, np.float32), C)
+    chosen = np.argpartition(-log_probs, KEPT_CLASSES - 1, 1)[:, :KEPT_CLASSES]  # (S, K)
+    others = log_probs.astype(np.float64)
+    np.put_along_axis(others, chosen, -np.inf, 1)
+    with np.errstate(divide="ignore"):  # nothing is left: the other classes are impossible
+        rest = np.log(np.exp(others).sum(1) / (C - KEPT_CLASSES))
+    best = np.take_along_axis(log_probs, chosen, 1).astype(np.float32)
+    return KeptClasses(chosen.astype(kind), best, rest.astype(np.float32), C)
+
+
+class ReferenceBatch(NamedTuple):
+    """Signals with known texts: what is kept of B of them, and their B examples."""
+
+    signals: Sequence[KeptClasses]
     examples: Sequence[Example]
+
+    def padded(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return log-probabilities (B, S, C), and the lengths (B,) of the signals."""
+        return padded([signal.all() for signal in self.signals])
 
 
 def tune(
@@ -90,7 +136,7 @@ def measure(decoder: Decoder, batches: Sequence[ReferenceBatch]) -> ErrorRate:
     """Return the error rate of `decoder` on `batches`."""
     rate = ErrorRate(decoder.alphabet.normalise)
     for batch in batches:
-        texts = decoder.texts(batch.log_probs, batch.lengths)
+        texts = decoder.texts(*batch.padded())
         for example, text in zip(batch.examples, texts, strict=True):
             rate.add(example.text or "", text, example.source)
     return rate
@@ -123,7 +169,7 @@ def calibrate(decoder: Decoder, batches: Sequence[ReferenceBatch]) -> Calibratio
     own = decoder.config.temperature
     pairs: dict[float, list[tuple[str, str, list[float]]]] = {one: [] for one in {*TEMPERATURES, own}}
     for batch in batches:
-        at = decoder.decode_at_any_temperature(batch.log_probs, batch.lengths)
+        at = decoder.decode_at_any_temperature(*batch.padded())
         for temperature, known in pairs.items():
             for example, (best, *_) in zip(batch.examples, at(temperature), strict=True):
                 texts = decoder.alphabet.pieces(hit.label for hit in best.hits)

@@ -8,7 +8,15 @@ from rapidfuzz.distance import Levenshtein
 
 from common.data.manifest import Example
 from common.decoding.decoder import Decoder, DecodingConfig
-from common.decoding.tuning import RANGES, ReferenceBatch, calibrate, measure, tune
+from common.decoding.tuning import (
+    KEPT_CLASSES,
+    RANGES,
+    ReferenceBatch,
+    calibrate,
+    kept_classes,
+    measure,
+    tune,
+)
 from common.language.kneser_ney import estimate
 from common.text.symbols import Alphabet
 
@@ -26,8 +34,8 @@ def spoken(texts: list[str], rng: np.random.Generator, certainty: float, noise: 
         row[: 2 * len(text) : 2] = ALPHABET.encode(text)
     scores = certainty * np.eye(ALPHABET.classes)[path] + noise * rng.standard_normal((*path.shape, 7))
     log_probs = scores - np.log(np.exp(scores).sum(-1, keepdims=True))
-    lengths = np.array([2 * len(text) for text in texts])
-    return ReferenceBatch(log_probs, lengths, [Example(f"{n}.png", text) for n, text in enumerate(texts)])
+    signals = [kept_classes(row[: 2 * len(text)]) for row, text in zip(log_probs, texts, strict=True)]
+    return ReferenceBatch(signals, [Example(f"{n}.png", text) for n, text in enumerate(texts)])
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +59,7 @@ def test_the_error_rate_is_the_edits_of_all_texts_over_their_lengths(batches):
     decoder = with_model(BEAM)
     pairs = []
     for batch in batches:
-        texts = decoder.texts(batch.log_probs, batch.lengths)
+        texts = decoder.texts(*batch.padded())
         pairs += [(example.text, text) for example, text in zip(batch.examples, texts, strict=True)]
     rate = measure(decoder, batches)
     pairs = [(one, " ".join(other.split())) for one, other in pairs]
@@ -129,7 +137,7 @@ def test_later_draws_are_near_the_best(batches):
         def texts(self, log_probs: np.ndarray, lengths: np.ndarray) -> list[str]:
             return ["a cat" if self.good else ""] * len(lengths)
 
-    batch = [ReferenceBatch(np.zeros((1, 1, 7)), np.array([1]), [Example("a.png", "a cat")])]
+    batch = [ReferenceBatch([kept_classes(np.zeros((1, 7)))], [Example("a.png", "a cat")])]
     tried = list(tune(Fixed, start, ["lm_weight"], batch, 400))
     assert [trial.cer for trial in tried[:2]] == [0.0, 1.0]
     near = [abs(trial.config.lm_weight - 0.75) < 0.225 for trial in tried[1:]]  # a standard deviation
@@ -158,7 +166,7 @@ def claimed(certainty: float, truth: float, count: int = 100) -> ReferenceBatch:
     row = np.full((count, 1, 7), 1e-12)
     row[:, 0, 2], row[:, 0, 3] = certainty, 1 - certainty
     texts = ["a" if place < round(truth * count) else "b" for place in range(count)]
-    return ReferenceBatch(np.log(row), np.ones(count, np.int64), [Example("x", text) for text in texts])
+    return ReferenceBatch([kept_classes(one) for one in np.log(row)], [Example("x", text) for text in texts])
 
 
 @pytest.mark.slow
@@ -180,20 +188,18 @@ def test_confidences_that_are_too_high_are_lowered_and_too_low_ones_raised(decod
 def test_each_character_of_each_text_is_judged(batches):
     decoder = with_model(replace(BEAM, temperature=1.5))
     temperature, judged, own = calibrate(decoder, batches)
-    texts = list(itertools.chain.from_iterable(decoder.texts(one.log_probs, one.lengths) for one in batches))
+    texts = list(itertools.chain.from_iterable(decoder.texts(*one.padded()) for one in batches))
     assert len(judged.confidences) == len(own.confidences) == sum(map(len, texts))
     for at, found in ((1.5, own), (temperature, judged)):
         told = with_model(replace(BEAM, temperature=at))
-        hits = [
-            hit for one in batches for (best,) in told.decode(one.log_probs, one.lengths) for hit in best.hits
-        ]
+        hits = [hit for one in batches for (best,) in told.decode(*one.padded()) for hit in best.hits]
         assert found.confidences == pytest.approx([hit.confidence for hit in hits])
     assert (judged.right == own.right).all()
 
 
 @pytest.mark.parametrize("own", [0.75, 1.0, 2.0])
 def test_if_nothing_was_recognised_the_temperature_stays(own):
-    silent = ReferenceBatch(np.log([[[0.94, *[0.01] * 6]]]), np.array([1]), [Example("x", "a")])
+    silent = ReferenceBatch([kept_classes(np.log([[0.94, *[0.01] * 6]]))], [Example("x", "a")])
     found, *_ = calibrate(Decoder(ALPHABET, DecodingConfig(temperature=own)), [silent])
     assert found == pytest.approx(own, rel=0.1)
 
@@ -203,3 +209,51 @@ def test_tuning_prints_nothing_by_itself(batches, caplog, capsys):
         list(tune(with_model, BEAM, NAMES, batches, 2))
     assert not caplog.records
     assert capsys.readouterr() == ("", "")
+
+
+# --- what is kept
+
+
+def many_classes(count: int, steps: int = 60) -> np.ndarray:
+    """Return log-probabilities (S, C) of a network that is fairly sure at each step."""
+    rng = np.random.default_rng(3)
+    scores = rng.normal(0, 1.5, (steps, count))
+    scores[np.arange(steps), rng.integers(0, 40, steps)] += 12
+    return (scores - np.log(np.exp(scores).sum(1, keepdims=True))).astype(np.float32)
+
+
+def test_a_small_alphabet_is_kept_whole():
+    log_probs = many_classes(KEPT_CLASSES)
+    np.testing.assert_array_equal(kept_classes(log_probs).all(), log_probs)
+
+
+def test_of_a_large_alphabet_the_likeliest_classes_are_kept_and_the_rest_is_shared():
+    log_probs = many_classes(3000)
+    found = kept_classes(log_probs)
+    for row, full in zip(found.all(), log_probs, strict=True):
+        order = np.argsort(-full)
+        np.testing.assert_array_equal(row[order[:KEPT_CLASSES]], full[order[:KEPT_CLASSES]])
+        assert len(set(row[order[KEPT_CLASSES:]])) == 1
+        assert np.exp(row.astype(np.float64)).sum() == pytest.approx(1, abs=1e-5)
+
+
+def test_a_step_takes_the_same_memory_for_7000_classes_as_for_700():
+    sizes = []
+    for count in (700, 7000):
+        found = kept_classes(many_classes(count))
+        sizes.append(sum(part.nbytes for part in found[:3]))
+    assert sizes[0] == sizes[1] == 60 * (KEPT_CLASSES * 6 + 4)
+
+
+def test_the_search_finds_the_same_text_in_the_kept_classes():
+    alphabet = Alphabet(tuple(map(chr, range(0x4E00, 0x4E00 + 2999))))
+    decoder = Decoder(alphabet, DecodingConfig("beam", beam_width=8))
+    log_probs = many_classes(3000)
+    ours = kept_classes(log_probs).all()
+    assert decoder.texts(ours[None], np.array([60])) == decoder.texts(log_probs[None], np.array([60])) != [""]
+
+
+def test_impossible_classes_stay_impossible():
+    log_probs = np.full((1, 500), -np.inf)
+    log_probs[0, 7] = 0
+    assert np.isneginf(kept_classes(log_probs).all()).sum() == 499

@@ -14,7 +14,7 @@ from common.data.batching import Batch, pad
 from common.data.signal import Signal
 from common.decoding.decoder import Decoder, DecodingConfig
 from common.decoding.storage import decoder_from
-from common.decoding.tuning import ReferenceBatch, calibrate
+from common.decoding.tuning import ReferenceBatch, calibrate, kept_classes
 from common.recognition.configuration import EncoderConfig, ModelConfig
 from common.recognition.recognizer import Recognizer
 from common.recognition.transcriber import LogProbs
@@ -167,6 +167,6 @@ def test_a_model_file_keeps_a_decoder_of_running_text(recognizer):
 def test_each_character_is_judged_by_the_confidence_of_its_piece(recognizer):
     log_probs = reading(recognizer, 1, 2, 3)
     examples = [type("Example", (), {"text": " the cat", "source": "x"})()]
-    _, _, own = calibrate(recognizer.decoder, [ReferenceBatch(log_probs[None], np.array([3]), examples)])
+    _, _, own = calibrate(recognizer.decoder, [ReferenceBatch([kept_classes(log_probs)], examples)])
     assert len(own.confidences) == len(own.right) == len(" the cat")
     np.testing.assert_allclose(own.confidences, 0.9 ** np.repeat([1 / 4, 1 / 2, 1 / 2], [4, 2, 2]))
