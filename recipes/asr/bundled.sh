@@ -20,7 +20,12 @@ asr train "$spoken,$speech/synthetic/train.jsonl" "$dev" --run "$run/first" --ep
     --warmup-steps 300 --seed 1 "${network[@]}" "$@"
 asr train "$spoken" "$dev" --run "$run/second" --start-from "$run/first/best.safetensors" --epochs 11 \
     --learning-rate 2e-4 --warmup-steps 50 --seed 2 "${network[@]}" "$@"
-model=$run/second/best.safetensors
+# The head learns the blank on silence, noises and pauses, and the floor of the spectrogram becomes relative.
+python "$(dirname "$0")/silence.py" "$speech/minilibri/train.jsonl" "$run/silence" --noises "$speech/noise/noise.jsonl" \
+    --model "$run/second/best.safetensors" --read 150
+model=$run/quiet.safetensors
+python "$(dirname "$0")/../core/refit_head.py" asr "$run/second/best.safetensors" "$model" "$spoken" \
+    "$run/silence/silence.jsonl" --floor relative
 known=("$text/english.txt.xz" "$text/english-more.txt.xz" "${real[@]}" "$speech/synthetic/train.jsonl" --like "$model")
 asr lm train "${known[@]}" --order 7 --prune 0 0 0 1 4 6 8 -o "$run/characters.npz"
 asr lm train "${known[@]}" --unit word --order 3 --prune 0 1 2 --vocabulary 40000 -o "$run/words.npz"
