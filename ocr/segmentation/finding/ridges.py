@@ -14,7 +14,7 @@ from ocr.segmentation.maps import Maps
 
 LOWEST_PEAK = 0.3
 """smallest probability of a baseline that is followed"""
-LOWEST_MEAN = 0.45
+LOWEST_MEAN = 0.6
 """smallest mean probability along a line"""
 STEEPEST = 1.6
 """largest step of a ridge from one column to the next, in pixels of the maps"""

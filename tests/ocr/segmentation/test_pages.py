@@ -1,0 +1,91 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw, ImageFont
+
+from common.text.document import Line, Point
+from ocr.configuration import SegmentationConfig
+from ocr.segmentation import pages
+from ocr.segmentation.finding.finder import Finder, turned_back
+from ocr.segmentation.maps import Maps, draw_maps
+from ocr.segmentation.pages import segment
+from ocr.signal import SignalConfig
+
+CONFIG = SignalConfig(height_px=32)
+LINES = [Line((Point(40.0, 60.0 + 50 * row), Point(380.0, 60.0 + 50 * row)), 26.0, 9.0) for row in range(5)]
+
+
+class DrawnFinder(Finder):
+    """A finder whose network is replaced by maps drawn of known lines on an upright page of 420 x 320 px."""
+
+    def __init__(self, lines: list[Line]) -> None:
+        self.known, self.stride = lines, 2
+
+    def maps(self, grey: np.ndarray, long_side_px: float) -> Maps:
+        scale = 2 * max(grey.shape) / long_side_px
+        shape = tuple(round(side / scale) for side in grey.shape)
+        return draw_maps(self.known if grey.shape == (320, 420) else [], (shape[0], shape[1]), scale)
+
+
+@pytest.fixture
+def image(tmp_path) -> Path:
+    page = Image.new("L", (420, 320), 235)
+    for line in LINES:
+        left, y = line.baseline[0]
+        font = ImageFont.load_default(26)
+        ImageDraw.Draw(page).text((left, y), "some writing on a page", 20, font, anchor="ls")
+    page.save(tmp_path / "page.png", dpi=(300, 300))
+    return tmp_path / "page.png"
+
+
+def using(monkeypatch, tmp_path, lines: list[Line]) -> SegmentationConfig:
+    (tmp_path / "lines.onnx").touch()
+    monkeypatch.setattr(pages, "load_finder", lambda path: DrawnFinder(lines))
+    return SegmentationConfig(lines_model=tmp_path / "lines.onnx")
+
+
+def test_a_page_becomes_its_lines_with_their_places(monkeypatch, tmp_path, image):
+    found = segment(str(image), CONFIG, using(monkeypatch, tmp_path, LINES))
+    assert [segment.name for segment in found.segments] == ["l1", "l2", "l3", "l4", "l5"]
+    for one, line in zip(found.segments, LINES, strict=True):
+        assert isinstance(one.place, Line)
+        assert one.place.baseline[0].y == pytest.approx(line.baseline[0].y, abs=2)
+        assert one.signal.length == pytest.approx(one.place.length)
+        assert one.signal.values.max() == 1  # there is ink
+        assert (one.region, one.whole) == ("r1", False)
+    page = found.page
+    assert page is not None
+    assert (page.width_px, page.height_px, page.image) == (420, 320, str(image))
+    assert page.dpi == pytest.approx(300, abs=0.1)
+    assert [region.name for region in page.regions] == ["r1"]
+
+
+def test_a_blank_page_has_no_lines_and_this_is_said(monkeypatch, tmp_path, image, caplog):
+    found = segment(str(image), CONFIG, using(monkeypatch, tmp_path, []))
+    assert not found.segments
+    assert "page.png: no line of writing is found on it" in caplog.text
+
+
+def test_a_wide_image_is_a_line_and_any_image_can_be_said_to_be_one(monkeypatch, tmp_path, image):
+    config = using(monkeypatch, tmp_path, LINES)
+    Image.open(image).crop((0, 20, 420, 75)).save(tmp_path / "line.png")
+    assert segment(str(tmp_path / "line.png"), CONFIG, config).segments[0].whole
+    assert segment(str(image), CONFIG, SegmentationConfig(segmentation="line")).segments[0].whole
+
+
+def test_a_missing_model_is_named(tmp_path, image):
+    config = SegmentationConfig(lines_model=tmp_path / "none.onnx")
+    with pytest.raises(ValueError, match=r"none\.onnx: is missing"):
+        segment(str(image), CONFIG, config)
+
+
+@pytest.mark.parametrize("turns", [0, 1, 2, 3])
+def test_lines_of_a_turned_page_are_put_back_where_they_are(turns):
+    page = np.zeros((300, 400), np.uint8)
+    page[40, 70] = 255  # row, column: where the line starts
+    turned = np.rot90(page, turns)
+    row, column = np.argwhere(turned == 255)[0]
+    line = Line((Point(column + 0.5, row + 0.5), Point(column + 20.5, row + 0.5)), 9, 3)
+    back = turned_back(line, turns, (turned.shape[1], turned.shape[0]))
+    assert back.baseline[0] == (70.5, 40.5)
