@@ -15,6 +15,7 @@ from PIL import Image
 from common.text.document import Document
 from ocr.formats.pdf_pages import Matrix, is_pdf, page_matrix, pikepdf_module
 from ocr.formats.pdf_text import Text
+from ocr.formats.xml.pages import is_xml
 from ocr.source import ORIENTATION, locate, open_image, viewed_size
 
 POINTS_PER_INCH = 72
@@ -54,6 +55,7 @@ class PdfBook:
         self._over = is_pdf(self.file)
         self._text = Text()
         self._pages: dict[str, bytes] = {}
+        self._images: dict[str, str] = {}
 
     def expect(self, source: str) -> None:
         """Note that the file is to have this page, in this order."""
@@ -66,7 +68,9 @@ class PdfBook:
             assert page is not None, "a page of a PDF knows its size"
             matrix = page_matrix(self.file, _number(document.source), page.width_px, page.height_px)
         else:
-            with open_image(locate(document.source)) as image:
+            if is_xml(document.source) and document.page is not None:
+                self._images[document.source] = document.page.image
+            with open_image(locate(self._image(document.source))) as image:
                 scale = POINTS_PER_INCH / _resolution(image)
                 matrix = (scale, 0.0, 0.0, -scale, 0.0, viewed_size(image)[1] * scale)
         self._pages[document.source] = self._text.content(document, matrix)
@@ -87,13 +91,17 @@ class PdfBook:
             else:
                 for source, content in self._pages.items():
                     with suppress(ValueError):  # an image that cannot be read has been named
-                        add_image_page(pdf, source, content)
+                        add_image_page(pdf, self._image(source), content)
             fonts = self._text.fonts(pdf)
             for page in pdf.pages:
                 for name, font in fonts.items():
                     page.add_resource(font, "/Font", name)
             pdf.docinfo["/Producer"] = "amanuensis"
             pdf.save(path)
+
+    def _image(self, source: str) -> str:
+        """Return the image of a source: the source itself, or what its PAGE or ALTO file names."""
+        return self._images.get(source, source)
 
     def _write_over(self, pdf: Any) -> None:
         """Put the texts under the pages of the PDF that was read, and remove those not asked for."""

@@ -215,3 +215,10 @@ def test_a_bad_file_is_one_sentence_and_the_others_are_transcribed(tmp_path):
     assert sum(str(bad) in sentence for sentence in said) == 1
     assert sum(missing in sentence for sentence in said) == 1
     assert "2 of 3 lines could not be transcribed" in done.err and "root:" not in done.out + done.err
+
+
+def test_all_formats_are_written_of_a_page_that_is_xml(tmp_path):
+    done = call(OCR, "transcribe", put_page(tmp_path), "-f", "all", "-o", tmp_path / "out")
+    assert done.status == 0, done.err
+    written = {file.name for file in (tmp_path / "out").iterdir()}
+    assert written >= {"page.txt", "page.alto.xml", "page.page.xml", "page.hocr", "page.pdf"}
