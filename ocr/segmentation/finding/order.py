@@ -26,6 +26,8 @@ FILLED = 0.8
 NARROW = 6.0
 """a column not wider than this, in heights, whose lines are level with those of the next one belongs to them:
 numbers and prices"""
+NUMBER = 3.0
+"""a column in front of the text, not wider than this in heights, is numbers of the lines"""
 
 
 class Block(NamedTuple):
@@ -188,7 +190,10 @@ def _with_companions(
         for wide, other in enumerate(blocks):
             if other.kind or widths[wide] <= NARROW or len(other.lines) < len(members):
                 continue
-            if boxes.left[members].min() < boxes.right[list(other.lines)].max() - heights[members].max():
+            behind = (
+                boxes.left[members].min() >= boxes.right[list(other.lines)].max() - heights[members].max()
+            )
+            if not behind and widths[narrow] > NUMBER:
                 continue  # what stands in front of a line, or in it, is a note or a part of something else
             away = np.abs(base[members][:, None] - base[list(other.lines)][None])
             if (away.min(1) < LEVEL * heights[members]).mean() > 0.8:

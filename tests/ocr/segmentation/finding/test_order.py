@@ -102,3 +102,9 @@ def test_pages_from_right_to_left_are_mirrored(mirrored):
 
 def test_a_page_without_lines_has_no_blocks():
     assert blocks_in_order([]) == []
+
+
+def test_numbers_in_front_are_read_with_their_lines():
+    titles = column("t", 60, 360, 40, 4)
+    numbers = [("n0", 0.0, 30.0, 40.0), ("n2", 0.0, 30.0, 90.0)]
+    assert read([*titles, *numbers]) == "n0 t0 t1 n2 t2 t3"
