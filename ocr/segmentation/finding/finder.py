@@ -34,7 +34,7 @@ DEEPEST = 32
 SHORT_LINES = 4.0
 """a page whose lines are shorter than this, in heights, may be turned"""
 CLEARLY = 1.3
-"""a turned page must have so many times the length of lines"""
+"""its lines must be so many times longer when it is turned"""
 
 
 class Found(NamedTuple):
@@ -131,15 +131,17 @@ class Finder:
         """
         height, width = grey.shape
         upright = Found(self.lines(grey), 0, (width, height))
-        if _are_long(upright.lines):
+        longest = _usual_length(upright.lines)
+        if longest > SHORT_LINES:
             return upright
-        best, most = upright, CLEARLY * _total(upright.lines)
-        for turns in (1, 3):
-            turned = np.ascontiguousarray(np.rot90(grey, turns))
-            lines = self._lines_at(turned, LONG_SIDE_PX)
-            if _total(lines) > most and _are_long(lines):
-                best, most = Found(self.lines(turned), turns, (height, width)), _total(lines)
-        return best
+        least, chosen = max(SHORT_LINES, CLEARLY * longest), 0
+        for turns in (1, 3):  # writing upside down has shorter lines, so that the longest are upright
+            lines = self._lines_at(np.ascontiguousarray(np.rot90(grey, turns)), LONG_SIDE_PX)
+            if len(lines) > 1 and _usual_length(lines) > least:
+                least, chosen = _usual_length(lines), turns
+        if not chosen:
+            return upright
+        return Found(self.lines(np.ascontiguousarray(np.rot90(grey, chosen))), chosen, (height, width))
 
 
 @lru_cache(2)
@@ -185,6 +187,13 @@ def _are_long(lines: list[Line]) -> bool:
     """Return whether there are lines, and most of them are longer than SHORT_LINES."""
     lengths = [line.length for line in lines]
     return bool(lengths) and float(np.median(lengths)) > SHORT_LINES * _usual_height(lines)
+
+
+def _usual_length(lines: list[Line]) -> float:
+    """Return the median length of lines in their heights; 0 if there are none."""
+    if not lines:
+        return 0.0
+    return float(np.median([line.length / max(line.above + line.below, 1.0) for line in lines]))
 
 
 def _total(lines: list[Line]) -> float:
