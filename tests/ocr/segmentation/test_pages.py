@@ -10,7 +10,7 @@ from ocr.segmentation import pages
 from ocr.segmentation.finding.finder import Finder, turned_back
 from ocr.segmentation.maps import Maps, draw_maps
 from ocr.segmentation.pages import segment
-from ocr.signal import SignalConfig
+from ocr.signal import SignalConfig, ink_of
 
 CONFIG = SignalConfig(height_px=32)
 LINES = [Line((Point(40.0, 60.0 + 50 * row), Point(380.0, 60.0 + 50 * row)), 26.0, 9.0) for row in range(5)]
@@ -22,10 +22,12 @@ class DrawnFinder(Finder):
     def __init__(self, lines: list[Line]) -> None:
         self.known, self.stride = lines, 2
 
-    def maps(self, grey: np.ndarray, long_side_px: float) -> Maps:
-        scale = 2 * max(grey.shape) / long_side_px
-        shape = tuple(round(side / scale) for side in grey.shape)
-        return draw_maps(self.known if grey.shape == (320, 420) else [], (shape[0], shape[1]), scale)
+    def seen(self, grey: np.ndarray, long_side_px: float) -> tuple[Maps, np.ndarray]:
+        factor = long_side_px / max(grey.shape)
+        size = round(grey.shape[1] * factor), round(grey.shape[0] * factor)
+        ink = ink_of(np.asarray(Image.fromarray(grey).resize(size)), SignalConfig()).T
+        known = self.known if grey.shape == (320, 420) else []
+        return draw_maps(known, (ink.shape[0] // 2, ink.shape[1] // 2), 2 / factor), ink
 
 
 @pytest.fixture
