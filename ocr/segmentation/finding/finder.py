@@ -33,6 +33,8 @@ DEEPEST = 32
 """height and width of the input must be multiples of this"""
 SHORT_LINES = 4.0
 """a page whose lines are shorter than this, in heights, may be turned"""
+POSSIBLE, CERTAIN = 0.3, 0.95
+"""probabilities of a pixel that may be, and that almost certainly is, on a baseline"""
 CLEARLY = 1.3
 """its lines must be so many times longer when it is turned"""
 
@@ -134,11 +136,16 @@ class Finder:
         longest = _usual_length(upright.lines)
         if longest > SHORT_LINES:
             return upright
-        least, chosen = max(SHORT_LINES, CLEARLY * longest), 0
-        for turns in (1, 3):  # writing upside down has shorter lines, so that the longest are upright
-            lines = self._lines_at(np.ascontiguousarray(np.rot90(grey, turns)), LONG_SIDE_PX)
-            if len(lines) > 1 and _usual_length(lines) > least:
-                least, chosen = _usual_length(lines), turns
+        surest, chosen = 0.0, 0
+        for turns in (
+            1,
+            3,
+        ):  # one of them is upside down, where the network finds lines, too, but less surely
+            maps, ink = self.seen(np.ascontiguousarray(np.rot90(grey, turns)), LONG_SIDE_PX)
+            lines = plausible(find_lines(maps), ink, maps.scale / self.stride)
+            is_long = _usual_length(lines) > max(SHORT_LINES, CLEARLY * longest)
+            if len(lines) > 1 and is_long and _sureness(maps) > surest:
+                surest, chosen = _sureness(maps), turns
         if not chosen:
             return upright
         return Found(self.lines(np.ascontiguousarray(np.rot90(grey, chosen))), chosen, (height, width))
@@ -187,6 +194,14 @@ def _are_long(lines: list[Line]) -> bool:
     """Return whether there are lines, and most of them are longer than SHORT_LINES."""
     lengths = [line.length for line in lines]
     return bool(lengths) and float(np.median(lengths)) > SHORT_LINES * _usual_height(lines)
+
+
+def _sureness(maps: Maps) -> float:
+    """Return the share of the pixels of baselines that are almost certain.
+
+    On 15 pages of ten sources it was higher upright than upside down, by 8 to 110 %.
+    """
+    return float((maps.baseline > CERTAIN).sum()) / max(1, int((maps.baseline > POSSIBLE).sum()))
 
 
 def _usual_length(lines: list[Line]) -> float:
