@@ -190,12 +190,6 @@ def _usual_height(lines: list[Line]) -> float:
     return float(heights[order][np.searchsorted(reached, reached[-1] / 2)])
 
 
-def _are_long(lines: list[Line]) -> bool:
-    """Return whether there are lines, and most of them are longer than SHORT_LINES."""
-    lengths = [line.length for line in lines]
-    return bool(lengths) and float(np.median(lengths)) > SHORT_LINES * _usual_height(lines)
-
-
 def _sureness(maps: Maps) -> float:
     """Return the share of the pixels of baselines that are almost certain.
 
