@@ -14,11 +14,11 @@ from ocr.segmentation.maps import Maps
 
 LOWEST_PEAK = 0.3
 """smallest probability of a baseline that is followed"""
-LOWEST_MEAN = 0.6
+LOWEST_MEAN = 0.7
 """smallest mean probability along a line"""
 STEEPEST = 1.6
 """largest step of a ridge from one column to the next, in pixels of the maps"""
-CERTAIN = 0.5
+CERTAIN = 0.75
 """probability from which an end or a border is believed"""
 END_REACH_PX = 4
 """an end is so near to the end of a ridge; one that is farther away splits the ridge"""
