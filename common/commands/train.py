@@ -12,7 +12,7 @@ from common.recognition.modality import Modality
 log = logging.getLogger(__name__)
 
 HIDDEN_SIZE, GPU_HIDDEN_SIZE = 192, 256
-"""cuDNN's fastest LSTM takes multiples of 128, see `network.recurrent.LSTM`"""
+"""cuDNN's fastest LSTM takes multiples of 128, see `network.lstm.LSTM`"""
 MOST_WORKERS = 14
 RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID")
 """variables that number the processes of a run, where torchrun, Lightning or srun has started them"""

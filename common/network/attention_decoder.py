@@ -23,7 +23,8 @@ from torch.nn import functional
 
 from common.network.attention import Attention, Sources
 from common.network.choices import Arrangement
-from common.network.recurrent import LSTM, summary
+from common.network.lstm import LSTM
+from common.network.recurrent import summary
 from common.text.symbols import BLANK
 
 

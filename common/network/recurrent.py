@@ -10,13 +10,14 @@ Each sequence is reversed within its own length, so padding never reaches the ba
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from common.network.choices import Cell, Initialisation
+from common.network.lstm import LSTM
 
 GATES = {"lstm": 4, "gru": 3, "rnn_tanh": 1, "rnn_relu": 1}
 """number of matrices that torch stacks in one: i, f, g, o for the LSTM; r, z, n for the GRU"""
@@ -253,37 +254,6 @@ def _initialise(
     if forget_bias is not None:
         b.chunk(4)[1].fill_(forget_bias)  # i, f, g, o
         d.chunk(4)[1].zero_()
-
-
-class LSTM(nn.LSTM):
-    """torch's LSTM with a precision of its own under autocast.
-
-    On CUDA it computes in float16, whatever the type of autocast. cuDNN's persistent kernel takes float16
-    only, and input and hidden sizes that are multiples of 128. On an H100 (torch 2.11, B 64, S 400, forward
-    and backward of one direction) it took 7.6, 7.4 and 7.7 ms for 256, 384 and 512 units, and 15 to 17 ms in
-    bfloat16; 320 units took 17.2 ms. Autocast to bfloat16 gives the same, since torch casts cuDNN's weights
-    to float16 for it; here it is said. Gradients this small need a scale of the loss, see `LossScale`.
-
-    On CPUs oneDNN has a kernel in bfloat16 for AVX-512 and newer. Without one, torch raises "could not create
-    a primitive descriptor for the LSTM forward propagation primitive"; this layer computes in float32 there.
-    """
-
-    def forward(self, input: Any, hx: Any = None) -> Any:
-        """Return what nn.LSTM returns."""
-        values = input.data if isinstance(input, PackedSequence) else input  # (..., D)
-        if values.device.type == "cuda" and torch.is_autocast_enabled("cuda"):
-            with torch.autocast("cuda", dtype=torch.float16):
-                return super().forward(input, hx)  # type: ignore[has-type]
-        if values.device.type != "cpu" or not torch.is_autocast_enabled("cpu") or has_half_lstm():
-            return super().forward(input, hx)  # type: ignore[has-type]
-        with torch.autocast("cpu", enabled=False):
-            first = None if hx is None else tuple(part.float() for part in hx)
-            return super().forward(input.float(), first)  # type: ignore[has-type]
-
-
-def has_half_lstm() -> bool:
-    """Return whether oneDNN has an LSTM in half precision on this CPU."""
-    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def _layer(cell: Cell, input_size: int, hidden_size: int) -> nn.RNNBase:

@@ -11,7 +11,6 @@ from torch.func import functional_call
 from torch.nn import functional
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from common.network import recurrent
 from common.network.recurrent import RecurrentEncoder, State, mask_steps, reverse_within_lengths
 
 CELLS = ("lstm", "gru", "rnn_tanh", "rnn_relu")
@@ -459,26 +458,3 @@ def test_each_sequence_is_reversed_within_its_own_length(lengths, spare):
 def test_masking_zeroes_from_the_length_on():
     masked = mask_steps(torch.ones(2, 3, 1), torch.tensor([2, 3]))
     assert masked[:, :, 0].tolist() == [[1, 1, 0], [1, 1, 1]]
-
-
-@pytest.mark.parametrize("bidirectional", [True, False])
-def test_under_autocast_an_lstm_is_computed_in_float32_where_the_cpu_has_no_other(bidirectional, monkeypatch):
-    monkeypatch.setattr(recurrent, "has_half_lstm", lambda: False)
-    encoder = RecurrentEncoder(5, 7, layers=2, bidirectional=bidirectional).eval()
-    features, lengths = torch.randn(3, 6, 5), torch.tensor([6, 4, 1])
-    expected, _, last = encoder(features, lengths, keep_state=not bidirectional)
-    with torch.autocast("cpu", torch.bfloat16):
-        found, _, state = encoder(features, lengths, keep_state=not bidirectional)
-    assert found.dtype == torch.float32
-    torch.testing.assert_close(found, expected, rtol=0, atol=0)
-    if last is not None:
-        torch.testing.assert_close(state, last, rtol=0, atol=0)
-
-
-def test_under_autocast_an_lstm_runs_on_any_cpu():
-    encoder = RecurrentEncoder(5, 7).eval()
-    features, lengths = torch.randn(3, 6, 5), torch.tensor([6, 4, 1])
-    expected, _, _ = encoder(features, lengths)
-    with torch.autocast("cpu", torch.bfloat16):
-        found, _, _ = encoder(features, lengths)
-    torch.testing.assert_close(found.float(), expected, rtol=0.05, atol=0.05)
