@@ -7,7 +7,8 @@
 The host that reads a number of the device waits until all work before it is done, and the device is then idle
 until the host has sent new work. So a bad update, whose loss or gradient is not finite, is not avoided by the
 host: the fused AdamW leaves weights and moments as they are where `found_inf` is 1, as for torch's
-GradScaler, and clips by `grad_scale`, by which it divides the gradients.
+GradScaler, and clips by `grad_scale`, by which it divides the gradients. That of mps ignores both in torch
+2.11 (pytorch#186360): there the host reads each outcome and leaves bad updates out.
 """
 
 from collections.abc import Sequence
@@ -19,6 +20,9 @@ from torch import Tensor, nn
 
 from common.training.updates.average import WeightAverage
 from common.training.updates.scale import LossScale
+
+GUARDED = ("cpu", "cuda")
+"""devices whose fused AdamW heeds `grad_scale` and `found_inf`"""
 
 
 class Pending(NamedTuple):
@@ -94,11 +98,16 @@ class Updates:
             scale = torch.ones_like(norm) if self.scale is None else self.scale.value
             unscaled = norm / scale
             bad = (~(torch.isfinite(norm) & torch.isfinite(mean))).float()
-            optimizer = getattr(self.optimizer, "optimizer", self.optimizer)
-            optimizer.grad_scale = scale * (unscaled / self.clip_norm).clamp(min=1.0)
-            optimizer.found_inf = bad
-            self.optimizer.step()
-            self.average.update(updates, made=1.0 - bad)
+            divisor = scale * (unscaled / self.clip_norm).clamp(min=1.0)
+            if norm.device.type in GUARDED:
+                optimizer = getattr(self.optimizer, "optimizer", self.optimizer)
+                optimizer.grad_scale, optimizer.found_inf = divisor, bad
+                self.optimizer.step()
+                self.average.update(updates, made=1.0 - bad)
+            elif not bad:
+                torch._foreach_div_(gradients, divisor)
+                self.optimizer.step()
+                self.average.update(updates)
             if self.scale is not None:
                 self.scale.adapt(bad)
             return torch.stack([mean, unscaled, bad, scale])
