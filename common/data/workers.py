@@ -225,6 +225,8 @@ def deaf_to_interrupts() -> Iterator[None]:
 
 def _serve(connection: Connection, readers: dict[str, Examples]) -> None:
     """Read what is asked for until the connection is closed."""
+    if hasattr(signal, "pthread_sigmask"):  # a fork server that was there before may hear interrupts
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     torch = sys.modules.get("torch")  # it is there if reading or augmenting imports it
     if torch is not None:
         torch.set_num_threads(1)
