@@ -89,6 +89,19 @@ def test_both_sides_have_the_same_files():
     assert {"__init__.py", "__main__.py", "modality.py", "signal.py", "front_end.py"} <= sides[0]
 
 
+ONE_SIDED = {
+    "comparison": "ocr: only pages have lines to match with those of transcribers",
+    "media": "asr: only sound comes in containers of several tracks",
+}
+"""packages that one side alone has, and why; in the others, `formats` and `segmentation`, the files differ,
+since a page becomes lines and ALTO, and a recording utterances and subtitles"""
+
+
+def test_packages_of_one_side_alone_are_known_with_their_reason():
+    packages = [{path.parent.name for path in (ROOT / side).glob("*/__init__.py")} for side in ("ocr", "asr")]
+    assert packages[0] ^ packages[1] == ONE_SIDED.keys()
+
+
 def test_no_file_is_called_utils():
     assert not {path.stem for path in FILES} & {"utils", "util", "helpers", "misc", "base"}
 
