@@ -235,3 +235,23 @@ def test_every_format_is_written_at_once(tmp_path):
     assert call(OCR, "transcribe", tmp_path / "a.png", "-f", "all", "-o", tmp_path / "out").status == 0
     written = {path.name for path in (tmp_path / "out").iterdir()}
     assert written >= {"a.txt", "a.json", "a.tsv", "a.ctm", "a.hocr", "a.pdf", "a.alto.xml", "a.page.xml"}
+
+
+def test_a_file_that_fails_is_counted_once_although_its_pdf_is_missing_too(tmp_path):
+    drawn_line("one").save(tmp_path / "a.png")
+    (tmp_path / "b.png").write_bytes((tmp_path / "a.png").read_bytes()[:100])
+    done = call(
+        OCR, "transcribe", tmp_path / "a.png", tmp_path / "b.png", "-f", "pdf", "-o", tmp_path / "out"
+    )
+    assert done.status == 1
+    assert done.err.splitlines()[-1] == "ocr: 1 of 2 lines could not be transcribed"
+    assert "b.pdf: is not written" in done.err
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["a.pdf"]
+
+
+def test_a_pdf_is_not_written_over_its_source_and_the_status_says_so(tmp_path):
+    path = two_page_pdf(tmp_path / "book.pdf")
+    before = path.read_bytes()
+    done = call(OCR, "transcribe", path, "-f", "pdf", "-o", tmp_path)
+    assert (done.status, path.read_bytes()) == (1, before)
+    assert done.err.splitlines()[-1] == "ocr: 1 files could not be written"

@@ -3,7 +3,7 @@
 import dataclasses
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -37,13 +37,15 @@ def run(modality: Modality, arguments: TranscribeFlags) -> None:
     recognizer.decoder = build_decoder(recognizer.decoder, arguments.decoding, recognizer.task)
     if arguments.alternatives:
         _check_alternatives(recognizer)
-    failures: list[str] = []
+    failures, unwritten = list[str](), list[str]()
 
     def refuse(sentence: str) -> None:
         name_failure(modality, failures, sentence)
 
     recognizer.segmentation_config = arguments.segmentation
-    files = _document_files(modality, arguments, recognizer, refuse)
+    files = _document_files(
+        modality, arguments, recognizer, lambda sentence: name_failure(modality, unwritten, sentence)
+    )
     bar = _progress_bar(arguments)
     if arguments.stream:
         streams = transcribe_streams(recognizer, arguments.files, arguments.alternatives, refuse)
@@ -67,9 +69,16 @@ def run(modality: Modality, arguments: TranscribeFlags) -> None:
     if bar is not None:
         bar.close()
     files.close()
+    total = len(arguments.files) if arguments.stream else len(failures) + done
     if failures:
-        total = len(arguments.files) if arguments.stream else len(failures) + done
         raise ItemsFailedError(f"{len(failures)} of {total} {modality.item}s could not be transcribed")
+    _check_written(unwritten)
+
+
+def _check_written(unwritten: Sequence[str]) -> None:
+    """Raise ItemsFailedError if there are files that could not be written; each has been named."""
+    if unwritten:
+        raise ItemsFailedError(f"{len(unwritten)} files could not be written")
 
 
 def _progress_bar(arguments: TranscribeFlags) -> Any:
