@@ -40,7 +40,7 @@ TORCH_ROOMS = (
         "training",
         "commands.lm.recurrent",
     ),
-    *("recognition.export", "recognition.recognizer", "recognition.stream"),
+    *("recognition.export", "recognition.recognizer"),
     *("decoding.beam.device_steps", "decoding.ctcdecode"),
 )
 """modules that need torch, and packages all of whose modules do, except those named next"""

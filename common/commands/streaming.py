@@ -18,7 +18,7 @@ from common.recognition.modality import Modality
 from common.text.transcript import Transcript
 
 if TYPE_CHECKING:
-    from common.recognition.stream import Partial
+    from common.recognition.streams.transcription import Partial
 
 ENDING = (signal.SIGINT, signal.SIGTERM)
 """signals that end a stream: that of Ctrl-C, and the one with which systems stop a service"""
@@ -54,7 +54,7 @@ def transcribe_streams(
         ValueError: the recognizer cannot follow a stream.
         KeyboardInterrupt: an interrupt before anything has arrived.
     """
-    from common.recognition.stream import Stream
+    from common.recognition.streams.transcription import Stream
 
     for file in files:
         stream = Stream(recognizer, STANDARD_INPUT if file == "-" else file)

@@ -4,6 +4,12 @@
         -> front end -> recurrent layers, each one node with the lengths as an input -> head
     log_probs (B, S, C), steps (B,)                                                    float32, int64
 
+A model that can follow a stream has two more inputs, which may be left out, and one more output:
+
+    part (2,)                    encode only the steps from part[0] on and before part[1]; all by default
+    state (P, layers, B, H)      of the recurrent layers before these steps; zeros by default
+    state_after (P, layers, B, H)        P is 2 for the LSTM, hidden units and memory, else 1
+
 B and T are free. In int8, LSTM layers have weights of 8 bits, and the range of their inputs is measured when
 the model runs. Convolutions use ranges that were measured on examples. The first convolution, the
 spectrogram, other cells (onnxruntime supports them in float32 only) and the head stay in float32.
@@ -39,8 +45,12 @@ OPSET = 17
 """operator set of ONNX (2022), the first with layer normalisation"""
 TRACED_STEPS = 40
 """steps of the example that is traced through the network; any number is possible"""
+ALL_STEPS = (0, 2**62)
+"""default of the input `part`"""
 ENCODED = "encoded_steps"
 """output with the lengths in the encoder; with one label a sequence, log-probabilities have other lengths"""
+WARNINGS, ERRORS_ONLY = 2, 3
+"""lowest severities that onnxruntime logs: its default, and one without advice"""
 RECURRENT = ("LSTM", "GRU", "RNN")
 """recurrent layers of ONNX"""
 BETWEEN_CONVOLUTIONS = ("Relu", "MaxPool", "Where", "Add", "Mul")
@@ -81,6 +91,7 @@ def export_onnx(
         "offset": recognizer.offset,
         "parameters": recognizer.parameter_count,
         "shortest": recognizer.front_end.shortest,
+        "stream": _stream_header(recognizer),
         "opset": OPSET,
         "precision": "int8" if int8 else "float32",
     }
@@ -89,6 +100,14 @@ def export_onnx(
         model.metadata_props.add(key=key, value=value)
     with written_aside(path) as file:
         file.write(model.SerializeToString())
+
+
+def _stream_header(recognizer: Recognizer) -> dict[str, Any]:
+    """Return the context of a step, or the reason why the model cannot follow a stream."""
+    try:
+        return {"context": recognizer.context}
+    except ValueError as error:
+        return {"refused": str(error)}
 
 
 class _Network(nn.Module):
@@ -102,10 +121,20 @@ class _Network(nn.Module):
         self.encoder = _Layers(copy.deepcopy(recognizer.encoder))
         self.head = copy.deepcopy(recognizer.head)
 
-    def forward(self, signals: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return log-probabilities (B, S', C), their lengths (B,), and the lengths (B,) in the encoder."""
+    def forward(
+        self, signals: Tensor, lengths: Tensor, part: Tensor | None = None, state: Tensor | None = None
+    ) -> tuple[Tensor, ...]:
+        """Return log-probabilities (B, S', C), their lengths (B,), and the lengths (B,) in the encoder.
+
+        With `state` (P, layers, 1 or B, H), the state (P, layers, B, H) after these steps comes next.
+        """
         features, steps = self.front_end(signals, lengths)  # (B, S, D)
-        return *head_outputs(self.head, self.encoder(features), steps), steps  # (B, S', C)
+        if part is not None:
+            features = features[:, part[0] : part[1]]
+            steps = (torch.minimum(steps, part[1]) - part[0]).clamp(min=0)
+        encoded, after = self.encoder(features, state)
+        found = (*head_outputs(self.head, encoded, steps), steps)  # (B, S', C)
+        return found if after is None else (*found, after)
 
 
 class _Layers(nn.Module):
@@ -117,19 +146,29 @@ class _Layers(nn.Module):
         backwards = encoder.backwards or [None] * len(encoder.forwards)
         self.layers = nn.ModuleList(map(_joined, encoder.forwards, backwards))
 
-    def forward(self, features: Tensor) -> Tensor:
-        """Return the encoded steps (B, S, E) of `features` (B, S, D)."""
+    def forward(self, features: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """Return the encoded steps (B, S, E) of `features` (B, S, D), and the state after them.
+
+        Args:
+            features: (B, S, D).
+            state: (P, layers, 1 or B, H) before these steps; None for zeros, and none is returned.
+        """
         encoded = features.transpose(0, 1)  # (S, B, D)
+        if state is not None:
+            state = state.expand(-1, -1, features.shape[0], -1)  # (P, layers, B, H)
+        after = []
         if self.entry is not None:
             encoded = self.entry(encoded)  # (S, B, E)
         for depth, layer in enumerate(self.layers):
             before = encoded
             if self.norms is not None:
                 encoded = self.norms[depth](encoded)
-            encoded, _ = layer(encoded)  # (S, B, E)
+            first = None if state is None else tuple(state[:, depth : depth + 1])  # P of (1, B, H)
+            encoded, last = layer(encoded, first if first is None or len(first) > 1 else first[0])
+            after.append(torch.stack(last if isinstance(last, tuple) else (last,)))  # (P, 1, B, H)
             if self.norms is not None:
                 encoded = before + encoded
-        return encoded.transpose(0, 1)  # (B, S, E)
+        return encoded.transpose(0, 1), None if state is None else torch.cat(after, 1)  # (B, S, E)
 
 
 def _joined(ahead: nn.Module, back: nn.Module | None) -> nn.RNNBase:
@@ -170,40 +209,57 @@ def _graph(recognizer: Recognizer) -> "onnx.ModelProto":
     T = TRACED_STEPS * recognizer.stride
     signals = torch.zeros(2, T, *getattr(front_end, "step_shape", ()))
     batch, steps = {0: "B"}, {0: "B", 1: "S"}
+    axes = {"signals": {0: "B", 1: "T"}, "lengths": batch, "log_probs": steps, "steps": batch}
+    optional = _stream_inputs(recognizer)
+    if optional:
+        axes |= {"state": {2: "state_B"}, "state_after": {2: "B"}}
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         # warnings: this exporter is deprecated (the new one fails on recurrent layers); batches may differ
         warnings.simplefilter("ignore")
         torch.onnx.export(
             network,
-            (signals, torch.tensor([T, T - 1])),
+            (signals, torch.tensor([T, T - 1]), *map(torch.from_numpy, optional.values())),
             f"{folder}/graph.onnx",
-            input_names=["signals", "lengths"],
-            output_names=["log_probs", "steps", ENCODED],
-            dynamic_axes={
-                "signals": {0: "B", 1: "T"}, "lengths": batch, "log_probs": steps, "steps": batch
-            },
+            input_names=["signals", "lengths", *optional],
+            output_names=["log_probs", "steps", ENCODED, *(["state_after"] if optional else [])],
+            dynamic_axes=axes,
             opset_version=OPSET,
             dynamo=False,
-        )  # fmt: skip
+        )
         model = onnx.load(f"{folder}/graph.onnx")
-    _tell_lengths(model.graph)
+    _tell_lengths(model.graph, bool(optional))
+    # an input with an initializer of the same name may be left out
+    model.graph.initializer.extend(onnx.numpy_helper.from_array(one, name) for name, one in optional.items())
     del model.graph.output[2]
     onnx.checker.check_model(model)
     return model
 
 
-def _tell_lengths(graph: "onnx.GraphProto") -> None:
+def _stream_inputs(recognizer: Recognizer) -> dict[str, np.ndarray]:
+    """Return the defaults of the inputs for streams; none if the model cannot follow a stream."""
+    if "refused" in _stream_header(recognizer):
+        return {}
+    encoder = recognizer.config.encoder
+    parts = 2 if encoder.cell == "lstm" else 1
+    return {
+        "part": np.array(ALL_STEPS, np.int64),
+        "state": np.zeros((parts, encoder.layers, 1, encoder.hidden_size), np.float32),
+    }
+
+
+def _tell_lengths(graph: "onnx.GraphProto", with_state: bool) -> None:
     """Connect the lengths to each recurrent node.
 
-    The node then starts its backward pass at the end of each sequence, and gives zeros after the end.
-    torch writes such nodes for packed sequences only, with a page of warnings.
+    The node then starts its backward pass at the end of each sequence, and gives zeros after the end. Its
+    state after the sequence is that at the end. torch writes such nodes for packed sequences only, with a
+    page of warnings.
     """
     from onnx import TensorProto, helper
 
     for node in graph.node:
         if node.op_type in RECURRENT:
-            # x, weights, recurrent weights, bias, lengths; the initial state is left out, so it is zero
-            node.input[4:] = ["steps_int32"]
+            # x, weights, recurrent weights, bias, lengths, and the initial state, which is zero if left out
+            node.input[4 : 5 if with_state else None] = ["steps_int32"]
     cast = helper.make_node("Cast", [ENCODED], ["steps_int32"], "steps_int32", to=TensorProto.INT32)
     wanted, first, others = {ENCODED}, [cast], []
     for node in reversed(graph.node):  # the nodes that compute the lengths go to the front
@@ -261,12 +317,16 @@ def quantise(
 @contextmanager
 def _without_advice() -> Iterator[None]:
     """Suppress warnings: the advice that onnxruntime logs is followed here, or does not apply."""
+    import onnxruntime
+
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
+    onnxruntime.set_default_logger_severity(ERRORS_ONLY)
     try:
         yield
     finally:
         logging.disable(before)
+        onnxruntime.set_default_logger_severity(WARNINGS)
 
 
 def _quantised_convolutions(

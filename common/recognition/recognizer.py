@@ -192,6 +192,59 @@ class Recognizer(nn.Module, Transcriber):
         """Start of the first step, in signal steps."""
         return getattr(self.front_end, "offset", 0)  # optional attribute, see `Training`
 
+    @property
+    def shortest(self) -> int:
+        """Signal steps to which shorter signals are padded."""
+        return self.front_end.shortest
+
+    @property
+    def step_shape(self) -> tuple[int, ...]:
+        """The shape of one signal step."""
+        return tuple(getattr(self.front_end, "step_shape", ()))  # optional attribute, see `Training`
+
+    @property
+    def context(self) -> tuple[int, int]:
+        """How many signal steps before and after its own a step depends on.
+
+        Raises:
+            ValueError: on all of them, so that the model cannot follow a stream; or it labels no steps.
+        """
+        if self.task not in ("ctc", "frames"):
+            raise ValueError(
+                f"a model of --task {self.task} cannot follow a stream; take one of ctc or frames"
+            )
+        reasons, context = [], (0, 0)
+        if self.alphabet.direction:
+            reasons.append("a line that is read from right to left begins with its end")
+        if self.encoder.bidirectional:
+            reasons.append("its encoder reads from the end, too (train with --no-bidirectional)")
+        if not hasattr(type(self.front_end), "context"):
+            reasons.append("its front end does not say how far a step sees")
+        else:
+            try:
+                context = self.front_end.context
+            except ValueError as error:
+                reasons.append(str(error))
+        if reasons:
+            raise ValueError(f"this model cannot follow a stream: {' and '.join(reasons)}")
+        return context
+
+    @torch.inference_mode()
+    def next_steps(
+        self, values: np.ndarray, first: int, end: int | None, state: Any = None
+    ) -> tuple[np.ndarray, Any]:
+        """Return log-probabilities (S, C) of the next steps of a stream; see `StepRecognizer`."""
+        self.eval()
+        signals = torch.from_numpy(values).to(self.device)[None]  # (1, T, ...)
+        features, _ = self.front_end(signals, torch.tensor([len(values)], device=self.device))
+        features = features[:, first:end]  # (1, S, D)
+        if not features.shape[1]:
+            return np.zeros((0, self.alphabet.classes), np.float32), state
+        lengths = torch.tensor([features.shape[1]], device=self.device)
+        encoded, _, state = self.encoder(features, lengths, state, keep_state=True)
+        log_probs, _ = head_outputs(self.head, encoded, lengths)
+        return log_probs[0].float().cpu().numpy(), state
+
     @torch.inference_mode()
     def log_probs(self, signals: Sequence[np.ndarray]) -> LogProbs:
         """Return the log-probabilities of `signals` (T, ...), computed as one batch.

@@ -109,6 +109,50 @@ class OnnxRecognizer(Transcriber):
         """Number of trained parameters."""
         return self.header.get("parameters")
 
+    @property
+    def shortest(self) -> int:
+        """Signal steps to which shorter signals are padded."""
+        return self._shortest
+
+    @property
+    def step_shape(self) -> tuple[int, ...]:
+        """The shape of one signal step."""
+        (signals,) = (one for one in self._session.get_inputs() if one.name == "signals")
+        return tuple(signals.shape[2:])
+
+    @property
+    def context(self) -> tuple[int, int]:
+        """How many signal steps before and after its own a step depends on.
+
+        Raises:
+            ValueError: the model cannot follow a stream, or was exported by a version without streams.
+        """
+        found = self.header.get("stream")
+        if found is None:
+            raise ValueError(
+                "this model was exported by a version that wrote nothing for streams; export its .safetensors"
+                " again"
+            )
+        if "refused" in found:
+            raise ValueError(found["refused"])
+        before, after = found["context"]
+        return int(before), int(after)
+
+    def next_steps(
+        self, values: np.ndarray, first: int, end: int | None, state: Any = None
+    ) -> tuple[np.ndarray, Any]:
+        """Return log-probabilities (S, C) of the next steps of a stream; see `StepRecognizer`.
+
+        In int8 the inputs of an LSTM are rounded by their range in the piece, so the results differ from
+        those of the whole as much as from those in float32.
+        """
+        part = np.array([first, 2**62 if end is None else end])
+        feeds = {"signals": values[None], "lengths": np.array([len(values)]), "part": part}
+        if state is not None:
+            feeds["state"] = state
+        log_probs, steps, after = self._session.run(["log_probs", "steps", "state_after"], feeds)
+        return log_probs[0, : steps[0]], after
+
     def log_probs(self, signals: Sequence[np.ndarray]) -> LogProbs:
         """Return the log-probabilities of `signals` (T, ...), each computed alone."""
         if len(signals) == 1:

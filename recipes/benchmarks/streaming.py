@@ -21,7 +21,7 @@ from common.data.signal import Signal
 from common.decoding.decoder import Decoder
 from common.recognition.configuration import EncoderConfig, ModelConfig
 from common.recognition.recognizer import Recognizer
-from common.recognition.stream import Stream
+from common.recognition.streams.transcription import Stream
 from common.text.symbols import Alphabet
 
 PIECES_MS = (30, 100, 300)
