@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
+from sounds import RATE_HZ, coloured, joined, part_of, read_sounds, scaled
 
 from asr.corpora import CorpusConfig, read_corpus
 from asr.modality import ASR
@@ -21,11 +22,7 @@ from common.data.manifest import Example, write_manifest
 from common.decoding.silence import silent_steps
 from common.recognition.loading import load_recognizer
 
-RATE_HZ = 16_000
-JOIN_S = 0.05
-"""duration of the cross-fade between two pauses"""
 SHORTEST_PAUSE_S = 0.3
-HUM_HZ = (50, 60)
 
 
 @dataclass(frozen=True)
@@ -52,24 +49,6 @@ class Silence:
     """seed of all random numbers"""
 
 
-def coloured(size: int, rng: np.random.Generator) -> np.ndarray:
-    """Return noise (N,) between white and brown, half of it with the hum of mains."""
-    slope, frequency = rng.uniform(0, 2), np.fft.rfftfreq(size, 1 / RATE_HZ)
-    spectrum = rng.standard_normal(len(frequency)) + 1j * rng.standard_normal(len(frequency))
-    noise = np.fft.irfft(spectrum / np.maximum(frequency, 20) ** (slope / 2), size)
-    if rng.random() < 0.5:
-        phase = 2 * np.pi * rng.choice(HUM_HZ) / RATE_HZ * np.arange(size)
-        hum = sum(rng.random() * np.sin(n * phase) / n for n in (1, 2, 3, 5, 7))
-        noise += rng.uniform(0, 3) * noise.std() * hum
-    return noise
-
-
-def part_of(sound: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
-    """Return a random part (N,) of a sound, which is repeated if it is shorter."""
-    start = int(rng.integers(len(sound)))
-    return np.take(sound, np.arange(start, start + size), mode="wrap")
-
-
 def pauses_of(readings: str, model: Path | None, most: int, rng: np.random.Generator) -> list[np.ndarray]:
     """Return the pauses (N,) of some readings, each long enough."""
     recognizer = load_recognizer(ASR, model)
@@ -84,22 +63,9 @@ def pauses_of(readings: str, model: Path | None, most: int, rng: np.random.Gener
     return [pause for pause in pauses if len(pause) >= SHORTEST_PAUSE_S * RATE_HZ]
 
 
-def joined(pauses: list[np.ndarray], size: int, rng: np.random.Generator) -> np.ndarray:
-    """Return random pauses one after the other (N,), with cross-fades."""
-    fade = int(JOIN_S * RATE_HZ)
-    rise = np.sin(np.linspace(0, np.pi / 2, fade))  # the power stays the same
-    sound = pauses[rng.integers(len(pauses))].copy()
-    while len(sound) < size:
-        more = pauses[rng.integers(len(pauses))]
-        middle = sound[-fade:] * rise[::-1] + more[:fade] * rise
-        sound = np.concatenate([sound[:-fade], middle, more[fade:]])
-    return sound[:size]
-
-
 def recordings(command: Silence, rng: np.random.Generator) -> Iterator[np.ndarray]:
     """Yield the samples (N,) of each recording."""
-    noises = [read(one.source, SignalConfig(sample_rate_hz=RATE_HZ)).values
-              for one in read_corpus(command.noises, CorpusConfig()).examples]  # fmt: skip
+    noises = read_sounds([command.noises])
     pauses = pauses_of(command.readings, command.model, command.read, rng)
     print(f"{len(noises)} noises, {len(pauses)} pauses of {sum(map(len, pauses)) / RATE_HZ:.0f} s")
     kinds: tuple[Callable[[int], np.ndarray], ...] = (
@@ -113,8 +79,7 @@ def recordings(command: Silence, rng: np.random.Generator) -> Iterator[np.ndarra
             yield np.zeros(size, np.float32)
             continue
         sound = kinds[number % len(kinds)](size)
-        level = 10 ** (rng.uniform(*command.level_db) / 20) / max(float(np.sqrt((sound**2).mean())), 1e-9)
-        yield np.clip(sound * level, -1, 1).astype(np.float32)
+        yield np.clip(scaled(sound, rng.uniform(*command.level_db)), -1, 1).astype(np.float32)
 
 
 def main() -> None:
