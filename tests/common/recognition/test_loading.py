@@ -129,6 +129,11 @@ def test_the_model_that_finds_lines_is_no_recognizer():
         load_recognizer(OCR, path)
 
 
+def test_the_model_of_speech_activity_is_not_offered_to_transcribe():
+    with pytest.raises(ValueError, match=r"which are english; name one of these"):
+        load_recognizer(ASR, "activity")
+
+
 def test_a_name_that_is_not_bundled_is_told_which_are():
     with pytest.raises(
         ValueError, match=r"^handwriten: is no file and no bundled model of `ocr`, which are .*printed"

@@ -1,7 +1,7 @@
 """Write recordings of which it is known where somebody speaks, with a manifest of these places.
 
     asr align MODEL READINGS.jsonl > ALIGNED.jsonl
-    python recipes/asr/activity.py ALIGNED.jsonl FOLDER --noises NOISE.jsonl --hours 3
+    python recipes/asr/conversations.py ALIGNED.jsonl FOLDER --noises NOISE.jsonl --hours 3
 
 Runs of words are cut out of aligned readings and put one after the other, with pauses. A room, noise or music
 is added, and the level is changed:
@@ -12,15 +12,15 @@ is added, and the level is changed:
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 import soundfile
+from readings import Reading, reading_of, within
 from sounds import RATE_HZ, coloured, joined, knocks, music, part_of, read_sounds, scaled, swelling
 
 from asr.augment import make_response, put_into_room
 from asr.corpora import CorpusConfig, read_corpus
-from asr.signal import SignalConfig, read
 from common.command_line.flag import Positional
 from common.command_line.parser import parse
 from common.data.manifest import Example, Part, write_manifest
@@ -28,33 +28,21 @@ from common.data.manifest import Example, Part, write_manifest
 Condition = Literal["clean", "noise", "music", "mixed", "quiet", "none"]
 """clean: speech alone; noise, music, mixed: under it; quiet: from 30 to 50 dB under full scale, with faint
 noise; none: no speech, but digital silence, noise, music or pauses of the readings"""
-FRAME = RATE_HZ // 100
-CLOSED_S = 0.2
-"""shorter gaps between words belong to speech"""
-QUIET_DB = 35.0
-"""A frame that is this far under the loud ones of its reading is not speech."""
-FLOOR_DB = 6.0
-"""A frame that is less than this above the quietest ones of its reading is not speech."""
-MOVED_S = 0.15
-"""how far the edge of a run of words is moved by the energy at most"""
-SHORTEST_PAUSE_S = 0.12
 FADE_S = 0.01
 
 
 @dataclass(frozen=True)
-class Activity:
+class Conversations:
     """Write recordings of which it is known where somebody speaks."""
 
     aligned: Positional[tuple[str, ...]]
-    """manifests with the positions of words, and last the folder to write; its manifest is activity.jsonl"""
+    """manifests with the positions of words; last, the folder to write, with conversations.jsonl in it"""
     noises: tuple[str, ...] = ()
     """sound files of noises, or manifests of them; other noise is generated"""
     rooms: tuple[str, ...] = ()
     """files of impulse responses, or manifests of them; other rooms are generated"""
     music: tuple[str, ...] = ()
     """sound files of music; without any, music is generated"""
-    speakers: tuple[str, ...] = ()
-    """speakers whose readings are used; all if none are named"""
     conditions: tuple[Condition, ...] = ("clean", "noise", "music", "mixed", "quiet", "none")
     """conditions, which take turns"""
     hours: float = 3.0
@@ -71,128 +59,71 @@ class Activity:
     """seed of all random numbers"""
 
 
-class Reading(NamedTuple):
-    """A reading, the runs of words in it, and what lies between them."""
-
-    samples: np.ndarray
-    runs: list[Part]
-    pauses: list[np.ndarray]
-
-
-def loudness(samples: np.ndarray) -> np.ndarray:
-    """Return the level in dB of each frame of 10 ms of samples (N,)."""
-    count = len(samples) // FRAME
-    return 10 * np.log10(np.square(samples[: count * FRAME].reshape(count, FRAME)).mean(1) + 1e-10)
-
-
-def runs_of(words: tuple[Part, ...], levels: np.ndarray) -> list[Part]:
-    """Return the runs of words without a pause between them; `levels` in dB (frames,) correct their edges.
-
-    An edge moves outwards over frames with speech, or inwards over frames without, 0.15 s at most.
-    """
-    if not len(levels):
-        return []
-    limit = max(float(np.quantile(levels, 0.95)) - QUIET_DB, float(np.quantile(levels, 0.05)) + FLOOR_DB)
-    spoken = levels > limit
-    runs: list[Part] = []
-    for word in words:
-        if runs and word.start - runs[-1].end < CLOSED_S:
-            runs[-1] = Part(f"{runs[-1].text} {word.text}", runs[-1].start, max(word.end, runs[-1].end))
-        else:
-            runs.append(word)
-    found: list[Part] = []
-    for text, start, end in runs:
-        first = _start_near(spoken, round(start * 100))
-        last = len(spoken) - _start_near(spoken[::-1], len(spoken) - round(end * 100))
-        if last <= first:
-            continue
-        if found and first / 100 - found[-1].end < CLOSED_S:
-            found[-1] = Part(f"{found[-1].text} {text}", found[-1].start, last / 100)
-        else:
-            found.append(Part(text, first / 100, last / 100))
-    return found
-
-
-def _start_near(spoken: np.ndarray, edge: int) -> int:
-    """Return the frame near the frame `edge` where speech begins, of `spoken` (frames,)."""
-    edge, most = min(max(edge, 0), len(spoken)), round(MOVED_S * 100)
-    before, after = spoken[max(0, edge - most) : edge][::-1], spoken[edge : edge + most]
-    if len(before) and before[0]:
-        return edge - int(np.argmin(np.append(before, False)))
-    return edge + int(np.argmax(np.append(after, True)))
-
-
-def reading_of(example: Example) -> Reading:
-    """Return a reading with its runs of words and its pauses, each long enough."""
-    samples = read(example.source, SignalConfig(sample_rate_hz=RATE_HZ)).values
-    runs = runs_of(example.words, loudness(samples))
-    edges = [0.0, *(edge for run in runs for edge in (run.start - 0.05, run.end + 0.1)), len(samples) / RATE_HZ]
-    pauses = [samples[int(start * RATE_HZ) : int(end * RATE_HZ)] for start, end in zip(*[iter(edges)] * 2, strict=True)
-              if end - start >= SHORTEST_PAUSE_S]  # fmt: skip
-    return Reading(samples, runs, pauses)
-
-
 class Studio:
     """What recordings are made of, and the random numbers."""
 
-    def __init__(self, command: Activity) -> None:
+    def __init__(self, command: Conversations) -> None:
         self.command, self.rng = command, np.random.default_rng(command.seed)
         self.noises, self.music = read_sounds(command.noises), read_sounds(command.music)
         self.rooms = read_sounds(command.rooms)
-        self.speakers: dict[str, list[Example]] = {}
+        self.readings: list[Example] = []
         for manifest in command.aligned[:-1]:
             corpus = read_corpus(manifest, CorpusConfig())
+            self.readings += corpus.examples
             for problem in corpus.problems:
                 print(f"left out: {problem}")
-            for example in corpus.examples:
-                speaker = f"{Path(manifest).stem}/{example.speaker or Path(example.source).stem.split('-')[0]}"
-                if not command.speakers or example.speaker in command.speakers:
-                    self.speakers.setdefault(speaker, []).append(example)
-        if not self.speakers:
-            raise ValueError(f"{command.aligned[:-1]}: have no reading of {command.speakers or 'anybody'}")
+
+    def reading(self) -> Reading:
+        """Return one of the readings in which somebody speaks."""
+        while True:
+            found = reading_of(self.readings[self.rng.integers(len(self.readings))])
+            if found.runs:
+                return found
 
     def conversation(self, size: int) -> tuple[np.ndarray, list[Part]]:
-        """Return speech of one to three speakers with pauses (N,), and the runs of words in it."""
+        """Return parts of readings with pauses between them (N,), and the runs of words in it.
+
+        No run is cut off at the end, so N may be more than `size`.
+        """
         rng, muted = self.rng, self.rng.random() < 0.3
-        names, sizes = list(self.speakers), np.array([len(theirs) for theirs in self.speakers.values()])
-        turns = rng.choice(names, rng.integers(1, 4), p=sizes / sizes.sum())
-        gains_db = rng.uniform(-6, 0, len(turns))
         pieces: list[np.ndarray] = []
         runs: list[Part] = []
         length = 0
-        while length < size:
-            turn = rng.integers(len(turns))
-            theirs = self.speakers[turns[turn]]
-            reading = reading_of(theirs[rng.integers(len(theirs))])
-            if not reading.runs:
-                continue
+        while True:
+            reading = self.reading()
             pause = np.zeros(int(self.command.pause_s * rng.random() ** 2 * RATE_HZ))
             if reading.pauses and not muted:
                 pause = joined(reading.pauses, len(pause), rng)
             sound, spoken = self._cut(reading)
-            level = np.sqrt(np.mean([np.square(_within(sound, run)).mean() for run in spoken]))
-            gain = 10 ** ((gains_db[turn] - 26) / 20) / max(float(level), 1e-6)
+            gain = 10 ** (rng.uniform(-6, 0) / 20) / max(_level(sound, spoken), 1e-6)
+            pieces.append(_faded(gain * pause))
             length += len(pause)
-            runs += [Part(run.text, run.start + length / RATE_HZ, run.end + length / RATE_HZ) for run in spoken]
+            if length >= size:
+                break
+            start_s = length / RATE_HZ
+            runs += [Part(run.text, run.start + start_s, run.end + start_s) for run in spoken]
+            pieces.append(_faded(gain * sound))
             length += len(sound)
-            pieces += [_faded(gain * pause), _faded(gain * sound)]
-        kept = [run for run in runs if run.start < size / RATE_HZ]
-        if kept and kept[-1].end > size / RATE_HZ:
-            size = int(kept[-1].end * RATE_HZ)  # no run is cut, so that its text is right
-        return np.concatenate(pieces)[:size], kept
+            if length >= size:
+                break
+        last = int(runs[-1].end * RATE_HZ) if runs else 0
+        return np.concatenate(pieces)[: max(size, last)], runs
 
     def _cut(self, reading: Reading) -> tuple[np.ndarray, list[Part]]:
         """Return some runs of a reading that follow each other, with the sound between and around them."""
         first = int(self.rng.integers(len(reading.runs)))
         last = min(len(reading.runs), first + int(self.rng.integers(1, 5)))
-        before = reading.runs[first - 1].end if first else 0.0
-        after = reading.runs[last].start if last < len(reading.runs) else len(reading.samples) / RATE_HZ
-        runs = reading.runs[first:last]
-        margins = self.rng.uniform(0.02, 0.4, 2)
-        start = max((before + runs[0].start) / 2 if first else 0.0, runs[0].start - margins[0])
-        end = min((after + runs[-1].end) / 2 if last < len(reading.runs) else after, runs[-1].end + margins[1])
-        sound = reading.samples[int(start * RATE_HZ) : int(end * RATE_HZ)]
-        return sound, [Part(run.text, run.start - start, run.end - start) for run in runs]
+        runs, (before, after) = reading.runs[first:last], self.rng.uniform(0.02, 0.4, 2)
+        start, end = (
+            max(0.0, runs[0].start - before),
+            min(len(reading.samples) / RATE_HZ, runs[-1].end + after),
+        )
+        if first:
+            start = max(start, (reading.runs[first - 1].end + runs[0].start) / 2)
+        if last < len(reading.runs):
+            end = min(end, (runs[-1].end + reading.runs[last].start) / 2)
+        moved = [Part(run.text, run.start - start, run.end - start) for run in runs]
+        return within(reading.samples, start, end), moved
 
     def noise(self, size: int) -> np.ndarray:
         """Return noise (N,): from a file, or generated."""
@@ -213,7 +144,7 @@ class Studio:
         if self.rooms and rng.random() < 0.5:
             response = self.rooms[rng.integers(len(self.rooms))]
             peak = int(np.abs(response).argmax())
-            response = response[max(0, peak - FRAME) : peak + RATE_HZ // 2]
+            response = response[max(0, peak - RATE_HZ // 100) : peak + RATE_HZ // 2]
         else:
             response = make_response(rng.uniform(0.1, 0.7), rng.uniform(-2, 14), RATE_HZ, rng)
         return put_into_room(sound.astype(np.float32), response.astype(np.float32))
@@ -224,9 +155,7 @@ class Studio:
         if kind == 0:
             return np.zeros(size)
         if kind in (1, 2):
-            names = list(self.speakers)
-            theirs = self.speakers[names[self.rng.integers(len(names))]]
-            pauses = [pause for example in theirs[:20] for pause in reading_of(example).pauses]
+            pauses = [pause for _ in range(10) for pause in self.reading().pauses]
             return joined(pauses, size, self.rng) if pauses else np.zeros(size)
         return self.song(size) if kind % 2 else self.noise(size)
 
@@ -241,8 +170,7 @@ class Studio:
         sound, runs = self.conversation(size)
         if rng.random() < 0.3:
             sound = self.room(sound)
-        level = np.sqrt(np.mean([np.square(_within(sound, run)).mean() for run in runs]))
-        sound = sound / level
+        sound = sound / max(_level(sound, runs), 1e-6)
         snr_db = rng.uniform(*command.snr_db)
         if condition in ("noise", "mixed"):
             sound += scaled(self.noise(len(sound)), -snr_db)
@@ -254,8 +182,10 @@ class Studio:
         return sound * 10 ** (level_db / 20), runs
 
 
-def _within(sound: np.ndarray, run: Part) -> np.ndarray:
-    return sound[int(run.start * RATE_HZ) : max(int(run.end * RATE_HZ), int(run.start * RATE_HZ) + 1)]
+def _level(sound: np.ndarray, runs: list[Part]) -> float:
+    """Return the RMS of the runs of a sound (N,); without a run, 1."""
+    powers = [np.square(within(sound, run.start, run.end)).mean() for run in runs]
+    return float(np.sqrt(np.mean(powers))) if powers else 1.0
 
 
 def _faded(sound: np.ndarray) -> np.ndarray:
@@ -278,7 +208,7 @@ def recordings(studio: Studio) -> Iterator[tuple[Condition, np.ndarray, list[Par
 
 def main() -> None:
     """Write the recordings and their manifest."""
-    command = parse(Activity)
+    command = parse(Conversations)
     folder = Path(command.aligned[-1])
     folder.mkdir(parents=True, exist_ok=True)
     examples = []
@@ -287,7 +217,7 @@ def main() -> None:
         soundfile.write(path, samples, RATE_HZ)
         text = " ".join(run.text for run in runs)
         examples.append(Example(str(path), text, round(len(samples) / RATE_HZ, 3), words=tuple(runs)))
-    write_manifest(folder / "activity.jsonl", examples)
+    write_manifest(folder / "conversations.jsonl", examples)
     total = sum(one.length or 0 for one in examples)
     spoken = sum(run.end - run.start for one in examples for run in one.words)
     print(f"{folder}: {len(examples)} recordings, {total:.0f} s, of which {spoken:.0f} s are speech")
