@@ -18,6 +18,7 @@ from common.text.metrics import ErrorRate
 from ocr.modality import OCR
 from ocr.synthesis import COMMON_WORDS, draw_line
 
+SAMPLE = Path(__file__).parents[3] / "recipes" / "asr" / "sample.opus"
 SIDES = pytest.mark.parametrize("package, modality", [(ocr, OCR), (asr, ASR)], ids=["ocr", "asr"])
 
 
@@ -150,3 +151,21 @@ def test_a_file_goes_before_a_bundled_model_of_its_name(monkeypatch, tmp_path):
 def test_what_has_a_folder_or_a_suffix_is_a_file():
     for name in ("runs/printed", "./printed.onnx", "printed.safetensors"):
         assert model_path(OCR, name) == Path(name)
+
+
+# --- speech activity
+
+
+def test_the_model_of_speech_activity_is_small_follows_a_stream_and_knows_silence_from_speech():
+    path = ASR.bundled().parent / "activity.onnx"
+    assert path.stat().st_size < 1e6
+    model = load_recognizer(ASR, path)
+    assert (model.task, model.frame_labels, model.alphabet.symbols) == ("frames", "activity", ("active",))
+    assert model.stride == 640  # 40 ms
+    assert "context" in model.header["stream"]
+    samples = ASR.read(str(SAMPLE), model.signal_config).values
+    noise = (1e-3 * np.random.default_rng(0).standard_normal(16_000 * 5)).astype(np.float32)
+    spoken, silent, noisy = (np.exp(model.log_probs([one]).values[0, :, 1])
+                             for one in (samples, np.zeros(16_000 * 5, np.float32), noise))  # fmt: skip
+    assert (spoken > 0.5).mean() > 0.8  # a sentence with short pauses
+    assert (silent > 0.5).mean() < 0.05 and (noisy > 0.5).mean() < 0.05
