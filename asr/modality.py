@@ -1,5 +1,6 @@
 """The modality of speech: the functions and configurations that `common` needs for recordings."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,12 @@ def _evenly(config: Any) -> Any:
     return evenly(config)
 
 
+def _serving(service: Any) -> Sequence[Any]:
+    from asr.serving.routes import routes
+
+    return routes(service)
+
+
 def _bundled() -> Path:
     return Path(__file__).parent / "models" / "english.onnx"
 
@@ -65,4 +72,5 @@ ASR = Modality(
     channels=channels,
     track=track,
     stream=stream,
+    serving=_serving,
 )

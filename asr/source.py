@@ -116,6 +116,16 @@ def _sound(file: io.BufferedReader | io.BytesIO, track: int, name: str) -> Itera
         yield sound
 
 
+def is_read_by_libsndfile(content: bytes) -> bool:
+    """Return whether libsndfile reads a file with this content, or says best what is wrong with it."""
+    file = _after_tags(io.BytesIO(content))
+    try:
+        with soundfile.SoundFile(file):
+            return True
+    except (soundfile.LibsndfileError, TypeError):
+        return _is_known(file)
+
+
 def _is_known(file: io.BufferedReader | io.BytesIO) -> bool:
     """Return whether a file is of a format that libsndfile reads, so that another reader is of no use."""
     file.seek(0)

@@ -12,13 +12,13 @@ from importlib import import_module
 
 from common.command_line.parser import UsageError, choose, parse
 from common.commands.output import ItemsFailedError, writing
-from common.files.failure import ReportedError, is_lack_of_memory, sentence
+from common.files.failure import SERVING_PACKAGES, ReportedError, is_lack_of_memory, sentence
 from common.files.standard import STANDARD_OUTPUT, prepare_streams
 from common.recognition.modality import Modality
 
 log = logging.getLogger(__name__)
 
-VERBS = ("train", "evaluate", "transcribe", "align", "export", "lm")
+VERBS = ("train", "evaluate", "transcribe", "align", "export", "lm", "serve")
 """modules of common.commands; only the one that is called is imported, which keeps the start fast"""
 TRAINING_PACKAGES = ("lightning", "onnx", "tensorboard", "torch", "torchaudio", "torchvision")
 """packages of the extra `train`"""
@@ -134,7 +134,7 @@ def _packages(modality: Modality) -> set[str]:
 def _can_be_mended_by_the_user(error: Exception, packages: Container[str]) -> bool:
     """Return whether the user can do something about an error, which is then no mistake of ours."""
     if isinstance(error, ImportError):
-        return (error.name or "").split(".")[0] in TRAINING_PACKAGES
+        return (error.name or "").split(".")[0] in (*TRAINING_PACKAGES, *SERVING_PACKAGES)
     if isinstance(error, RuntimeError):
         return is_lack_of_memory(error)
     if isinstance(error, ValueError) and not isinstance(error, OSError | UnicodeError):
@@ -172,7 +172,8 @@ def _overview(modality: Modality) -> str:
         f"  export MODEL OUT.onnx             write a model that runs without torch, and faster; --int8\n"
         f"  lm train TEXT... -o LM            learn a language model of n-grams; --recurrent --run DIR\n"
         f"  lm evaluate LM TEXT...            measure bits and perplexity of a text\n"
-        f"  lm sample LM                      draw texts from a recurrent language model\n{own}\n"
+        f"  lm sample LM                      draw texts from a recurrent language model\n"
+        f"  serve                             answer requests over HTTP\n{own}\n"
         f"`{name} VERB --help` lists the options of a verb. Transcripts go to stdout, all else to stderr.\n"
         f"`{name} --debug VERB ...` shows where in the program an error arose."
     )

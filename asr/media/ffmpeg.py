@@ -6,6 +6,7 @@ The WAV is on disk, so that memory does not grow with the length of the recordin
 file: where a track starts late or has a gap, it is silent. Video is never decoded.
 """
 
+import math
 import re
 import tempfile
 import weakref
@@ -60,11 +61,11 @@ def decode_file(path: str, track: int, _mtime_ns: int, _size: int) -> DecodedSou
     return decode(Path(path), track, path)
 
 
-def decode(file: Path | BinaryIO, track: int, name: str) -> DecodedSound:
+def decode(file: Path | BinaryIO, track: int, name: str, longest_s: float = math.inf) -> DecodedSound:
     """Return the sound of an audio track, counted from 1, of a file or a stream that is called `name`.
 
     Raises:
-        ValueError: as for `decode_file`.
+        ValueError: as for `decode_file`; or the sound is longer than `longest_s`.
     """
     import av
 
@@ -72,7 +73,7 @@ def decode(file: Path | BinaryIO, track: int, name: str) -> DecodedSound:
     try:
         with _bytes(file) as content, av.open(content, options=CLOSED, metadata_errors="ignore") as container:
             stream = _track(container, track, name)
-            seconds = _write(container, stream, decoded.path, name)
+            seconds = _write(container, stream, decoded.path, name, longest_s)
             promised = _promised_s(container, stream)
     except av.FFmpegError as error:
         raise ValueError(f"{name}: cannot be read as sound ({_reason(error)}); is the file whole?") from None
@@ -98,7 +99,7 @@ def _track(container: Any, track: int, name: str) -> Any:
     return tracks[track - 1]
 
 
-def _write(container: Any, stream: Any, path: Path, name: str) -> float:
+def _write(container: Any, stream: Any, path: Path, name: str, longest_s: float) -> float:
     """Write the samples of a track into a WAV, and return their length in seconds."""
     import av
 
@@ -113,6 +114,8 @@ def _write(container: Any, stream: Any, path: Path, name: str) -> float:
     with soundfile.SoundFile(path, "w", rate_hz, channels, subtype, format="RF64") as sound:
         for start_s, block in _blocks(container, stream, resampler, name):
             gap_s = 0.0 if start_s is None else start_s - written / rate_hz
+            if (written / rate_hz) + max(gap_s, 0.0) > longest_s:
+                raise ValueError(f"{name}: is longer than {longest_s / 3600:g} h; split it")
             if gap_s > LEAST_GAP_S:
                 written += _write_silence(sound, gap_s, name)
             samples = block.reshape(-1, channels)

@@ -13,7 +13,7 @@ from common.command_line.parser import UsageError
 from common.commands.decoding import build_decoder
 from common.commands.flags.evaluate import EvaluateFlags
 from common.commands.flags.shared import check_budget, check_threads
-from common.commands.labels import Labelled, labelled
+from common.commands.measuring.labels import Labelled, labelled
 from common.commands.output import ItemsFailedError, make_place, writing
 from common.data.manifest import Example
 from common.files.plain_text import json_text
@@ -189,7 +189,7 @@ def _tune(
     recognizer: Any, examples: Sequence[Example], arguments: EvaluateFlags, trials: int, refused: list[str]
 ) -> ErrorRate:
     """Return the error rate of the tuned decoder on the examples that it was not tuned on."""
-    from common.commands.tuning import save_tuned, tuned
+    from common.commands.measuring.tuning import save_tuned, tuned
     from common.decoding.tuning import kept_classes
 
     known = {}

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from common.command_line.parser import UsageError
-from common.commands.comparison import chosen_signals, compare
 from common.commands.flags.export import ExportFlags
 from common.commands.flags.shared import check_threads
+from common.commands.measuring.comparison import chosen_signals, compare
 from common.commands.output import ItemsFailedError, make_place, writing
 from common.data.manifest import Example
 from common.recognition.loading import load_recognizer

@@ -8,6 +8,9 @@ from common.files.standard import STANDARD_OUTPUT
 OUT_OF_MEMORY = ("out of memory", "not enough memory", "allocate memory", "ALLOC_FAILED", "bad allocation")
 """words in errors of torch, CUDA, cuDNN and ONNX Runtime for lack of memory; not "illegal memory access" """
 
+SERVING_PACKAGES = ("python_multipart", "starlette", "uvicorn")
+"""packages of the extra `serve`"""
+
 
 class ReportedError(Exception):
     """An error of this process about which another process has told the user.
@@ -31,7 +34,8 @@ def is_lack_of_memory(error: BaseException) -> bool:
 def sentence(error: BaseException) -> str:
     """Return one line for the user about an error."""
     if isinstance(error, ImportError):
-        return f"this needs {error.name}, which is not installed; pip install 'amanuensis[train]'"
+        extra = "serve" if str(error.name).split(".")[0] in SERVING_PACKAGES else "train"
+        return f"this needs {error.name}, which is not installed; pip install 'amanuensis[{extra}]'"
     if is_lack_of_memory(error):
         return f"not enough memory ({_first_line(error)}); lower --batch-budget"
     if isinstance(error, OSError) and error.filename is None and error.errno == errno.ENOSPC:

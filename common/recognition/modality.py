@@ -167,6 +167,8 @@ class Modality:
     stream: Callable[[BufferedIOBase, Any], Iterator[Signal]] | None = None
     """`(source, signal_config)`: the pieces of a signal whose bytes are still arriving; the ValueErrors of
     `read`, possibly after good pieces. None: signals of this kind do not arrive over time."""
+    serving: Callable[[Any], Sequence[Any]] | None = None
+    """`(service)`, a `common.serving.service.Service`: its routes. None: this modality is not served."""
 
     @property
     def gpu_batch_budget(self) -> float:

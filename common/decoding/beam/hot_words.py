@@ -33,11 +33,13 @@ def read_hot_words(path: Path) -> list[HotWord]:
     Raises:
         ValueError: the file does not exist, is not UTF-8, or has no words.
     """
-    found = []
-    for line in read_words(path):
-        parts = WEIGHTED.fullmatch(line)
-        found.append(HotWord(parts[1], float(parts[2])) if parts else HotWord(line))
-    return found
+    return list(map(hot_word_of, read_words(path)))
+
+
+def hot_word_of(line: str) -> HotWord:
+    """Return the hot word that a line says, such as `NEW YORK` or `NEW YORK :2.5`."""
+    parts = WEIGHTED.fullmatch(line)
+    return HotWord(parts[1], float(parts[2])) if parts else HotWord(line)
 
 
 def in_case_of(symbols: Sequence[str], words: Sequence[str]) -> Sequence[str]:

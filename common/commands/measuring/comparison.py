@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from common.commands.labels import Labelled, labelled
+from common.commands.measuring.labels import Labelled, labelled
 from common.data.manifest import Example
 from common.data.signal import Signal
 from common.recognition.modality import Modality

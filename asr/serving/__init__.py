@@ -1,0 +1,1 @@
+"""Transcription over HTTP as OpenAI's interface has it."""

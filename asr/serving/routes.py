@@ -1,0 +1,98 @@
+"""The addresses of `asr serve`."""
+
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, aclosing
+from functools import partial
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from asr.configuration import SubtitleConfig
+from asr.formats.names import writer
+from asr.serving import responses
+from asr.serving.parameters import Parameters, parameters_of
+from asr.serving.sound import NAME, Sound, sound_of
+from common.serving.answering import EventStream, unless_gone
+from common.serving.errors import refused
+from common.serving.hot_words import decoder_with
+from common.serving.service import Service, Work
+from common.text.document import Document, Passage
+
+UNUSED = "x-unused-parameters"
+"""header of the answer that names parameters without effect"""
+MEDIA_TYPES = {"srt": "application/x-subrip", "vtt": "text/vtt"}
+
+
+def routes(service: Service) -> list[Route]:
+    """Return the addresses of a service."""
+    return [Route("/v1/audio/transcriptions", partial(transcribe, service), methods=["POST"])]
+
+
+async def transcribe(service: Service, request: Request) -> Response:
+    """Transcribe the recording of a form."""
+    service.admit()
+    async with AsyncExitStack() as stack:
+        held = stack.enter_context(service.uploads.holding())
+        form = await held.form(request)
+        asked = parameters_of(form.fields, service.name, service.recognizer.card)
+        if form.file is None:
+            raise refused("file", "file: is missing; send the recording as `file`", "missing_parameter")
+        work = await stack.enter_async_context(service.work())
+        headers = {UNUSED: ", ".join(asked.unused)} if asked.unused else {}
+        if asked.stream:
+            events = _events(service, work, asked, form.file)
+            return EventStream(events, service, stack.pop_all(), headers)
+        answer = await unless_gone(request, _answer(service, work, asked, form.file))
+        answer.headers.update(headers)
+        return answer
+    raise AssertionError("the block returns")
+
+
+async def _passages(
+    service: Service, work: Work, asked: Parameters, sound: Sound
+) -> AsyncGenerator[Passage, None]:
+    """Yield what is said in a recording, as soon as it is known."""
+    recognizer = service.recognizer
+    if asked.keywords:
+        work.decoder = await service.read(decoder_with, recognizer, asked.keywords, "keywords")
+    work.expect(sound.duration_s * recognizer.modality.steps_per_length(recognizer.signal_config))
+    opened = await work.open(sound.source)
+    async with aclosing(work.passages(opened)) as passages:
+        async for passage in passages:
+            yield passage
+
+
+async def _events(
+    service: Service, work: Work, asked: Parameters, content: bytes
+) -> AsyncGenerator[dict[str, Any], None]:
+    """Yield the events of a streamed answer."""
+    sound, found = await service.read(sound_of, content), list[Passage]()
+    async with aclosing(_passages(service, work, asked, sound)) as passages:
+        async for passage in passages:
+            if passage.transcript.text:
+                yield responses.delta(passage, not found, asked.logprobs)
+                found.append(passage)
+    yield responses.done(found, sound.duration_s, asked.logprobs)
+
+
+async def _answer(service: Service, work: Work, asked: Parameters, content: bytes) -> Response:
+    """Return the whole answer."""
+    sound = await service.read(sound_of, content)
+    async with aclosing(_passages(service, work, asked, sound)) as passages:
+        found = [passage async for passage in passages]
+    if asked.response_format == "json":
+        return JSONResponse(responses.to_json(found, sound.duration_s, asked.logprobs))
+    if asked.response_format == "verbose_json":
+        recognizer = service.recognizer
+        languages = recognizer.card.get("languages") or ()
+        return JSONResponse(
+            responses.to_verbose_json(found, sound.duration_s, asked, languages, recognizer.alphabet)
+        )
+    if asked.response_format == "text":
+        return PlainTextResponse(responses.plain_text(found) + "\n")
+    write = writer(asked.response_format, SubtitleConfig(), asked.keywords)
+    return PlainTextResponse(
+        write(Document(NAME, tuple(found))), media_type=MEDIA_TYPES[asked.response_format]
+    )

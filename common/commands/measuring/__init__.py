@@ -1,0 +1,1 @@
+"""What the verbs evaluate and export measure with: labels, comparison with torch, tuning of the search."""

@@ -1,0 +1,233 @@
+"""A recognizer that serves many requests at once: from a source to its passages."""
+
+import asyncio
+import math
+import time
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeVar
+
+from common.data.signal import Segment, Source
+from common.decoding.decoder import Decoder
+from common.decoding.labelled import LabelDecoder
+from common.recognition.transcriber import Transcriber
+from common.serving.backlog import Backlog
+from common.serving.errors import RequestError
+from common.serving.metrics import Metrics
+from common.serving.queue import Found, Ticket, WorkQueue
+from common.serving.uploads import Uploads
+from common.text.document import Document, Page, Passage
+
+READERS = 2
+"""threads that read sources"""
+AHEAD_SHARE = 0.5
+"""segments of a request that are in the queue at a time, as a share of the modality's batch budget"""
+PAGES_AHEAD = 2
+"""sources of one request that are read at a time"""
+ASSUMED_READING_S = 0.2
+"""seconds for reading one source until they have been measured"""
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class ServingConfig:
+    """What a server accepts."""
+
+    keys: frozenset[bytes] = frozenset()
+    """keys, one of which every request must bring; empty: none is wanted"""
+    local_names_only: bool = False
+    """refuse requests that call this machine by another name than localhost: without keys, a page of the web
+    whose name leads to this machine could read what is answered here"""
+    max_upload_bytes: int = 25_000_000
+    """the largest file that is received"""
+    queue_s: float = 60.0
+    """requests are refused while the work of the others takes longer than this, in seconds"""
+
+
+class Opened(NamedTuple):
+    """A source that is being read: its segments, and its page if it is one."""
+
+    segments: Iterator[Segment]
+    page: Page | None
+
+
+class Service:
+    """What all requests share. It is made in the event loop that uses it.
+
+    Args:
+        recognizer: what computes.
+        config: limits.
+
+    Attributes:
+        recognizer, config: the arguments.
+        name: what the model is called.
+        metrics, uploads, queue: what counts, receives and computes.
+        open_requests: requests that are received or answered now.
+        ending: whether new work is refused, since the process is about to end.
+    """
+
+    def __init__(self, recognizer: Transcriber, name: str, config: ServingConfig) -> None:
+        self.recognizer, self.name, self.config = recognizer, name, config
+        self.metrics, self.uploads = Metrics(), Uploads(config.max_upload_bytes)
+        self.queue = WorkQueue(recognizer, self.metrics)
+        self.open_requests, self.ending = 0, False
+        self.reading = Backlog(ASSUMED_READING_S)
+        self._readers = ThreadPoolExecutor(READERS, "reader")
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def ready(self) -> bool:
+        """Whether requests are answered."""
+        return self._task is not None and not self._task.done() and not self.ending
+
+    @property
+    def queue_s(self) -> float:
+        """Estimated seconds until the work that was accepted is done."""
+        return self.queue.backlog.seconds + self.reading.seconds
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Compute what is put into the queue, within this block."""
+        self._task = asyncio.create_task(self.queue.run())
+        try:
+            yield
+        finally:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+            self._readers.shutdown(wait=False, cancel_futures=True)
+
+    def figures(self) -> str:
+        """Return the metrics as text."""
+        return self.metrics.text(
+            {
+                "queue_seconds": self.queue_s,
+                "queue_segments": self.queue.waiting,
+                "requests_open": self.open_requests,
+                "upload_bytes": self.uploads.held_bytes,
+                "ready": int(self.ready),
+            }
+        )
+
+    def admit(self) -> None:
+        """Raise RequestError if there is too much work already, or no new work is taken."""
+        if not self.ready:
+            raise RequestError(503, "the server is about to end", code="not_ready", retry_after_s=5)
+        excess_s = self.queue_s - self.config.queue_s
+        if excess_s > 0:
+            message = f"{self.queue_s:.0f} s of work wait already; try again later"
+            wait_s = max(1, min(math.ceil(excess_s), 60))
+            raise RequestError(429, message, code="rate_limit_exceeded", retry_after_s=wait_s)
+
+    @asynccontextmanager
+    async def work(self) -> "AsyncIterator[Work]":
+        """Give what does the work of one request; what is not done at the end of the block is dropped."""
+        self.admit()
+        work, started_s = Work(self), time.perf_counter()
+        try:
+            yield work
+            if length := self.queue.length(work.ticket):
+                self.metrics.observe("real_time_factor", (time.perf_counter() - started_s) / length)
+        finally:
+            self.queue.close(work.ticket)
+
+    async def read(self, function: Callable[..., T], *arguments: Any) -> T:
+        """Call a function in a thread of those that read sources.
+
+        Raises:
+            RequestError: it has raised a ValueError or OSError, which says what is wrong with the file.
+        """
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._readers, function, *arguments)
+        except (ValueError, OSError) as error:
+            raise RequestError(400, str(error), "file", "invalid_file") from None
+
+
+class Work:
+    """The work of one request.
+
+    Attributes:
+        ticket: its place in the queue.
+        decoder: what searches for its texts; it may be set.
+    """
+
+    def __init__(self, service: Service) -> None:
+        self.service, self.ticket = service, Ticket()
+        self.decoder: Decoder | LabelDecoder = service.recognizer.decoder
+
+    def expect(self, steps: float) -> None:
+        """Note that sources of `steps` signal steps in all will be read."""
+        self.service.queue.expect(self.ticket, steps)
+
+    async def documents(self, sources: Sequence[Source]) -> AsyncGenerator[Document, None]:
+        """Yield the document of each source in order."""
+        reading, remaining = self.service.reading, iter(sources)
+        reading.add(left := len(sources))
+        coming = deque[asyncio.Task[Document]]()
+        try:
+            while True:
+                while len(coming) < PAGES_AHEAD and (source := next(remaining, None)) is not None:
+                    coming.append(asyncio.create_task(self.document(source)))
+                if not coming:
+                    return
+                document = await coming[0]
+                coming.popleft()
+                reading.drop(1)
+                left -= 1
+                yield document
+        finally:
+            reading.drop(left)
+            for task in coming:
+                task.cancel()
+
+    async def document(self, source: Source) -> Document:
+        """Return the document of a source."""
+        loop, reading = asyncio.get_running_loop(), self.service.reading
+        reading.begin(loop.time())
+        try:
+            opened = await self.open(source)
+        finally:
+            reading.end(1, loop.time())
+        passages = [passage async for passage in self.passages(opened)]
+        recognizer = self.service.recognizer
+        return Document(
+            str(getattr(source, "name", "")), tuple(passages), recognizer.modality.unit, opened.page
+        )
+
+    async def open(self, source: Source) -> Opened:
+        """Begin to read a source.
+
+        Raises:
+            RequestError: it cannot be read.
+        """
+        return await self.service.read(_opened, self.service.recognizer, source)
+
+    async def passages(self, opened: Opened) -> AsyncGenerator[Passage, None]:
+        """Yield the passages of a source in order, each as soon as it and those before it are known."""
+        recognizer, queue = self.service.recognizer, self.service.queue
+        per_length = recognizer.modality.steps_per_length(recognizer.signal_config)
+        most = AHEAD_SHARE * recognizer.modality.batch_budget * per_length
+        waiting, exhausted = deque[tuple[Segment, asyncio.Future[Found]]](), False
+        while True:
+            ahead = sum(len(segment.signal.values) for segment, _ in waiting)
+            if not exhausted and (not waiting or (ahead < most and not waiting[0][1].done())):
+                segment = await self.service.read(next, opened.segments, None)
+                if segment is None:
+                    exhausted = True
+                else:
+                    waiting.append((segment, queue.put(self.ticket, segment.signal.values, self.decoder)))
+                continue
+            if not waiting:
+                return
+            segment, future = waiting.popleft()
+            hypotheses, steps = await future
+            transcript = recognizer.placing.transcript(hypotheses, steps, segment.signal)
+            yield Passage(transcript, segment.place, segment.whole, segment.region, segment.name)
+
+
+def _opened(recognizer: Transcriber, source: Source) -> Opened:
+    found = recognizer.modality.segmentation(source, recognizer.signal_config, recognizer.segmentation_config)
+    return Opened(iter(found.segments), found.page)

@@ -1,0 +1,193 @@
+"""Transcriptions over HTTP: every format says what `transcribe` finds, and nothing is ignored silently."""
+
+import json
+import math
+import threading
+
+import pytest
+from served import TRANSCRIPTIONS, client_of, noise
+from untrained import recognizer_of
+
+from asr.configuration import SubtitleConfig
+from asr.formats.subtitles import to_srt, to_vtt
+from common.text.document import Document
+
+
+@pytest.fixture(scope="module")
+def recognizer():
+    return recognizer_of("asr", card={"languages": ["en"]})
+
+
+@pytest.fixture(scope="module")
+def document(recognizer) -> Document:
+    (found,) = recognizer.documents([noise()])
+    assert len(found.text) > 3
+    return found
+
+
+@pytest.fixture(scope="module")
+def client(recognizer):
+    with client_of(recognizer) as (client, _):
+        yield client
+
+
+def ask(client, content: bytes | None = None, **fields):
+    data = {name: value for name, value in fields.items() if value is not None}
+    return client.post(TRANSCRIPTIONS, files={"file": ("a.wav", content or noise())}, data=data)
+
+
+def test_json_has_the_text(client, document):
+    answer = ask(client, model="whisper-1")
+    assert answer.status_code == 200
+    assert answer.json() == {"text": document.text, "usage": {"type": "duration", "seconds": 1.0}}
+
+
+def test_text_is_the_text_and_a_line_end(client, document):
+    answer = ask(client, response_format="text")
+    assert answer.text == document.text + "\n"
+    assert answer.headers["content-type"].startswith("text/plain")
+
+
+@pytest.mark.parametrize(("form", "write"), [("srt", to_srt), ("vtt", to_vtt)])
+def test_subtitles_are_those_of_transcribe(client, document, form, write):
+    assert ask(client, response_format=form).text == write(document, SubtitleConfig())
+
+
+def test_verbose_json_has_segments_and_words_where_they_are_spoken(client, document):
+    fields = {"response_format": "verbose_json", "timestamp_granularities[]": ["word", "segment"]}
+    answer = ask(client, **fields).json()
+    (transcript,) = document.transcripts
+    assert (answer["text"], answer["duration"], answer["language"]) == (document.text, 1.0, "en")
+    assert [(word["word"], word["start"], word["end"]) for word in answer["words"]] == [
+        (word.text, word.start, word.end) for word in transcript.words
+    ]
+    (segment,) = answer["segments"]
+    assert (segment["start"], segment["end"], segment["text"]) == (0.0, 1.0, document.text)
+    logs = [math.log(character.confidence) for character in transcript.characters]
+    assert segment["avg_logprob"] == pytest.approx(sum(logs) / len(logs))
+    assert 0 <= segment["no_speech_prob"] <= 1
+
+
+def test_verbose_json_has_segments_alone_if_nothing_else_is_wanted(client):
+    answer = ask(client, response_format="verbose_json").json()
+    assert "segments" in answer
+    assert "words" not in answer
+
+
+def test_logprobs_spell_the_text(client, document):
+    answer = ask(client, **{"include[]": ["logprobs"]}).json()
+    assert "".join(one["token"] for one in answer["logprobs"]) == document.text
+    assert bytes(byte for one in answer["logprobs"] for byte in one["bytes"]).decode() == document.text
+    assert all(one["logprob"] <= 0 for one in answer["logprobs"])
+
+
+def test_a_stream_has_the_text_in_pieces_and_as_a_whole(client, document):
+    answer = ask(client, stream="true")
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    *events, last = [line.removeprefix("data: ") for line in answer.text.split("\n\n") if line]
+    assert last == "[DONE]"
+    *deltas, done = map(json.loads, events)
+    assert "".join(one["delta"] for one in deltas) == document.text
+    assert {one["type"] for one in deltas} == {"transcript.text.delta"}
+    assert (done["type"], done["text"]) == ("transcript.text.done", document.text)
+
+
+def test_hot_words_are_those_of_this_request_alone(client, recognizer, document):
+    """A boosted letter is written more often; the next request has the text without it."""
+    hot = ask(client, **{"keywords[]": ["fade :4", "BEAD"]}).json()["text"]
+    assert hot != document.text
+    assert ask(client).json()["text"] == document.text
+    assert recognizer.decoder.hot_words == ()
+
+
+def test_a_prompt_is_accepted_and_the_answer_says_that_it_has_no_effect(client, document):
+    answer = ask(client, prompt="Names: Ada.")
+    assert answer.json()["text"] == document.text
+    assert answer.headers["x-unused-parameters"] == "prompt"
+    assert "x-unused-parameters" not in ask(client).headers
+
+
+def test_a_language_of_the_model_is_accepted_with_its_country(client):
+    assert ask(client, language="en-GB", response_format="verbose_json").json()["language"] == "en-GB"
+    assert ask(client, **{"languages[]": ["de", "en"]}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"response_format": "diarized_json"}, "response_format"),
+        ({"response_format": "yaml"}, "response_format"),
+        ({"language": "de"}, "language"),
+        ({"languages[]": ["de", "fr"]}, "languages"),
+        ({"temperature": "0.7"}, "temperature"),
+        ({"temperature": "warm"}, "temperature"),
+        ({"timestamp_granularities[]": ["word"]}, "timestamp_granularities"),
+        (
+            {"timestamp_granularities[]": ["line"], "response_format": "verbose_json"},
+            "timestamp_granularities",
+        ),
+        ({"include[]": ["logprobs"], "response_format": "text"}, "include"),
+        ({"include[]": ["thoughts"]}, "include"),
+        ({"stream": "true", "response_format": "srt"}, "stream"),
+        ({"stream": "perhaps"}, "stream"),
+        ({"chunking_strategy": "server_vad"}, "chunking_strategy"),
+        ({"known_speaker_names[]": ["Ada"]}, "known_speaker_names"),
+        ({"keywords[]": ["xyz"]}, "keywords"),
+        ({"keywords[]": ["a" * 101]}, "keywords"),
+        ({"keywords[]": ["abc"] * 101}, "keywords"),
+        ({"keywords[]": ["abc :99"]}, "keywords"),
+        ({"language": ["en", "en"]}, "language"),
+    ],
+)
+def test_what_cannot_be_honoured_is_refused_with_its_name(client, fields, param):
+    answer = ask(client, **fields)
+    error = answer.json()["error"]
+    assert (answer.status_code, error["param"]) == (400, param)
+    assert error["type"] == "invalid_request_error"
+    assert error["message"].startswith(param)
+
+
+def test_another_model_is_not_found_and_the_one_that_is_served_is_listed(client):
+    assert ask(client, model="tiny").status_code == 200
+    answer = ask(client, model="large")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "model_not_found")
+    assert [one["id"] for one in client.get("/v1/models").json()["data"]] == ["tiny"]
+    assert client.get("/v1/models/tiny").json()["id"] == "tiny"
+    assert client.get("/v1/models/large").status_code == 404
+
+
+def test_requests_at_once_get_the_texts_that_they_get_alone(client, recognizer):
+    recordings = [noise(0.3 + 0.2 * number, number) for number in range(8)]
+    alone = [document.text for document in recognizer.documents(recordings)]
+    found: dict[int, str] = {}
+
+    def one(number: int) -> None:
+        found[number] = ask(client, recordings[number]).json()["text"]
+
+    threads = [threading.Thread(target=one, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [found[number] for number in range(8)] == alone
+
+
+def test_figures_count_requests_errors_and_segments():
+    with client_of("asr") as (client, _):
+        ask(client)
+        ask(client, stream="perhaps")
+        client.get("/nowhere")
+        figures = client.get("/metrics").text
+    lines = dict(line.rsplit(" ", 1) for line in figures.splitlines() if not line.startswith("#"))
+    path = f'path="{TRANSCRIPTIONS}"'
+    assert lines[f'amanuensis_requests_total{{{path},status="200"}}'] == "1"
+    assert lines[f'amanuensis_requests_total{{{path},status="400"}}'] == "1"
+    assert lines['amanuensis_requests_total{path="other",status="404"}'] == "1"
+    assert lines['amanuensis_errors_total{kind="invalid_value"}'] == "1"
+    assert lines["amanuensis_segments_total"] == "1"
+    assert float(lines["amanuensis_length_total"]) == 1.0
+    assert lines["amanuensis_batch_size_count"] == "1"
+    assert lines["amanuensis_real_time_factor_count"] == "1"
+    assert float(lines["amanuensis_queue_seconds"]) == 0
+    assert lines["amanuensis_upload_bytes"] == "0"
+    assert lines["amanuensis_ready"] == "1"
