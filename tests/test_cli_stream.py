@@ -20,6 +20,8 @@ from untrained import RATE_HZ, recognizer_of, signals_of
 from asr.modality import ASR
 from common.commands.streaming import _tail
 from common.recognition.configuration import EncoderConfig
+from common.recognition.export import export_onnx
+from common.recognition.recognizer import Recognizer
 from ocr.modality import OCR
 
 ROOT = Path(__file__).parents[1]
@@ -143,6 +145,82 @@ def test_other_readings_are_those_of_the_file(model):
     assert [one["text"] for one in ours["alternatives"]] == [one["text"] for one in theirs["alternatives"]]
 
 
+# --- utterances
+
+
+def spoken(*pauses_s: float) -> bytes:
+    """Return a WAV of pieces of `sound`, each followed by a pause of these seconds."""
+    pieces = np.array_split(sound(), len(pauses_s))
+    pauses = [np.zeros((round(pause * RATE_HZ), 2)) for pause in pauses_s]
+    file = io.BytesIO()
+    parts = [part for pair in zip(pieces, pauses, strict=True) for part in pair]
+    soundfile.write(file, np.concatenate(parts), RATE_HZ, format="WAV", subtype="PCM_16")
+    return file.getvalue()
+
+
+@pytest.fixture(scope="module")
+def pausing(model: Path) -> Path:
+    """The same recognizer, to which the blank is certain in digital silence and as likely elsewhere."""
+    recognizer = Recognizer.load(ASR, model)
+    with torch.no_grad():
+        silence = torch.zeros(1, 40_000)
+        encoded, _, _ = recognizer.encoder(*recognizer.front_end(silence, torch.tensor([40_000])))
+        loud = torch.from_numpy(sound()[:, 0])[None]
+        other, _, _ = recognizer.encoder(*recognizer.front_end(loud, torch.tensor([loud.shape[1]])))
+        way = encoded[0, -1] - other[0].mean(0)
+        way /= way.square().sum()  # (E,) 0 at the mean of the sound, 1 in silence
+        recognizer.head.linear.weight[0] += 40 * way
+        recognizer.head.linear.bias[0] -= 40 * (way @ other[0].mean(0)) + 8
+    path = model.with_name("pausing.safetensors")
+    recognizer.save(path)
+    export_onnx(recognizer, path.with_suffix(".onnx"))
+    return path
+
+
+def test_an_utterance_ends_after_a_silence_and_each_is_a_line(pausing):
+    content = spoken(2, 2, 0.3, 2)
+    texts = streamed(pausing, content).out.splitlines()
+    assert len(texts) == 3
+    assert streamed(pausing, content, "--endpoint-silence-s", 3).out == offline(pausing, content).out
+    assert "".join("".join(texts).split()) == "".join(offline(pausing, content).out.split())
+
+
+def test_an_exported_model_writes_the_same_utterances(pausing):
+    content = spoken(2, 2, 0.3, 2)
+    for flags in ((), ("--decoder", "beam"), ("-f", "tsv")):
+        outcome = streamed(pausing.with_suffix(".onnx"), content, *flags)
+        assert (outcome.status, outcome.out) == (0, streamed(pausing, content, *flags).out)
+
+
+def test_utterances_have_their_places_in_the_stream(pausing):
+    document = json.loads(streamed(pausing, spoken(2, 2, 2), "-f", "json").out)
+    size_s = len(sound()) / 3 / RATE_HZ
+    for number, passage in enumerate(document["passages"]):
+        begin = passage["place"]["start"]
+        first, last = (begin + passage["words"][place][edge] for place, edge in ((0, "start"), (-1, "end")))
+        assert number * (size_s + 2) - 0.3 < first < last < number * (size_s + 2) + size_s + 0.3
+    assert number == 2
+    assert document["text"].splitlines() == [passage["text"] for passage in document["passages"]]
+
+
+def test_an_exported_model_follows_a_stream_without_torch(pausing, tmp_path):
+    (tmp_path / "talk.wav").write_bytes(content := spoken(2, 2))
+    code = f"""
+import sys
+for name in ("torch", "torchaudio", "torchvision", "lightning", "onnx"):
+    sys.modules[name] = None  # so that importing it fails
+from common import cli
+from asr.modality import ASR
+for decoder in ("greedy", "beam"):
+    flags = ["-m", {str(pausing.with_suffix(".onnx"))!r}, "--decoder", decoder]
+    cli.main(ASR, ["transcribe", "--stream", {str(tmp_path / "talk.wav")!r}, *flags])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 0, done.stderr
+    wanted = [streamed(pausing, content, "--decoder", decoder).out for decoder in ("greedy", "beam")]
+    assert done.stdout == "".join(wanted)
+
+
 # --- as a program
 
 
@@ -168,6 +246,20 @@ def test_partial_text_is_told_before_the_pipe_is_closed(model):
     assert out.decode() == offline(model, wav()).out
     assert told.split()
     assert out.split()[: len(told.split())] == told.split()
+
+
+@pytest.mark.slow
+def test_a_line_is_written_as_soon_as_its_utterance_has_ended(pausing):
+    content = spoken(2, 2)
+    content = content[: content.index(b"data") + 4] + struct.pack("<I", 0xFFFF_FFFF) + content[44:]
+    with program(pausing.with_suffix(".onnx")) as process:
+        process.stdin.write(content[: len(content) // 2 + 44])
+        process.stdin.flush()
+        line = process.stdout.readline()  # while the pipe is open
+        out, _ = process.communicate(content[len(content) // 2 + 44 :], timeout=WAIT_S)
+    assert (line + out).decode() == streamed(pausing, content).out
+    assert line
+    assert out
 
 
 @pytest.mark.slow
@@ -267,10 +359,24 @@ def test_a_model_that_must_see_the_whole_says_how_to_train_another(tmp_path):
     assert "--normalise global" in sentence
 
 
-def test_an_exported_model_is_refused_with_what_to_name(tmp_path):
-    outcome = streamed(tmp_path / "model.onnx", wav())
-    assert (outcome.status, outcome.out) == (2, "")
-    assert "name a .safetensors file" in outcome.about("model.onnx")
+def test_an_exported_model_that_cannot_follow_a_stream_says_why(tmp_path):
+    export_onnx(recognizer_of("asr"), tmp_path / "whole.onnx")
+    outcome = streamed(tmp_path / "whole.onnx", wav())
+    assert (outcome.status, outcome.out) == (1, "")
+    assert "--no-bidirectional" in outcome.about("cannot follow a stream")
+
+
+@pytest.mark.parametrize(
+    ("silence", "status", "sentence"),
+    [
+        ("-1", 2, "--endpoint-silence-s is -1; give 0 or more seconds"),
+        ("0.1", 1, "a silence of 0.1, where 0.51"),
+    ],
+)
+def test_a_silence_that_is_too_short_is_refused(model, silence, status, sentence):
+    outcome = streamed(model, wav(), "--endpoint-silence-s", silence)
+    assert (outcome.status, outcome.out) == (status, "")
+    assert sentence in outcome.err
 
 
 def test_a_budget_for_batches_is_refused(model):

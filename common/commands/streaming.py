@@ -1,10 +1,11 @@
 """The flag --stream: a recording is transcribed while it arrives, and its text is shown while it grows."""
 
+import math
 import os
 import signal
 import sys
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BufferedIOBase, BufferedReader, FileIO
 from types import FrameType
@@ -13,12 +14,10 @@ from typing import TYPE_CHECKING, Any, TextIO
 from common.command_line.parser import UsageError
 from common.commands.flags.transcribe import TranscribeFlags
 from common.files.standard import STANDARD_INPUT, standard_input
-from common.recognition.loading import model_path
-from common.recognition.modality import Modality
-from common.text.transcript import Transcript
+from common.text.document import Document, Passage
 
 if TYPE_CHECKING:
-    from common.recognition.streams.transcription import Partial
+    from common.recognition.streams.transcription import Partial, Stream
 
 ENDING = (signal.SIGINT, signal.SIGTERM)
 """signals that end a stream: that of Ctrl-C, and the one with which systems stop a service"""
@@ -26,27 +25,26 @@ COLUMNS = 80
 """width that is assumed for a terminal that does not give its own"""
 
 
-def check_streams(modality: Modality, arguments: TranscribeFlags) -> None:
-    """Raise UsageError for flags that do not go with --stream."""
-    if arguments.batch_budget is not None:
+def check_streams(arguments: TranscribeFlags) -> None:
+    """Raise UsageError for flags that do not go with --stream, or only with it."""
+    silence_s = arguments.endpoint_silence_s
+    if arguments.stream and arguments.batch_budget is not None:
         raise UsageError("--batch-budget: a stream is in no batch; leave the flag out")
-    model = model_path(modality, arguments.model)
-    if model.suffix == ".onnx":
-        raise UsageError(
-            f"--stream: {model} is an exported model, which keeps nothing from piece to piece;"
-            " name a .safetensors file with --model"
-        )
+    if not 0 <= silence_s < math.inf:
+        raise UsageError(f"--endpoint-silence-s is {silence_s:g}; give 0 or more seconds")
 
 
 def transcribe_streams(
-    recognizer: Any, files: Sequence[str], alternatives: int, refuse: Callable[[str], None]
-) -> Iterator[Transcript]:
-    """Yield the transcript of each stream after its end; an interrupt ends this stream and skips the rest.
+    recognizer: Any, arguments: TranscribeFlags, refuse: Callable[[str], None]
+) -> Iterator[Document]:
+    """Yield the document of each stream after its end, with a passage for each utterance.
+
+    Text on standard output is a document for each utterance, as soon as that has ended. An interrupt ends
+    this stream and skips the rest.
 
     Args:
-        recognizer: a `Recognizer`.
-        files: names; - is standard input.
-        alternatives: number of other readings of each stream.
+        recognizer: a `Recognizer` or an `OnnxRecognizer`.
+        arguments: the flags; its files are names, of which - is standard input.
         refuse: is called with a sentence for each stream that cannot be read to its end. The part before
             that is transcribed all the same.
 
@@ -55,36 +53,50 @@ def transcribe_streams(
         KeyboardInterrupt: an interrupt before anything has arrived.
     """
     from common.recognition.streams.transcription import Stream
+    from common.recognition.streams.utterance import EndpointConfig
 
-    for file in files:
-        stream = Stream(recognizer, STANDARD_INPUT if file == "-" else file)
-        failure = None
+    endpoints = EndpointConfig(arguments.endpoint_silence_s)
+    at_once = arguments.format == "txt" and arguments.output_dir is None
+    for file in arguments.files:
+        name = STANDARD_INPUT if file == "-" else file
+        stream = Stream(recognizer, name, endpoints=endpoints, alternatives=arguments.alternatives)
+        kept = list[Passage]()
         with _opened(file, refuse) as incoming:
             if incoming is None:
                 continue
-            try:
-                _follow(recognizer, stream, incoming)
-            except (ValueError, OSError) as error:
-                failure = f"{file}: {error.strerror}" if isinstance(error, OSError) else str(error)
-        if incoming.interrupted:
-            failure = None
-            if not stream.received:
-                raise KeyboardInterrupt
-        transcript = stream.finish(alternatives) if stream.received else None
-        if transcript is not None and (transcript.text or failure is None):
-            yield transcript
+            for passage in _follow(stream, incoming):
+                if at_once:
+                    yield Document(name, (passage,), recognizer.modality.unit)
+                else:
+                    kept.append(passage)
+        if incoming.interrupted and not stream.received:
+            raise KeyboardInterrupt
+        failure = None if incoming.interrupted else incoming.failure
+        kept += stream.finish() if stream.received else ()
+        if stream.received and (failure is None or any(one.transcript.text for one in kept)):
+            yield Document(name, tuple(kept), recognizer.modality.unit)
         if failure is not None:
             refuse(failure)
         if incoming.interrupted:
             return
 
 
-def _follow(recognizer: Any, stream: Any, incoming: "Incoming") -> None:
-    """Feed the pieces that arrive to a `Stream`, and show the text as it grows."""
+def _follow(stream: "Stream", incoming: "Incoming") -> Iterator[Passage]:
+    """Feed the pieces that arrive to a stream, show the text as it grows, and yield the utterances."""
+    recognizer = stream.recognizer
     display = Display(sys.stderr, any(map(str.isspace, "".join(recognizer.alphabet.symbols))))
+    assert recognizer.modality.stream is not None, "the flag is for modalities with streams"
     try:
         for piece in recognizer.modality.stream(incoming, recognizer.signal_config):
-            display.show(stream.feed(piece.values))
+            partial = stream.feed(piece.values)
+            if partial.passages:
+                display.clear()
+                yield from partial.passages
+            display.show(partial)
+    except ValueError as error:
+        incoming.failure = str(error)
+    except OSError as error:
+        incoming.failure = f"{incoming.name}: {error.strerror}"
     finally:
         display.clear()
 
@@ -117,11 +129,13 @@ class Incoming(BufferedIOBase):
     Attributes:
         name: name of the source.
         interrupted: whether there was an interrupt.
+        failure: a sentence about what made the rest unreadable, if anything did.
     """
 
     def __init__(self, raw: Any, name: str) -> None:
         self._raw, self.name = raw, name
         self.interrupted = self._waiting = False
+        self.failure: str | None = None
 
     def read1(self, size: int = -1, /) -> bytes:
         """Wait for bytes and return them, at most `size`; return b"" at the end."""
@@ -168,7 +182,8 @@ class Display:
             self._shown += len(new)
 
     def clear(self) -> None:
-        """Clear the line of the terminal."""
+        """Clear the line of the terminal, and begin a new text."""
+        self._shown = 0
         if self._line:
             self._rewrite("")
 

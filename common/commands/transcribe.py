@@ -31,8 +31,7 @@ def run(modality: Modality, arguments: TranscribeFlags) -> None:
         ItemsFailedError: some files could not be transcribed; each has been named.
     """
     _check_transcribe(arguments)
-    if arguments.stream:
-        check_streams(modality, arguments)
+    check_streams(arguments)
     recognizer = load_recognizer(modality, arguments.model, arguments.device, arguments.threads)
     recognizer.decoder = build_decoder(recognizer.decoder, arguments.decoding, recognizer.task)
     if arguments.alternatives:
@@ -48,8 +47,7 @@ def run(modality: Modality, arguments: TranscribeFlags) -> None:
     )
     bar = _progress_bar(arguments)
     if arguments.stream:
-        streams = transcribe_streams(recognizer, arguments.files, arguments.alternatives, refuse)
-        documents: Iterator[Document] = map(Document.of, streams)
+        documents: Iterator[Document] = transcribe_streams(recognizer, arguments, refuse)
     else:
         documents = recognizer.documents(
             _sources(modality, arguments, files, bar, refuse),

@@ -14,4 +14,7 @@ sound=$(find "$digits/dev" -name '*_s*.flac' | sort | head -1)
 python -c 'import io, sys, soundfile
 samples, rate = soundfile.read(sys.argv[1])
 soundfile.write(wav := io.BytesIO(), samples, rate, format="WAV")
-sys.stdout.buffer.write(wav.getvalue())' "$sound" | asr transcribe --stream - --model "$run/best.safetensors"
+sys.stdout.buffer.write(wav.getvalue())' "$sound" > "$run/sound.wav"
+asr export "$run/best.safetensors" "$run/best.onnx"
+asr transcribe --stream - --model "$run/best.safetensors" < "$run/sound.wav"
+asr transcribe --stream - --model "$run/best.onnx" --endpoint-silence-s 0.8 < "$run/sound.wav"

@@ -13,8 +13,12 @@ from common.text.formats import FORMATS
 
 STREAM_HELP = (
     "Transcribe WAV while it arrives, as from a microphone through - (standard input), and show the text so"
-    " far on standard error. The model must be a .safetensors file trained with --no-bidirectional"
-    " --normalise global."
+    " far on standard error. The model must be trained with --no-bidirectional --normalise global."
+)
+
+SILENCE_HELP = (
+    "Silence after which an utterance of a stream ends and its text is written, in seconds; 0: only at the"
+    " end of the stream, which needs memory for all of it."
 )
 
 TRACK_HELP = "Audio track of each file to transcribe, counted from 1, such as the second language of a film."
@@ -52,6 +56,7 @@ class TranscribeFlags:
     """How many other readings json gives in addition to the best one; for the beam search."""
     decoding: Flat[DecodingFlags] = field(default_factory=DecodingFlags)
     stream: Annotated[bool, Flag(help=STREAM_HELP, needs="stream")] = False
+    endpoint_silence_s: Annotated[float, Flag(help=SILENCE_HELP, needs="stream")] = 1.0
     channel: Annotated[str | None, Flag(help=CHANNEL_HELP, default="their mean", needs="channels")] = None
     segmentation: Segmentation = None
     format_settings: FormatSettings = None

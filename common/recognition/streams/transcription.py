@@ -1,4 +1,4 @@
-"""Transcription of a signal while it arrives."""
+"""Transcription of a signal while it arrives, utterance by utterance."""
 
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -6,9 +6,9 @@ import numpy as np
 
 from common.data.signal import Signal
 from common.decoding.labelled import LabelDecoder
-from common.decoding.stream import decoding_stream
 from common.recognition.streams.steps import StepStream
-from common.text.transcript import Transcript
+from common.recognition.streams.utterance import Ended, EndpointConfig, Limits, Utterance
+from common.text.document import Interval, Passage
 
 if TYPE_CHECKING:
     from common.recognition.recognizer import Recognizer
@@ -16,31 +16,42 @@ if TYPE_CHECKING:
 
 
 class Partial(NamedTuple):
-    """The text so far: the part that is final, and the likeliest continuation, which may still change."""
+    """The text of the present utterance so far, and the utterances that have ended since the last piece.
+
+    settled: the part that is final.
+    tentative: the likeliest continuation, which may still change.
+    passages: the utterances, with their places in the stream.
+    """
 
     settled: str
     tentative: str
+    passages: tuple[Passage, ...] = ()
 
     @property
     def text(self) -> str:
-        """The whole text."""
+        """The whole text of the present utterance."""
         return self.settled + self.tentative
 
 
 class Stream:
     """The transcription of one signal that is still arriving.
 
+    What is kept belongs to the present utterance, so that a stream with endpoints may have any length.
+
     Args:
         recognizer: the model; its encoder must read in one direction.
         source: name of the signal.
         unit_per_step: seconds, or pixels of the original, for one step of the signal; None if lengths and
             positions have the same unit, as with sound.
+        endpoints: when an utterance ends; None for one utterance of any length.
+        alternatives: number of other readings of each utterance; only the beam search has any.
 
     Attributes:
         recognizer, source: those arguments.
 
     Raises:
         ValueError: the recognizer needs the whole signal; the message says how to train one that does not.
+            Or the silence that ends an utterance is too short or too long.
     """
 
     def __init__(
@@ -48,16 +59,19 @@ class Stream:
         recognizer: "Recognizer | OnnxRecognizer",
         source: str = "",
         unit_per_step: float | None = None,
+        endpoints: EndpointConfig | None = None,
+        alternatives: int = 0,
     ) -> None:
-        self.recognizer, self.source = recognizer, source
-        self._unit_per_step = unit_per_step or 1 / recognizer.modality.steps_per_length(
-            recognizer.signal_config
-        )
+        self.recognizer, self.source, self._count = recognizer, source, alternatives + 1
+        per_length = recognizer.modality.steps_per_length(recognizer.signal_config)
+        self._unit_per_step = unit_per_step or 1 / per_length
         if recognizer.task != "ctc" or isinstance(recognizer.decoder, LabelDecoder):
             raise ValueError(f"a model of --task {recognizer.task} cannot follow a stream; take one of ctc")
-        self._steps = StepStream(recognizer)
-        self._decoding = decoding_stream(recognizer.decoder)
-        self._settled, self._tentative = "", list[int]()
+        self._decoder, self._steps = recognizer.decoder, StepStream(recognizer)
+        step = recognizer.stride * self._unit_per_step
+        self._limits = None if endpoints is None else Limits.of(endpoints, step)
+        self._utterance = Utterance(self._decoder, 0, self._limits)
+        self._settled = ""  # text of the present utterance
         self._collapse = recognizer.alphabet.whitespace == "collapse"
 
     @property
@@ -76,29 +90,52 @@ class Stream:
         Raises:
             ValueError: the values have another shape.
         """
-        self._decode(self._steps.feed(values))
-        whole, settled = self._extended(self._settled, self._tentative), self._settled
+        passages = tuple(self._decode(self._steps.feed(values)))
+        whole, settled = self._extended(self._settled, self._utterance.tentative), self._settled
         if self._collapse:
             whole, settled = whole.rstrip(), settled.rstrip()
-        return Partial(settled, whole[len(settled) :])
+        return Partial(settled, whole[len(settled) :], passages)
 
-    def finish(self, alternatives: int = 0) -> Transcript:
-        """End the signal here, and return the transcript that `Transcriber.transcribe` gives for the whole.
+    def finish(self) -> tuple[Passage, ...]:
+        """End the signal here, and return the last utterances.
 
-        Args:
-            alternatives: number of other readings; only the beam search has any.
+        They have texts, except where the whole signal has none. If no utterance has ended before, there is
+        one, with the transcript that `Transcriber.transcribe` gives for the whole signal.
         """
-        self._decode(self._steps.finish())
-        # only the length of this signal is used
-        signal = Signal(np.broadcast_to(np.float32(0), self.received), self._unit_per_step)
-        hypotheses = self._decoding.hypotheses(alternatives + 1)
-        return self.recognizer.placing.transcript(hypotheses, self.steps, signal, self.source)
+        passages = self._decode(self._steps.finish())
+        last = self._passage(self._utterance.ended(self._count), last=True)
+        return (*passages, *([last] if last.transcript.text or last.whole else []))
 
-    def _decode(self, log_probs: np.ndarray) -> None:
-        """Decode the next steps (S, C)."""
-        if len(log_probs):
-            settled, self._tentative = self._decoding.feed(log_probs)
-            self._settled = self._extended(self._settled, settled)
+    def _decode(self, log_probs: np.ndarray) -> list[Passage]:
+        """Decode the next steps (S, C), and return the utterances with texts that end in them."""
+        found = []
+        while len(log_probs):
+            room = self._utterance.room(log_probs)
+            update = self._utterance.feed(log_probs[:room])
+            self._settled = self._extended(self._settled, update.settled)
+            log_probs = log_probs[room:]
+            if self._utterance.is_over:
+                ended = self._utterance.ended(self._count)
+                passage = self._passage(ended)
+                if passage.transcript.text:
+                    found.append(passage)
+                log_probs = np.concatenate([self._utterance.rows(ended.end), log_probs])
+                self._utterance = Utterance(self._decoder, self._utterance.start + ended.end, self._limits)
+                self._settled = ""
+        return found
+
+    def _passage(self, ended: Ended, last: bool = False) -> Passage:
+        """Return the present utterance with its place in the stream."""
+        recognizer, first = self.recognizer, self._utterance.start * self.recognizer.stride
+        length = self.received - first if last else ended.end * recognizer.stride
+        # only the length of this signal is used
+        signal = Signal(np.broadcast_to(np.float32(0), max(0, length)), self._unit_per_step)
+        start = first * self._unit_per_step
+        return Passage(
+            recognizer.placing.transcript(ended.hypotheses, ended.end, signal, self.source),
+            Interval(start, start + signal.length),
+            whole=last and not first,
+        )
 
     def _extended(self, text: str, labels: list[int]) -> str:
         """Return `text` followed by `labels`, with one space between words if the model learnt such texts."""
