@@ -1,7 +1,7 @@
 """Write recordings of which it is known where somebody speaks, with a manifest of these places.
 
     asr align MODEL READINGS.jsonl > ALIGNED.jsonl
-    python recipes/asr/conversations.py ALIGNED.jsonl FOLDER --noises NOISE.jsonl --hours 3
+    python recipes/asr/conversations.py ALIGNED.jsonl FOLDER --noises NOISE.jsonl --hours 4
 
 Runs of words are cut out of aligned readings and put one after the other, with pauses. A room, noise or music
 is added, and the level is changed:
@@ -45,9 +45,9 @@ class Conversations:
     """sound files of music; without any, music is generated"""
     conditions: tuple[Condition, ...] = ("clean", "noise", "music", "mixed", "quiet", "none")
     """conditions, which take turns"""
-    hours: float = 3.0
+    hours: float = 4.0
     """duration of all recordings together"""
-    seconds: tuple[float, float] = (10.0, 40.0)
+    seconds: tuple[float, float] = (8.0, 25.0)
     """range of the durations of the recordings"""
     pause_s: float = 5.0
     """longest pause that is put between runs of words"""
@@ -136,7 +136,8 @@ class Studio:
         """Return music (N,): from a file, or generated if there is none."""
         if self.music:
             return part_of(self.music[self.rng.integers(len(self.music))], size, self.rng)
-        return music(size, self.rng)
+        sound = music(size, self.rng)
+        return self.room(sound) if self.rng.random() < 0.3 else sound
 
     def room(self, sound: np.ndarray) -> np.ndarray:
         """Return the sound (N,) in a room."""

@@ -68,7 +68,17 @@ def music(size: int, rng: np.random.Generator) -> np.ndarray:
         if playing[layer]:
             part = play(size, beat, pitches, bars, rng)
             sound += part * rng.uniform(0.3, 1) / max(float(part.std()), 1e-9)
-    return sound
+    if rng.random() < 0.3:
+        sound = np.tanh(rng.uniform(0.5, 3) * sound)  # overdriven
+    return _shaded(sound, rng)
+
+
+def _shaded(sound: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return a sound (N,) whose frequencies are stronger or weaker by 15 dB at most."""
+    spectrum = np.fft.rfft(sound)
+    octaves = np.log2(np.linspace(20, RATE_HZ / 2, len(spectrum)))
+    curve_db = np.interp(octaves, np.linspace(octaves[0], octaves[-1], 8), rng.uniform(-15, 15, 8))
+    return np.fft.irfft(spectrum * 10 ** (curve_db / 20), len(sound))
 
 
 def _chords(
@@ -123,27 +133,42 @@ def _drums(
 
 
 class _Timbre:
-    """An instrument: the levels of its overtones, and how its notes begin, tremble and decay."""
+    """An instrument: the levels of its overtones, and how its notes begin, tremble, glide and decay.
+
+    Some have a resonance that moves during a note, as with the filter of a synthesizer, and some a breath of
+    noise.
+    """
 
     def __init__(self, rng: np.random.Generator) -> None:
-        count = int(rng.integers(1, 13))
+        count = int(rng.integers(1, 25))
         self.levels = rng.uniform(0.1, 1, count) / np.arange(1, count + 1) ** rng.uniform(0.3, 2)
-        self.attack_s, self.decay_s = rng.uniform(0.003, 0.15), float(rng.choice([0.15, 0.4, 1.0, 10.0]))
-        self.vibrato = float(rng.choice([0.0, 0.0, 0.1, 0.3]))  # semitones
+        self.attack_s, self.decay_s = rng.uniform(0.003, 0.15), float(rng.choice([0.1, 0.2, 0.5, 10.0]))
+        self.sounding = rng.uniform(0.3, 1)  # share of a note before it is damped
+        self.vibrato = float(rng.choice([0.0, 0.0, 0.2, 0.5]))  # semitones
+        self.glide = float(rng.choice([0.0, 0.0, 1.0, 4.0]))  # semitones at the start of a note
+        self.resonance_hz = rng.uniform(300, 3500, 2) if rng.random() < 0.4 else None
+        self.breath = rng.uniform(0.05, 0.5) if rng.random() < 0.3 else 0.0
 
     def note(self, pitch: float, size: int, rng: np.random.Generator) -> np.ndarray:
         """Return a note (N,) of a MIDI `pitch`."""
+        size = max(1, int(size * self.sounding))
         time = np.arange(size) / RATE_HZ
-        bend = self.vibrato * np.sin(2 * np.pi * 5.5 * time) if self.vibrato else 0.0
-        hertz = 440 * 2 ** ((pitch + bend - 69) / 12) * np.ones(size)
+        bend = self.vibrato * np.sin(2 * np.pi * rng.uniform(4, 7) * time)
+        bend += self.glide * rng.uniform(-1, 1) * np.exp(-time / 0.08)
+        hertz = 440 * 2 ** ((pitch + bend - 69) / 12)
         phase = 2 * np.pi * np.cumsum(hertz) / RATE_HZ
-        sound = np.zeros(size)
+        centre_hz = None if self.resonance_hz is None else np.linspace(*self.resonance_hz, size)
+        sound = self.breath * rng.standard_normal(size)
         for overtone, level in enumerate(self.levels, 1):
-            if overtone * hertz[0] < 0.45 * RATE_HZ:
-                sound += level * np.sin(overtone * phase)
+            if overtone * hertz[0] > 0.45 * RATE_HZ:
+                break
+            part = level * np.sin(overtone * phase)
+            if centre_hz is not None:
+                part *= 0.1 + np.exp(-(((overtone * hertz - centre_hz) / 300) ** 2))
+            sound += part
         rise = np.minimum(1, time / self.attack_s)
         fall = np.minimum(1, time[::-1] / 0.02)  # no click at its end
-        return _decaying(sound * rise * fall, self.decay_s) * rng.uniform(0.5, 1)
+        return _decaying(sound * rise * fall, self.decay_s) * rng.uniform(0.3, 1)
 
 
 def _decaying(sound: np.ndarray, decay_s: float) -> np.ndarray:
