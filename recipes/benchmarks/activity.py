@@ -140,6 +140,16 @@ def closed(decisions: np.ndarray, gap: int) -> np.ndarray:
     return found
 
 
+def trimmed(spoken: np.ndarray, decided: np.ndarray) -> list[tuple[int, int]]:
+    """Return how many frames decisions (frames,) leave out at the start and the end of each run of speech.
+
+    Runs in which nothing was decided are not among them.
+    """
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], spoken.astype(int), [0]])))
+    runs = [decided[start:end] for start, end in edges.reshape(-1, 2)]
+    return [(int(run.argmax()), int(run[::-1].argmax())) for run in runs if run.any()]
+
+
 def area(scores: np.ndarray, spoken: np.ndarray) -> float:
     """Return the area under the ROC curve: how often speech has a higher score than what is none.
 
@@ -154,8 +164,13 @@ def area(scores: np.ndarray, spoken: np.ndarray) -> float:
 
 
 def rows(command: Detection, detect: Detector) -> dict[str, Any]:
-    """Return the false alarms, misses and area of each condition, and seconds of computing for a second."""
+    """Return the false alarms, misses and area of each condition, and three numbers about the whole.
+
+    These are the seconds of computing for a second of sound, and the 95th percentiles of the milliseconds
+    that are left out at the start and at the end of runs of speech.
+    """
     collected: dict[str, list[np.ndarray]] = {}
+    cut: list[tuple[int, int]] = []
     computing_s = total_s = 0.0
     for example in read_corpus(str(command.manifest), CorpusConfig()).examples:
         samples = read(example.source, SignalConfig(sample_rate_hz=RATE_HZ)).values
@@ -167,9 +182,11 @@ def rows(command: Detection, detect: Detector) -> dict[str, Any]:
         values = framed(scores, count)
         spoken, counted = spoken_frames(example, count, round(command.collar_s * FRAMES_PER_S))
         decided = closed(values >= command.threshold, round(command.closed_s * FRAMES_PER_S))
+        cut += trimmed(spoken, decided)
         condition = Path(example.source).stem.rpartition("-")[2]
         collected.setdefault(condition, []).append(np.stack([values, spoken, decided])[:, counted])
-    found: dict[str, Any] = {"computing": computing_s / total_s}
+    late, early = np.quantile(np.array(cut) * 1000 / FRAMES_PER_S, 0.95, axis=0)
+    found: dict[str, Any] = {"computing": computing_s / total_s, "late": late, "early": early}
     for condition, parts in collected.items():
         values, spoken, decided = np.concatenate(parts, axis=1)
         is_spoken, is_decided = spoken > 0, decided > 0
@@ -186,12 +203,14 @@ def main() -> None:
     """Print a table."""
     command = parse(Detection)
     table = {name: rows(command, detect) for name, detect in detectors(command).items()}
-    conditions = [key for key in next(iter(table.values())) if key != "computing"]
-    print("| detector |", " | ".join(conditions), "| ms of computing a second |")
-    print("| --- |" + " --- |" * (len(conditions) + 1))
+    conditions = [key for key in next(iter(table.values())) if key not in ("computing", "late", "early")]
+    columns = ["detector", *conditions, "starts late, ends early by ms", "ms of computing a second"]
+    print("|", " | ".join(columns), "|")
+    print("|" + " --- |" * len(columns))
     for name, found in table.items():
         cells = [_cell(*found[condition]) for condition in conditions]
-        print("|", " | ".join([name, *cells, f"{1000 * found['computing']:.2f}"]), "|")
+        edges = f"{found['late']:.0f}, {found['early']:.0f}"
+        print("|", " | ".join([name, *cells, edges, f"{1000 * found['computing']:.2f}"]), "|")
 
 
 def _cell(alarms: float, misses: float | None, under: float | None) -> str:

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from activity import Scores, area, closed, framed, spoken_frames
+from activity import Scores, area, closed, framed, spoken_frames, trimmed
 
 from common.data.manifest import Example, Part
 
@@ -33,3 +33,9 @@ def test_frames_beside_an_edge_of_speech_are_not_counted():
     spoken, counted = spoken_frames(example, 20, 2)
     assert np.flatnonzero(spoken).tolist() == list(range(5, 15))
     assert np.flatnonzero(~counted).tolist() == [3, 4, 5, 6, 13, 14, 15, 16]
+
+
+def test_what_decisions_leave_out_at_the_ends_of_a_run_is_counted():
+    spoken = np.array([0, 1, 1, 1, 1, 0, 1, 1, 0, 1], bool)
+    decided = np.array([1, 0, 1, 0, 1, 1, 0, 0, 0, 1], bool)
+    assert trimmed(spoken, decided) == [(1, 0), (0, 0)]  # nothing of the second run was found
