@@ -6,21 +6,18 @@
 
 A model that can follow a stream has two more inputs, which may be left out, and one more output:
 
-    part (2,)                    encode only the steps from part[0] on and before part[1]; all by default
-    state (P, layers, B, H)      of the recurrent layers before these steps; zeros by default
-    state_after (P, layers, B, H)        P is 2 for the LSTM, hidden units and memory, else 1
+    part (2,)                        only the steps from part[0] on and before part[1]; by default all
+    state (P, layers, B, H)          of the recurrent layers before these steps; by default zeros
+    state_after (P, layers, B, H)    after them; P is 2 for the LSTM, hidden units and memory, else 1
 
-B and T are free. In int8, LSTM layers have weights of 8 bits, and the range of their inputs is measured when
-the model runs. Convolutions use ranges that were measured on examples. The first convolution, the
-spectrogram, other cells (onnxruntime supports them in float32 only) and the head stay in float32.
+B and T are free.
 """
 
 import copy
 import logging
 import tempfile
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +31,7 @@ from common.files.onnx_file import metadata
 from common.network.convolution import StandardisedConv2d
 from common.network.heads import head_outputs
 from common.network.recurrent import RecurrentEncoder
+from common.recognition.quantisation import quantised
 from common.recognition.recognizer import Recognizer
 
 if TYPE_CHECKING:
@@ -49,12 +47,8 @@ ALL_STEPS = (0, 2**62)
 """default of the input `part`"""
 ENCODED = "encoded_steps"
 """output with the lengths in the encoder; with one label a sequence, log-probabilities have other lengths"""
-WARNINGS, ERRORS_ONLY = 2, 3
-"""lowest severities that onnxruntime logs: its default, and one without advice"""
 RECURRENT = ("LSTM", "GRU", "RNN")
 """recurrent layers of ONNX"""
-BETWEEN_CONVOLUTIONS = ("Relu", "MaxPool", "Where", "Add", "Mul")
-"""nodes in int8 between convolutions in int8, so that maps are not converted to float32 and back"""
 
 
 def export_onnx(
@@ -83,7 +77,7 @@ def export_onnx(
         if cell != "lstm":
             log.warning("cells of kind %s stay in float32: onnxruntime supports only the lstm in int8", cell)
         batches = [padded([signal], recognizer.front_end.shortest) for signal in calibration]
-        model = quantise(model, batches)
+        model = quantised(model, batches)
     described, tensors = recognizer.described()
     header = {
         **described,
@@ -270,108 +264,3 @@ def _tell_lengths(graph: "onnx.GraphProto", with_state: bool) -> None:
             wanted.update(node.input)
     del graph.node[:]
     graph.node.extend(reversed(others + first))
-
-
-def quantise(
-    model: "onnx.ModelProto", calibration: Sequence[tuple[np.ndarray, np.ndarray]] = ()
-) -> "onnx.ModelProto":
-    """Return `model` in int8.
-
-    On CPUs without VNNI, the sum of two products of unsigned inputs and signed weights overflows its 16 bits.
-    So recurrent weights are unsigned, which costs nothing, and weights of convolutions have 7 bits
-    (https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html). The range of a map is the
-    mean of its ranges in the examples: the extremes would leave few bits for ordinary values. The head stays
-    in float32: it takes 1 % of the time, and in int8 it caused half of the changed characters.
-
-    Args:
-        model: the graph in float32.
-        calibration: batches (signals, lengths) on which the ranges of maps are measured; without them
-            convolutions stay in float32.
-    """
-    import onnx
-    from onnxruntime.quantization import QuantType, quantize_dynamic
-    from onnxruntime.quantization.shape_inference import quant_pre_process
-
-    with tempfile.TemporaryDirectory() as folder, _without_advice():
-        if calibration:
-            quant_pre_process(model, f"{folder}/folded.onnx", skip_symbolic_shape=True)
-            model = onnx.load(f"{folder}/folded.onnx")
-            model = _quantised_convolutions(model, calibration, f"{folder}/static.onnx")
-        quantize_dynamic(
-            model,
-            f"{folder}/dynamic.onnx",
-            op_types_to_quantize=["LSTM", "MatMul"],
-            nodes_to_exclude=[
-                node.name for node in model.graph.node if node.name.startswith(("/front_end/", "/head/"))
-            ],
-            per_channel=True,
-            weight_type=QuantType.QUInt8,
-        )
-        model = onnx.load(f"{folder}/dynamic.onnx")
-    used = {node.domain for node in model.graph.node} | {""}
-    for opset in [opset for opset in model.opset_import if opset.domain not in used]:
-        model.opset_import.remove(opset)
-    return model
-
-
-@contextmanager
-def _without_advice() -> Iterator[None]:
-    """Suppress warnings: the advice that onnxruntime logs is followed here, or does not apply."""
-    import onnxruntime
-
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    onnxruntime.set_default_logger_severity(ERRORS_ONLY)
-    try:
-        yield
-    finally:
-        logging.disable(before)
-        onnxruntime.set_default_logger_severity(WARNINGS)
-
-
-def _quantised_convolutions(
-    model: "onnx.ModelProto", calibration: Sequence[tuple[np.ndarray, np.ndarray]], path: str
-) -> "onnx.ModelProto":
-    import onnx
-    from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
-
-    class Examples(CalibrationDataReader):
-        def __init__(self) -> None:
-            self.coming: Iterator[Any] = iter(calibration)
-
-        def get_next(self) -> dict[str, np.ndarray] | None:
-            batch = next(self.coming, None)
-            return None if batch is None else {"signals": batch[0], "lengths": batch[1]}
-
-    quantize_static(
-        model,
-        path,
-        Examples(),
-        quant_format=QuantFormat.QDQ,
-        op_types_to_quantize=["Conv", *BETWEEN_CONVOLUTIONS],
-        nodes_to_quantize=_convolutions(model.graph),
-        per_channel=True,
-        activation_type=QuantType.QUInt8,
-        weight_type=QuantType.QInt8,
-        reduce_range=True,
-        extra_options={"CalibMovingAverage": True},
-    )
-    return onnx.load(path)
-
-
-def _convolutions(graph: "onnx.GraphProto") -> list[str]:
-    """Return the names of the convolutions over several maps, and of the nodes between them.
-
-    A convolution over one channel gains nothing in int8, and a spectrogram spans too many magnitudes.
-    """
-    shapes = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
-    names, maps = [], set[str]()
-    for node in graph.node:
-        kernel = shapes.get(node.input[1], ()) if node.op_type == "Conv" else ()
-        of_maps = len(kernel) == 4
-        between = node.op_type in BETWEEN_CONVOLUTIONS and not maps.isdisjoint(node.input)
-        if between or (of_maps and kernel[1] > 1):
-            names.append(node.name)
-        if between or of_maps:
-            maps.update(node.output)
-    return names

@@ -30,6 +30,8 @@ from common.text.symbols import symbols_from_dict
 
 ERRORS_ONLY = 3
 """the lowest severity that onnxruntime logs; its notes about graph optimisations are not useful here"""
+TO_THE_END = 2**62
+"""more steps than any signal has"""
 
 
 class OnnxRecognizer(Transcriber):
@@ -146,7 +148,7 @@ class OnnxRecognizer(Transcriber):
         In int8 the inputs of an LSTM are rounded by their range in the piece, so the results differ from
         those of the whole as much as from those in float32.
         """
-        part = np.array([first, 2**62 if end is None else end])
+        part = np.array([first, TO_THE_END if end is None else end])
         feeds = {"signals": values[None], "lengths": np.array([len(values)]), "part": part}
         if state is not None:
             feeds["state"] = state
