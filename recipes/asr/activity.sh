@@ -12,11 +12,11 @@ mkdir -p "$run"
 for name in minilibri librispeech26 ljspeech speechocean synthetic; do
     asr align english "$speech/$name/train.jsonl" --threads 1 > "$run/$name.jsonl"
 done
-python "$here/conversations.py" "$run"/{minilibri,ljspeech,speechocean,synthetic}.jsonl "$speech/digits/train_string.jsonl" \
-    "$run/train" "${sounds[@]}" --hours 4 --seed 1
+aligned=$(printf "$run/%s.jsonl," minilibri ljspeech speechocean synthetic)$speech/digits/train_string.jsonl
+python "$here/conversations.py" "$aligned" "$run/train" "${sounds[@]}" --hours 4 --seed 1
 python "$here/conversations.py" "$run/librispeech26.jsonl" "$run/dev" "${sounds[@]}" --hours 0.3 --seed 2
-asr train "$run/train/conversations.jsonl" "$run/dev/conversations.jsonl" --run "$run/model" --task frames --frame-labels activity \
-    --no-bidirectional --normalise global --mels 40 --window-ms 20 --subsampling 4 --channels 16 24 32 --cell gru \
+asr train "$run/train/conversations.jsonl" "$run/dev/conversations.jsonl" --run "$run/model" \
+    --task frames --frame-labels activity --no-bidirectional --normalise global --mels 40 --window-ms 20 --subsampling 4 --channels 16 24 32 --cell gru \
     --hidden-size 64 --layers 1 --mask-bands 6 --mask-frames 0 --epochs 32 --batch-budget 160 --learning-rate 3e-3 \
     --ema 0.99 --seed 1 --augment.speed-probability 0.5 --augment.room-probability 0 --augment.noise-probability 0.15 \
     --augment.tilt-probability 0.3 --augment.tilt-db -20 10 "$@"

@@ -11,6 +11,7 @@ is added, and the level is changed:
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 from typing import Literal
 
@@ -35,8 +36,10 @@ FADE_S = 0.01
 class Conversations:
     """Write recordings of which it is known where somebody speaks."""
 
-    aligned: Positional[tuple[str, ...]]
-    """manifests with the positions of words; last, the folder to write, with conversations.jsonl in it"""
+    aligned: Positional[str]
+    """manifest with the positions of words, or several with commas between them"""
+    folder: Positional[Path]
+    """folder to write; its manifest is conversations.jsonl"""
     noises: tuple[str, ...] = ()
     """sound files of noises, or manifests of them; other noise is generated"""
     rooms: tuple[str, ...] = ()
@@ -67,11 +70,13 @@ class Studio:
         self.noises, self.music = read_sounds(command.noises), read_sounds(command.music)
         self.rooms = read_sounds(command.rooms)
         self.readings: list[Example] = []
-        for manifest in command.aligned[:-1]:
+        for manifest in command.aligned.split(","):
             corpus = read_corpus(manifest, CorpusConfig())
             self.readings += corpus.examples
             for problem in corpus.problems:
                 print(f"left out: {problem}")
+        if not any(example.words for example in self.readings):
+            raise ValueError(f"{command.aligned}: has no positions of words; write them with `asr align`")
 
     def reading(self) -> Reading:
         """Return one of the readings in which somebody speaks."""
@@ -114,10 +119,8 @@ class Studio:
         first = int(self.rng.integers(len(reading.runs)))
         last = min(len(reading.runs), first + int(self.rng.integers(1, 5)))
         runs, (before, after) = reading.runs[first:last], self.rng.uniform(0.02, 0.4, 2)
-        start, end = (
-            max(0.0, runs[0].start - before),
-            min(len(reading.samples) / RATE_HZ, runs[-1].end + after),
-        )
+        start = max(0.0, runs[0].start - before)
+        end = min(len(reading.samples) / RATE_HZ, runs[-1].end + after)
         if first:
             start = max(start, (reading.runs[first - 1].end + runs[0].start) / 2)
         if last < len(reading.runs):
@@ -197,11 +200,10 @@ def _faded(sound: np.ndarray) -> np.ndarray:
 
 def recordings(studio: Studio) -> Iterator[tuple[Condition, np.ndarray, list[Part]]]:
     """Yield recordings, with their conditions and runs of words, until there are enough hours."""
-    conditions, total = studio.command.conditions, 0
-    for number in range(1_000_000):
+    total = 0
+    for condition in cycle(studio.command.conditions):
         if total >= studio.command.hours * 3600 * RATE_HZ:
             return
-        condition = conditions[number % len(conditions)]
         sound, runs = studio.recording(condition)
         total += len(sound)
         yield condition, (sound / max(1.0, float(np.abs(sound).max()))).astype(np.float32), runs
@@ -210,7 +212,7 @@ def recordings(studio: Studio) -> Iterator[tuple[Condition, np.ndarray, list[Par
 def main() -> None:
     """Write the recordings and their manifest."""
     command = parse(Conversations)
-    folder = Path(command.aligned[-1])
+    folder = command.folder
     folder.mkdir(parents=True, exist_ok=True)
     examples = []
     for number, (condition, samples, runs) in enumerate(recordings(Studio(command))):

@@ -12,7 +12,7 @@ mkdir -p "$run"
 for name in minilibri speechocean; do
     asr align english "$speech/$name/dev.jsonl" --threads 1 > "$run/$name.jsonl"
 done
-conversations=(python "$here/../asr/conversations.py" "$run/minilibri.jsonl" "$run/speechocean.jsonl")
+conversations=(python "$here/../asr/conversations.py" "$run/minilibri.jsonl,$run/speechocean.jsonl")
 "${conversations[@]}" "$run/drawn" --noises "$speech/noise/noise/noise5.wav" --hours 1 --seed 99 \
     --conditions clean noise music quiet none
 python "$here/activity.py" "$run/drawn/conversations.jsonl" "$@"

@@ -1,6 +1,7 @@
 """The truth of these tests is where a sound was put by hand."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -92,7 +93,7 @@ def test_the_pauses_of_a_reading_are_silent(readings):
 
 
 def test_the_runs_of_a_clean_recording_are_where_the_tones_are(readings):
-    command = Conversations((readings, "unused"), conditions=("clean",), hours=0.01, level_db=(-20, -20))
+    command = Conversations(readings, Path("unused"), conditions=("clean",), hours=0.01, level_db=(-20, -20))
     studio = Studio(command)
     studio.room = lambda sound: sound
     found = list(recordings(studio))
@@ -106,8 +107,16 @@ def test_the_runs_of_a_clean_recording_are_where_the_tones_are(readings):
 
 
 def test_without_speech_there_are_no_runs_and_the_same_seed_gives_the_same(readings):
-    command = Conversations((readings, "unused"), conditions=("none",), hours=0.01, seed=5)
+    command = Conversations(readings, Path("unused"), conditions=("none",), hours=0.01, seed=5)
     first, second = (list(recordings(Studio(command))) for _ in range(2))
     assert all(runs == [] for _, _, runs in first)
     for (_, one, _), (_, two, _) in zip(first, second, strict=True):
         np.testing.assert_array_equal(one, two)
+
+
+def test_readings_without_positions_of_words_are_refused(tmp_path):
+    soundfile.write(tmp_path / "one.wav", np.zeros(RATE_HZ), RATE_HZ)
+    manifest = tmp_path / "plain.jsonl"
+    manifest.write_text('{"source": "one.wav", "text": "A"}\n')
+    with pytest.raises(ValueError, match="has no positions of words; write them with `asr align`"):
+        Studio(Conversations(str(manifest), Path("unused")))
