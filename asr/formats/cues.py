@@ -51,6 +51,8 @@ class CueWord(NamedTuple):
     end_s: float
     goes_on: bool = False
     """whether a phrase goes on from the word before, so that no line should end there"""
+    begins: bool = False
+    """whether a paragraph of a known text begins: a cue does not go on from one to the next"""
 
 
 class Cue(NamedTuple):
@@ -93,12 +95,14 @@ def _words(document: Document, config: SubtitleConfig) -> Iterator[CueWord]:
     reached = 0.0
     is_first = True
     for passage in document.passages:
-        for word in passage.transcript.words:
+        for number, word in enumerate(passage.transcript.words):
             place = Interval(word.start, word.end) if passage.whole else passage.place_of(word)
             assert isinstance(place, Interval), "speech has times"
             start = max(place.start, reached)
             is_first = is_first or start - reached > LONG_PAUSE_S
-            yield CueWord(_cased(word.text, config.case, is_first), start, max(place.end, start))
+            text = _cased(word.text, config.case, is_first)
+            begins = number == 0 and passage.region != ""
+            yield CueWord(text, start, max(place.end, start), begins=begins)
             reached, is_first = max(place.end, start), word.text.endswith(ENDS)
 
 
@@ -153,7 +157,7 @@ def _fits(group: Sequence[CueWord], config: SubtitleConfig) -> bool:
     """Return whether words may stand in one cue."""
     if group[-1].end_s - group[0].start_s > LONGEST_S:
         return False
-    if group[-1].start_s - group[-2].end_s > LONG_PAUSE_S:
+    if group[-1].begins or group[-1].start_s - group[-2].end_s > LONG_PAUSE_S:
         return False
     lines, width, count = 1, -1, 0
     most = config.max_words_per_line or len(group)
@@ -200,6 +204,8 @@ def _break_cost(words: Sequence[CueWord], index: int) -> float:
     if words[index].goes_on:
         return BREAK_COSTS["phrase"]
     before, word = words[index - 1], words[index]
+    if word.begins:
+        return BREAK_COSTS["end"]
     if before.text.endswith(ENDS) or word.start_s - before.end_s >= PAUSE_S:
         return BREAK_COSTS["end"]
     if before.text.endswith(CLAUSES):

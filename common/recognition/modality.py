@@ -180,6 +180,16 @@ class Modality:
         """The formats of this modality and what they are, as a part of a sentence of the help."""
         return "".join(f" {name}: {what};" for name, what in self.formats.items())
 
+    @property
+    def timed_formats(self) -> Mapping[str, str]:
+        """The formats of this modality that need only the times of words, which a known text has, too."""
+        return {} if self.on_paper else self.formats
+
+    @property
+    def timed_formats_help(self) -> str:
+        """These formats and what they are, as a part of a sentence of the help."""
+        return "".join(f" {name}: {what};" for name, what in self.timed_formats.items())
+
     def reader(self, signal_config: Any) -> Callable[[Source], Signal]:
         """Return `read` under a configuration, as a function that can be sent to another process."""
         return partial(_read, self.read, signal_config)

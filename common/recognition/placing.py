@@ -75,10 +75,12 @@ class Placing:
         missing = missing_labels(log_probs, hits)
         return Transcript.from_characters(characters, source, self.unit, missing=missing)
 
+    def position(self, step: float, length: int, unit_per_step: float) -> float:
+        """Return where `step` starts in a signal of `length` steps, in seconds or pixels of the original."""
+        return min(max(step * self.stride + self.offset, 0), length) * unit_per_step
+
     def _position(self, step: float, signal: Signal) -> float:
-        """Return where `step` starts in `signal`, in seconds or pixels of the original."""
-        place = step * self.stride + self.offset
-        return min(max(place, 0), len(signal.values)) * signal.unit_per_step
+        return self.position(step, len(signal.values), signal.unit_per_step)
 
     def _characters(self, hits: Sequence[Hit], steps: int, signal: Signal) -> list[Character]:
         """Return the characters of `hits` with their positions in `signal`, which has `steps` steps."""

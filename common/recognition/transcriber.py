@@ -20,6 +20,9 @@ from common.decoding.arrays import Array, to_numpy
 from common.decoding.decoder import Decoder
 from common.decoding.hypothesis import Hypothesis
 from common.decoding.labelled import LabelDecoder
+from common.recognition.known_text.left_out import LeftOut
+from common.recognition.known_text.placing import Aligned, Heard, align_text
+from common.recognition.known_text.text import read_text
 from common.recognition.modality import Modality, whole
 from common.recognition.placing import Placing
 from common.recognition.reading import (
@@ -236,8 +239,7 @@ class Transcriber:
             ValueError: without `refuse`, the first source that cannot be read, whose text has characters
                 outside the alphabet, or whose text needs more steps than the signal has.
         """
-        if self.task not in ("ctc", "attention"):
-            raise ValueError(f"a model of --task {self.task} aligns no text; take one of --task ctc")
+        self._check_aligns()
         reading, placing = self._reading(self._read_whole, batch_budget, window, refuse), self.placing
         wanted = (Wanted(source, text) for source, text in zip(sources, texts, strict=True))
         for items in reading.windows(wanted):
@@ -248,6 +250,66 @@ class Transcriber:
                         done[item.place] = placing.aligned(rows, item.labels, item.present.signal, item.name)
             for place in sorted(done):
                 yield done[place]
+
+    def align_recordings(
+        self,
+        sources: Iterable[Source | Signal],
+        texts: Iterable[str],
+        batch_budget: float | None = None,
+        window: int = 256,
+        refuse: Refuse = None,
+    ) -> Iterator[Aligned]:
+        """Yield the document of each source, which may be hours long, and what it and its text do not share.
+
+        A source that is one segment, with a text that the model can write, is aligned as by `align`: each
+        word is found somewhere. Otherwise words that are not said have no place, sound may be added, and the
+        text may have signs, capitals and numbers that the model lacks; it has the passages of
+        `known_text.text.read_text`. Signals on paper are always one segment.
+
+        Arguments and errors are those of `align`; an error also, if nothing of a text can be found.
+        """
+        self._check_aligns()
+        known: dict[int, str] = {}
+
+        def wanted() -> Iterator[Wanted]:
+            for place, (source, text) in enumerate(zip(sources, texts, strict=True)):
+                known[place] = text
+                yield Wanted(source)
+
+        read = self._read_whole if self.modality.on_paper else self._read_segments
+        reading, heard = self._reading(read, batch_budget, window, refuse), dict[tuple[int, int], Heard]()
+        for items in reading.windows(wanted()):
+            for batch in reading.batches(items, self.log_probs):
+                for item, rows in zip(batch.items, batch.output.each(), strict=True):
+                    heard[item.place, item.number] = Heard.of(rows, item.present)
+            for item in items:
+                if not item.last:
+                    continue
+                count = 0 if item.segment is None else item.number + 1
+                segments = [heard.pop((item.place, number)) for number in range(count)]
+                aligned = None
+                with refusing(refuse):
+                    aligned = self._aligned(known.pop(item.place), segments, item.name)
+                if aligned is not None:
+                    yield aligned
+
+    def _aligned(self, text: str, heard: Sequence[Heard], source: str) -> Aligned:
+        """Return the document of a source with its text, and what they do not share."""
+        line = " ".join(text.split("\n"))
+        unknown = self.alphabet.unknown(line)
+        if len(heard) == 1 and (self.modality.on_paper or not unknown):
+            one = heard[0]
+            labels = self._labels(line, source)
+            transcript = self.placing.aligned(one.log_probs, labels, one.signal, source)
+            return Aligned(Document.of(transcript), LeftOut([], []))
+        known = read_text(text, self.alphabet)
+        if known.words and not any(word.spelling for word in known.words):
+            self._labels(line, source)  # says what it lacks
+        return align_text(known, heard, self.placing, source)
+
+    def _check_aligns(self) -> None:
+        if self.task not in ("ctc", "attention"):
+            raise ValueError(f"a model of --task {self.task} aligns no text; take one of --task ctc")
 
     def _reading(
         self,

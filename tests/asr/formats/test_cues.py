@@ -133,3 +133,15 @@ def test_settings_that_leave_no_room_are_refused():
     for setting in ("max_line_width", "max_line_count"):
         with pytest.raises(ValueError, match=f"{setting} 0"):
             SubtitleConfig(**{setting: 0})
+
+
+def test_a_cue_ends_with_a_paragraph_of_a_known_text_and_not_with_other_passages():
+    def passage(start_s: float, words: str, region: str) -> Passage:
+        found = tuple(Word(word, 0.4 * n, 0.4 * n + 0.4, 0.9) for n, word in enumerate(words.split()))
+        return Passage(Transcript("", 0.9, found, ()), Interval(start_s, start_s + 0.8), region=region)
+
+    for regions, shown in [(("1", "2"), ["one two", "red blue"]), (("", ""), ["one two red blue"])]:
+        document = Document(
+            "a.wav", (passage(1, "one two", regions[0]), passage(1.8, "red blue", regions[1]))
+        )
+        assert [cue.text for cue in cues_of(document, SubtitleConfig())] == shown

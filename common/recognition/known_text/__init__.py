@@ -1,0 +1,1 @@
+"""A text that is known, and its place in a long recording."""
