@@ -132,10 +132,13 @@ def test_files_can_be_named_and_written_to_a_folder(model, tmp_path):
         assert (tmp_path / name).read_text() == offline(model, wav()).out
 
 
-def test_a_header_of_unknown_size_is_read_to_the_end(model):
-    outcome = streamed(model, wav(unbounded=True))
+@pytest.mark.parametrize("size", [0, 0x7FFF_FFFF, 0x8000_0000, 0xFFFF_FFFF])
+def test_a_header_of_unknown_size_is_read_to_the_end(model, size):
+    content = wav()
+    place = content.index(b"data") + 4
+    outcome = streamed(model, content[:place] + struct.pack("<I", size) + content[place + 4 :])
     assert outcome.status == 0
-    assert outcome.out == offline(model, wav()).out
+    assert outcome.out == offline(model, content).out
 
 
 def test_other_readings_are_those_of_the_file(model):
@@ -357,6 +360,12 @@ def test_a_model_that_must_see_the_whole_says_how_to_train_another(tmp_path):
     sentence = outcome.about("cannot follow a stream")
     assert "--no-bidirectional" in sentence
     assert "--normalise global" in sentence
+
+
+def test_the_bundled_model_says_that_it_must_see_the_whole():
+    outcome = call(ASR, "transcribe", "--stream", "-", stdin=wav())
+    assert (outcome.status, outcome.out) == (1, "")
+    assert "--no-bidirectional" in outcome.about("cannot follow a stream")
 
 
 def test_an_exported_model_that_cannot_follow_a_stream_says_why(tmp_path):

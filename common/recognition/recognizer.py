@@ -28,7 +28,7 @@ from common.network.heads import AttentionHead, CTCHead, FrameHead, SequenceHead
 from common.network.recurrent import RecurrentEncoder, reverse_within_lengths
 from common.recognition.configuration import ModelConfig, model_config
 from common.recognition.modality import Modality
-from common.recognition.transcriber import LogProbs, Transcriber
+from common.recognition.transcriber import BACKWARDS, LogProbs, Transcriber
 from common.text.symbols import Symbols, symbols_from_dict
 
 SHORTCUT_WEIGHT = 0.1
@@ -217,7 +217,7 @@ class Recognizer(nn.Module, Transcriber):
         if self.alphabet.direction:
             reasons.append("a line that is read from right to left begins with its end")
         if self.encoder.bidirectional:
-            reasons.append("its encoder reads from the end, too (train with --no-bidirectional)")
+            reasons.append(BACKWARDS)
         if not hasattr(type(self.front_end), "context"):
             reasons.append("its front end does not say how far a step sees")
         else:

@@ -25,7 +25,7 @@ from common.decoding.labelled import LabelDecoder
 from common.decoding.storage import decoder_from
 from common.files.onnx_file import read_onnx
 from common.recognition.modality import Modality
-from common.recognition.transcriber import LogProbs, Transcriber
+from common.recognition.transcriber import BACKWARDS, LogProbs, Transcriber
 from common.text.symbols import symbols_from_dict
 
 ERRORS_ONLY = 3
@@ -130,6 +130,8 @@ class OnnxRecognizer(Transcriber):
             ValueError: the model cannot follow a stream, or was exported by a version without streams.
         """
         found = self.header.get("stream")
+        if found is None and self.header["config"].get("encoder", {}).get("bidirectional", True):
+            raise ValueError(f"this model cannot follow a stream: {BACKWARDS}")
         if found is None:
             raise ValueError(
                 "this model was exported by a version that wrote nothing for streams; export its .safetensors"

@@ -41,6 +41,8 @@ from common.text.symbols import Symbols
 from common.text.transcript import Transcript
 
 Output = TypeVar("Output")
+BACKWARDS = "its encoder reads from the end, too (train with --no-bidirectional)"
+"""why a model cannot follow a stream"""
 
 
 class LogProbs(NamedTuple):
