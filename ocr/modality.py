@@ -1,6 +1,6 @@
 """The modality of text lines: the functions and configurations that `common` needs for images."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,12 @@ def _compare_pages(recognizer: Any, paths: list[str], refuse: Callable[[str], No
     return compare_pages(recognizer, paths, refuse)
 
 
+def _serving(service: Any) -> Sequence[Any]:
+    from ocr.serving.routes import routes
+
+    return routes(service)
+
+
 def _bundled() -> Path:
     return Path(__file__).parent / "models" / "printed.onnx"
 
@@ -74,6 +80,7 @@ OCR = Modality(
     book_formats=BOOK_FORMATS,
     compare_pages=_compare_pages,
     suffixes=IMAGE_SUFFIXES,
+    serving=_serving,
     verbs={
         "train-lines": Verb(
             "ocr.segmentation.train_lines",

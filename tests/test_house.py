@@ -93,7 +93,6 @@ def test_both_sides_have_the_same_files():
 ONE_SIDED = {
     "comparison": "ocr: only pages have lines to match with those of transcribers",
     "media": "asr: only sound comes in containers of several tracks",
-    "serving": "asr: pages are not served yet",
 }
 """packages that one side alone has, and why; in the others, `formats` and `segmentation`, the files differ,
 since a page becomes lines and ALTO, and a recording utterances and subtitles"""

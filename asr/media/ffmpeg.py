@@ -37,7 +37,7 @@ class DecodedSound:
     def __init__(self) -> None:
         with tempfile.NamedTemporaryFile(prefix="amanuensis-", suffix=".wav", delete=False) as file:
             self.path = Path(file.name)
-        self._delete = weakref.finalize(self, self.path.unlink, missing_ok=True)
+        self.delete = weakref.finalize(self, self.path.unlink, missing_ok=True)
 
 
 def is_installed() -> bool:
@@ -61,11 +61,11 @@ def decode_file(path: str, track: int, _mtime_ns: int, _size: int) -> DecodedSou
     return decode(Path(path), track, path)
 
 
-def decode(file: Path | BinaryIO, track: int, name: str, longest_s: float = math.inf) -> DecodedSound:
+def decode(file: Path | BinaryIO, track: int, name: str, most_samples: float = math.inf) -> DecodedSound:
     """Return the sound of an audio track, counted from 1, of a file or a stream that is called `name`.
 
     Raises:
-        ValueError: as for `decode_file`; or the sound is longer than `longest_s`.
+        ValueError: as for `decode_file`; or it has more than `most_samples`, those of all channels.
     """
     import av
 
@@ -73,11 +73,16 @@ def decode(file: Path | BinaryIO, track: int, name: str, longest_s: float = math
     try:
         with _bytes(file) as content, av.open(content, options=CLOSED, metadata_errors="ignore") as container:
             stream = _track(container, track, name)
-            seconds = _write(container, stream, decoded.path, name, longest_s)
+            seconds = _write(container, stream, decoded.path, name, most_samples)
             promised = _promised_s(container, stream)
     except av.FFmpegError as error:
+        decoded.delete()
         raise ValueError(f"{name}: cannot be read as sound ({_reason(error)}); is the file whole?") from None
+    except BaseException:
+        decoded.delete()  # the traceback may keep it for long
+        raise
     if promised is not None and seconds < promised - CUT_S:
+        decoded.delete()
         raise ValueError(
             f"{name}: is cut short: its header promises {promised:.2f} s and {seconds:.2f} s are there; "
             "get the whole file"
@@ -99,7 +104,7 @@ def _track(container: Any, track: int, name: str) -> Any:
     return tracks[track - 1]
 
 
-def _write(container: Any, stream: Any, path: Path, name: str, longest_s: float) -> float:
+def _write(container: Any, stream: Any, path: Path, name: str, most_samples: float) -> float:
     """Write the samples of a track into a WAV, and return their length in seconds."""
     import av
 
@@ -114,8 +119,8 @@ def _write(container: Any, stream: Any, path: Path, name: str, longest_s: float)
     with soundfile.SoundFile(path, "w", rate_hz, channels, subtype, format="RF64") as sound:
         for start_s, block in _blocks(container, stream, resampler, name):
             gap_s = 0.0 if start_s is None else start_s - written / rate_hz
-            if (written / rate_hz) + max(gap_s, 0.0) > longest_s:
-                raise ValueError(f"{name}: is longer than {longest_s / 3600:g} h; split it")
+            if channels * (written + max(gap_s, 0.0) * rate_hz) > most_samples:
+                raise ValueError(f"{name}: holds more than {most_samples:,.0f} samples; split it")
             if gap_s > LEAST_GAP_S:
                 written += _write_silence(sound, gap_s, name)
             samples = block.reshape(-1, channels)

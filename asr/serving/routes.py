@@ -1,7 +1,7 @@
 """The addresses of `asr serve`."""
 
 from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, aclosing
+from contextlib import AsyncExitStack, aclosing, closing
 from functools import partial
 from typing import Any
 
@@ -69,19 +69,21 @@ async def _events(
 ) -> AsyncGenerator[dict[str, Any], None]:
     """Yield the events of a streamed answer."""
     sound, found = await service.read(sound_of, content), list[Passage]()
-    async with aclosing(_passages(service, work, asked, sound)) as passages:
-        async for passage in passages:
-            if passage.transcript.text:
-                yield responses.delta(passage, not found, asked.logprobs)
-                found.append(passage)
+    with closing(sound):
+        async with aclosing(_passages(service, work, asked, sound)) as passages:
+            async for passage in passages:
+                if passage.transcript.text:
+                    yield responses.delta(passage, not found, asked.logprobs)
+                    found.append(passage)
     yield responses.done(found, sound.duration_s, asked.logprobs)
 
 
 async def _answer(service: Service, work: Work, asked: Parameters, content: bytes) -> Response:
     """Return the whole answer."""
     sound = await service.read(sound_of, content)
-    async with aclosing(_passages(service, work, asked, sound)) as passages:
-        found = [passage async for passage in passages]
+    with closing(sound):
+        async with aclosing(_passages(service, work, asked, sound)) as passages:
+            found = [passage async for passage in passages]
     if asked.response_format == "json":
         return JSONResponse(responses.to_json(found, sound.duration_s, asked.logprobs))
     if asked.response_format == "verbose_json":

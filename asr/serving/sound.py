@@ -14,6 +14,8 @@ NAME = "file"
 """what the upload is called in messages; the name that the client gives it is never used"""
 LONGEST_S = 4 * 3600.0
 MOST_CHANNELS = 16
+MOST_SAMPLES = 500_000_000
+"""of all channels of a container, whose sound is written to a temporary file: 3 hours at 44.1 kHz"""
 HIGHEST_RATE_HZ = 384_000
 """a small file of silence may say that it holds more: it is refused before it is decoded"""
 
@@ -30,6 +32,11 @@ class Sound(NamedTuple):
     duration_s: float
     decoded: ffmpeg.DecodedSound | None = None
 
+    def close(self) -> None:
+        """Delete the temporary file, if there is one."""
+        if self.decoded is not None:
+            self.decoded.delete()
+
 
 def sound_of(content: bytes) -> Sound:
     """Return the sound of an upload.
@@ -41,13 +48,11 @@ def sound_of(content: bytes) -> Sound:
     source: Source = PipeContent(content, NAME)
     decoded = None
     if content and ffmpeg.is_installed() and not is_read_by_libsndfile(content):
-        decoded = ffmpeg.decode(PipeContent(content, NAME), 1, NAME, LONGEST_S)
+        decoded = ffmpeg.decode(PipeContent(content, NAME), 1, NAME, MOST_SAMPLES)
         source = decoded.path
     with open_sound(source) as sound:
         duration_s = _checked_s(sound)
-    if not isinstance(source, PipeContent):
-        return Sound(source, duration_s, decoded)
-    return Sound(PipeContent(content, NAME), duration_s)
+    return Sound(source if decoded else PipeContent(content, NAME), duration_s, decoded)
 
 
 def _checked_s(sound: soundfile.SoundFile) -> float:

@@ -26,6 +26,8 @@ FIELD_BYTES = 64 * 1024
 """all fields of a form together, without the file"""
 FORM_BYTES = 256 * 1024
 """what a form may have besides its file: boundaries, headers of parts and fields"""
+MOST_NAME = 200
+"""characters of the name of a file"""
 HELD_UPLOADS = 16
 """uploads of the largest size that are held at a time, by all requests together"""
 
@@ -35,10 +37,12 @@ class Form(NamedTuple):
 
     fields: the values of each field, in order; "[]" at the end of a name is left out.
     file: the content of its file; None if it has none.
+    file_name: how the client calls it, without folders; it is for answers alone.
     """
 
     fields: dict[str, list[str]]
     file: bytes | None
+    file_name: str
 
 
 class Uploads:
@@ -100,7 +104,7 @@ class Held:
             ) from error
         if not form.ended:
             raise RequestError(400, "the form has no end, or its boundary is wrong", code="bad_form")
-        return Form(form.fields, form.file)
+        return Form(form.fields, form.file, form.file_name)
 
     async def json(self, request: Request) -> dict[str, Any]:
         """Receive a JSON object, which may hold a file in base64; the errors are those of `form`."""
@@ -156,6 +160,7 @@ class _FormReader:
         self.most_bytes = most_bytes
         self.fields: dict[str, list[str]] = {}
         self.file: bytes | None = None
+        self.file_name = ""
         self.ended = False
         self._parts = self._field_bytes = 0
         self._header, self._value, self._disposition = b"", b"", b""
@@ -188,9 +193,11 @@ class _FormReader:
         if b"name" not in options:
             raise RequestError(400, "a part of the form has no name", code="bad_form")
         self._name = _text(options[b"name"]).removesuffix("[]")
-        self._is_file = b"filename" in options  # the name itself is of no use, and never looked at
+        self._is_file = b"filename" in options
         if self._is_file and (self.file is not None or self._name != "file"):
             raise RequestError(400, "one file is wanted, as `file`", "file", "bad_form")
+        if self._is_file:
+            self.file_name = _bare_name(_text(options[b"filename"]))
 
     def _part_data(self, data: bytes, start: int, end: int) -> None:
         if self._is_file:
@@ -213,6 +220,12 @@ class _FormReader:
 
     def _end(self) -> None:
         self.ended = True
+
+
+def _bare_name(name: str) -> str:
+    """Return the name of a file without folders, and without what is no letter, digit or mark."""
+    bare = name.replace("\\", "/").rpartition("/")[2]
+    return "".join(letter for letter in bare if letter.isprintable())[:MOST_NAME].strip(".") or "file"
 
 
 def _text(raw: bytes) -> str:

@@ -12,11 +12,12 @@ from typing import Any, BinaryIO
 
 from PIL import Image
 
+from common.files.pipe import PipeContent
 from common.text.document import Document
 from ocr.formats.pdf_pages import Matrix, is_pdf, page_matrix, pikepdf_module
 from ocr.formats.pdf_text import Text
 from ocr.formats.xml.pages import is_xml
-from ocr.source import ORIENTATION, locate, open_image, viewed_size
+from ocr.source import ORIENTATION, Place, locate, open_image, viewed_size
 
 POINTS_PER_INCH = 72
 USUAL_DPI = 300.0
@@ -42,15 +43,15 @@ class PdfBook:
     """A searchable PDF of the pages of one file.
 
     Args:
-        file: an image or a PDF.
+        file: an image or a PDF, or the content of one.
 
     Raises:
         ValueError: it is no file, so that its images cannot be had again.
     """
 
-    def __init__(self, file: str) -> None:
-        self.file = Path(file)
-        if not self.file.is_file():
+    def __init__(self, file: str | PipeContent) -> None:
+        self.file = Path(file) if isinstance(file, str) else file
+        if isinstance(self.file, Path) and not self.file.is_file():
             raise ValueError(f"{file}: is no file, and a PDF needs its image again; write it to a file")
         self._over = is_pdf(self.file)
         self._text = Text()
@@ -68,24 +69,26 @@ class PdfBook:
             assert page is not None, "a page of a PDF knows its size"
             matrix = page_matrix(self.file, _number(document.source), page.width_px, page.height_px)
         else:
-            if is_xml(document.source) and document.page is not None:
+            if isinstance(self.file, Path) and is_xml(document.source) and document.page is not None:
                 self._images[document.source] = document.page.image
-            with open_image(locate(self._image(document.source))) as image:
+            with open_image(self._image(document.source)) as image:
                 scale = POINTS_PER_INCH / _resolution(image)
                 matrix = (scale, 0.0, 0.0, -scale, 0.0, viewed_size(image)[1] * scale)
         self._pages[document.source] = self._text.content(document, matrix)
 
-    def write(self, path: Path) -> None:
+    def write(self, path: Path | BinaryIO) -> None:
         """Write the pages that were expected; those whose text did not come are as they were.
 
         Raises:
             ValueError: no text came, the file cannot be read any more, or `path` is the PDF that is read.
         """
+        name = str(self.file) if isinstance(self.file, Path) else self.file.name
         if not any(self._pages.values()):
-            raise ValueError(f"{path}: is not written, since no page of {self.file} could be transcribed")
-        if path.exists() and path.samefile(self.file):
+            raise ValueError(f"{path}: is not written, since no page of {name} could be transcribed")
+        on_disk = isinstance(path, Path) and isinstance(self.file, Path)
+        if on_disk and path.exists() and path.samefile(self.file):  # type: ignore[union-attr, arg-type]
             raise ValueError(f"{path}: is the file that is read; name another --output-dir")
-        with _opened(self.file if self._over else None, str(self.file)) as pdf:
+        with _opened(self.file if self._over else None, name) as pdf:
             if self._over:
                 self._write_over(pdf)
             else:
@@ -99,9 +102,11 @@ class PdfBook:
             pdf.docinfo["/Producer"] = "amanuensis"
             pdf.save(path)
 
-    def _image(self, source: str) -> str:
+    def _image(self, source: str) -> Place:
         """Return the image of a source: the source itself, or what its PAGE or ALTO file names."""
-        return self._images.get(source, source)
+        if isinstance(self.file, Path):
+            return locate(self._images.get(source, source))
+        return Place(PipeContent(self.file.getvalue(), source), locate(source).page, source)
 
     def _write_over(self, pdf: Any) -> None:
         """Put the texts under the pages of the PDF that was read, and remove those not asked for."""
@@ -121,7 +126,7 @@ def _number(source: str) -> int:
 
 
 @contextmanager
-def _opened(file: Path | None, name: str) -> Iterator[Any]:
+def _opened(file: Path | BinaryIO | None, name: str) -> Iterator[Any]:
     """Open a PDF, or make a new one."""
     pikepdf = pikepdf_module()
     try:
@@ -133,17 +138,16 @@ def _opened(file: Path | None, name: str) -> Iterator[Any]:
         raise ValueError(f"{name}: cannot be read as a PDF ({error}); is the file whole?") from error
 
 
-def add_image_page(pdf: Any, source: str, content: bytes) -> None:
+def add_image_page(pdf: Any, place: Place, content: bytes) -> None:
     """Add a page with an image to `pdf`: a JPEG as it is, any other image pixel by pixel.
 
     Args:
         pdf: a pikepdf.Pdf.
-        source: the image.
+        place: the image.
         content: operators that show the text, in points from the lower left corner of the image.
     """
     from pikepdf import Array, Dictionary, Name, Page
 
-    place = locate(source)
     with open_image(place) as image:
         scale = POINTS_PER_INCH / _resolution(image)
         width, height = (pixels * scale for pixels in viewed_size(image))
@@ -170,8 +174,9 @@ def _stored(pdf: Any, image: Image.Image, file: Path | BinaryIO) -> Any:
     """Return the image as an object of a PDF, with the size that is stored in its file."""
     from pikepdf import Name
 
-    if image.format == "JPEG" and image.mode in COLOUR_SPACES and isinstance(file, Path):
-        stored = pdf.make_stream(file.read_bytes(), Filter=Name.DCTDecode)
+    if image.format == "JPEG" and image.mode in COLOUR_SPACES and isinstance(file, Path | PipeContent):
+        content = file.read_bytes() if isinstance(file, Path) else file.getvalue()
+        stored = pdf.make_stream(content, Filter=Name.DCTDecode)
         mode = image.mode
     else:
         image.load()

@@ -30,6 +30,7 @@ def is_pdf(file: Path | BinaryIO) -> bool:
     if isinstance(file, Path):
         with file.open("rb") as stream:
             return b"%PDF-" in stream.read(START_BYTES)
+    file.seek(0)
     start = file.read(START_BYTES)
     file.seek(0)
     return b"%PDF-" in start
@@ -80,12 +81,12 @@ def render(file: Path | BinaryIO, page: int, name: str) -> Image.Image:
     return image
 
 
-def page_matrix(file: Path, page: int, width_px: int, height_px: int) -> Matrix:
+def page_matrix(file: Path | BinaryIO, page: int, width_px: int, height_px: int) -> Matrix:
     """Return the matrix that maps pixels of a rendered page to the coordinates of the page in the PDF.
 
     A point (u, v) from the upper left corner of the viewed page is (a u + c v + e, b u + d v + f).
     """
-    with PDFIUM, _opened(file, str(file)) as pdf:
+    with PDFIUM, _opened(file, str(getattr(file, "name", file))) as pdf:
         shown = pdf[page]
         left, bottom, right, top = shown.get_bbox()
         rotation = shown.get_rotation()
