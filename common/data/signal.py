@@ -7,6 +7,7 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 
 from common.text.document import Page, Place
+from common.text.transcript import Transcript
 
 Source = str | Path | BinaryIO
 
@@ -39,6 +40,7 @@ class Segment(NamedTuple):
     whole: whether the segment is the whole source.
     region: the name of the region or cue that the segment belongs to, "" for none.
     name: the name of the segment in its source, such as the id of a line, "" for none.
+    known: the transcript that the source itself has of it, which then is not recognised; or None.
     """
 
     signal: Signal
@@ -46,6 +48,7 @@ class Segment(NamedTuple):
     whole: bool = False
     region: str = ""
     name: str = ""
+    known: Transcript | None = None
 
 
 class Segmentation(NamedTuple):

@@ -72,6 +72,11 @@ class Item(NamedTuple):
     page: Page | None = None
 
     @property
+    def to_recognise(self) -> bool:
+        """Whether there is a segment, and the network has to read it."""
+        return self.segment is not None and self.segment.known is None
+
+    @property
     def present(self) -> Segment:
         """The segment, of an item that has one."""
         assert self.segment is not None, "only items with a segment are put into batches"
@@ -124,7 +129,7 @@ class Reading:
         self, window: Sequence[Item], compute: Callable[[Sequence[np.ndarray]], Output]
     ) -> Iterator[Computed[Output]]:
         """Yield the segments of a window in batches of like length, with the output of `compute` for each."""
-        segments = [item for item in window if item.segment is not None]
+        segments = [item for item in window if item.to_recognise]
         steps = np.array([item.steps for item in segments], dtype=np.float64)
         waiting = iter(plan_batches(steps, self.budget))
         running = deque[Any]()

@@ -201,17 +201,18 @@ class Transcriber:
         reading = self._reading(self._read_segments, batch_budget, window, refuse)
         placing, passages = self.placing, list[Passage]()
         for items in reading.windows(Wanted(source) for source in each_source(sources)):
-            done: dict[tuple[int, int], Passage] = {}
+            done: dict[tuple[int, int], Transcript] = {}
             for batch in reading.batches(items, self.compute):
                 found, lengths = self.hypotheses(batch.output, alternatives + 1)
                 for item, hypotheses, length in zip(batch.items, found, lengths.tolist(), strict=True):
-                    segment = item.present
-                    transcript = placing.transcript(hypotheses, length, segment.signal, item.name)
-                    passage = Passage(transcript, segment.place, segment.whole, segment.region, segment.name)
-                    done[item.place, item.number] = passage
+                    signal = item.present.signal
+                    done[item.place, item.number] = placing.transcript(hypotheses, length, signal, item.name)
             for item in items:
-                if item.segment is not None:
-                    passages.append(done[item.place, item.number])
+                if (segment := item.segment) is not None:
+                    known = segment.known or done[item.place, item.number]
+                    passages.append(
+                        Passage(known, segment.place, segment.whole, segment.region, segment.name)
+                    )
                 if item.last:
                     yield Document(item.name, tuple(passages), self.modality.unit, item.page)
                     passages = []
