@@ -4,12 +4,45 @@ They are not beside the code that they configure, because that imports torch and
 """
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
+
+from common.command_line.flag import Flag
 
 
 @dataclass(frozen=True)
 class SegmentationConfig:
-    """How a recording is cut into utterances; there is nothing to set yet."""
+    """How a recording that is longer than `vad_max_speech_duration_s` is cut into utterances."""
+
+    vad: Literal["activity", "none"] = "activity"
+    """Voice activity detection. activity: recordings are cut in pauses, and long pauses are not transcribed.
+    none: they are read in overlapping windows, all of them."""
+    vad_threshold: float = 0.5
+    """Probability of speech from which on a step is speech."""
+    vad_neg_threshold: Annotated[float | None, Flag(default="0.15 below --vad-threshold")] = None
+    """Probability of speech below which a pause begins."""
+    vad_min_silence_duration_ms: float = 1000.0
+    """Pauses that are at least as long end an utterance and are not transcribed."""
+    vad_max_speech_duration_s: float = 30.0
+    """Longer utterances are cut, in a shorter pause if there is one."""
+    vad_speech_pad_ms: float = 400.0
+    """Time before and after speech that is transcribed with it."""
+
+    def __post_init__(self) -> None:
+        low = self.vad_threshold if self.vad_neg_threshold is None else self.vad_neg_threshold
+        if not 0 < low <= self.vad_threshold < 1:
+            raise ValueError(
+                f"vad_threshold {self.vad_threshold:g}, vad_neg_threshold {low:g}: numbers between 0 and 1"
+                " are wanted, the second not above the first"
+            )
+        if not 5 <= self.vad_max_speech_duration_s <= 600:
+            raise ValueError(
+                f"vad_max_speech_duration_s is {self.vad_max_speech_duration_s:g}; choose 5 to 600 seconds"
+            )
+        if not (self.vad_min_silence_duration_ms >= 100 and self.vad_speech_pad_ms >= 0):
+            raise ValueError(
+                f"vad_min_silence_duration_ms is {self.vad_min_silence_duration_ms:g} and vad_speech_pad_ms"
+                f" {self.vad_speech_pad_ms:g}; choose 100 or more, and 0 or more milliseconds"
+            )
 
 
 @dataclass(frozen=True)

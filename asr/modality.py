@@ -1,16 +1,22 @@
 """The modality of speech: the functions and configurations that `common` needs for recordings."""
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from asr.configuration import SegmentationConfig, SubtitleConfig
 from asr.corpora import SOUND_EXTS, CorpusConfig, read_corpus
 from asr.formats.names import FORMATS, writer
 from asr.rendering import render
+from asr.segmentation.activity import Activity, HeardActivity
 from asr.segmentation.recordings import segment
 from asr.signal import SignalConfig, channels, expand, measure, read, steps_per_length, stream, track
-from common.recognition.modality import AugmentOne, Modality, Training
+from common.data.signal import Segmentation, Source
+from common.recognition.modality import AugmentOne, Modality, ModelSteps, Training
+
+if TYPE_CHECKING:
+    from common.recognition.runtime import OnnxRecognizer
 
 
 def _training() -> Training:
@@ -44,7 +50,27 @@ def _serving(service: Any) -> Sequence[Any]:
 
 
 def _bundled() -> Path:
-    return Path(__file__).parent / "models" / "english.onnx"
+    return _models() / "english.onnx"
+
+
+def _models() -> Path:
+    return Path(__file__).parent / "models"
+
+
+def _segment(source: Source, config: Any, segmentation: Any, model: ModelSteps) -> Segmentation:
+    return segment(source, config, segmentation, model, _listen)
+
+
+def _listen(rate_hz: int) -> Activity:
+    model = _activity()
+    return HeardActivity(model, model.signal_config.sample_rate_hz, rate_hz)
+
+
+@cache
+def _activity() -> "OnnxRecognizer":
+    from common.recognition.runtime import OnnxRecognizer
+
+    return OnnxRecognizer.load(ASR, _models() / "activity.onnx", threads=1)
 
 
 ASR = Modality(
@@ -63,7 +89,7 @@ ASR = Modality(
     render=render,
     training=_training,
     segmentation_config=SegmentationConfig,
-    segment=segment,
+    segment=_segment,
     formats=FORMATS,
     format_config=SubtitleConfig,
     writer=writer,

@@ -7,15 +7,18 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import soundfile
 import soxr
 
-from asr.source import Part, find_part, open_sound, read_part, source_name
+from asr.source import BLOCK_FRAMES, Part, find_part, open_sound, read_part, source_name
 from common.data.signal import Signal, Source
 from common.files.source import source_file
 from common.files.wav import read_blocks, read_header
 
 SHORTEST_S = 0.025
 """length of one analysis window; a shorter recording holds no speech"""
+BLOCK_S = 5.0
+"""longest piece of a long recording"""
 LARGEST = 1e30
 """largest sample that is accepted in a float file; sums of larger ones overflow"""
 CANCELLED = 0.01
@@ -69,12 +72,32 @@ def read(source: Source, config: SignalConfig) -> Signal:
             raise ValueError(
                 f"{name}: is {duration_s:.4f} s long, at least {SHORTEST_S} s were wanted; drop it"
             )
-        blocks = _mixed(read_part(sound, part, name), sound.samplerate, name, part)
-        samples = np.concatenate(list(_resampling(blocks, sound.samplerate, config.sample_rate_hz)))
+        samples = np.concatenate(list(_pieces(sound, part, name, config)))
     peak = max(samples.max(), -samples.min())
     if peak > 1:
         samples /= peak
     return Signal(samples, 1 / config.sample_rate_hz)
+
+
+def pieces(source: Source, config: SignalConfig) -> Iterator[np.ndarray]:
+    """Yield the sound of a recording of any length in pieces (N,); joined, they equal what `read` returns.
+
+    There is one difference: samples beyond 1 are as they are.
+
+    Raises:
+        ValueError: the recording cannot be read further; the sound before that has been yielded, except for
+            less than BLOCK_S.
+    """
+    with open_sound(source) as sound:
+        part = find_part(source, sound)
+        yield from _pieces(sound, part, source_name(source), config, round(BLOCK_S * sound.samplerate))
+
+
+def _pieces(
+    sound: soundfile.SoundFile, part: Part, name: str, config: SignalConfig, most: int = BLOCK_FRAMES
+) -> Iterator[np.ndarray]:
+    blocks = _mixed(read_part(sound, part, name, most), sound.samplerate, name, part)
+    return _resampling(blocks, sound.samplerate, config.sample_rate_hz)
 
 
 def stream(source: io.BufferedIOBase, config: SignalConfig) -> Iterator[Signal]:
@@ -149,7 +172,7 @@ def track(source: str, number: int) -> str:
     return f"{source}[track{number}]"
 
 
-def measure(source: str) -> float:
+def measure(source: Source) -> float:
     """Return the length of `source` in seconds, from its header.
 
     Raises:

@@ -315,8 +315,10 @@ def _wanted_track(source: Source) -> int:
     return int(found["track"])
 
 
-def read_part(sound: soundfile.SoundFile, part: Part, name: str) -> Iterator[np.ndarray]:
-    """Yield the samples of `part` in blocks (N, channels).
+def read_part(
+    sound: soundfile.SoundFile, part: Part, name: str, most: int = BLOCK_FRAMES
+) -> Iterator[np.ndarray]:
+    """Yield the samples of `part` in blocks (N, channels) of at most `most` frames.
 
     Raises:
         ValueError: the file holds fewer samples than its header promises, or cannot be decoded.
@@ -326,7 +328,7 @@ def read_part(sound: soundfile.SoundFile, part: Part, name: str) -> Iterator[np.
         if part.start:
             sound.seek(part.start)
         while done < part.frames:
-            block = sound.read(min(BLOCK_FRAMES, part.frames - done), dtype="float32", always_2d=True)
+            block = sound.read(min(most, part.frames - done), dtype="float32", always_2d=True)
             if not len(block):
                 break
             done += len(block)

@@ -1,13 +1,12 @@
 """Signals as a network reads them, segments of a source, and what may be a source."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
 from common.text.document import Page, Place
-from common.text.transcript import Transcript
 
 Source = str | Path | BinaryIO
 
@@ -40,7 +39,15 @@ class Segment(NamedTuple):
     whole: whether the segment is the whole source.
     region: the name of the region or cue that the segment belongs to, "" for none.
     name: the name of the segment in its source, such as the id of a line, "" for none.
-    known: the transcript that the source itself has of it, which then is not recognised; or None.
+    goes_on: whether the next segment continues the same passage, as where an utterance is longer than what is
+        computed at once. Such segments overlap:
+
+            signal of one       |----------------------|after|
+            signal of the next                  |before|----------------------|
+                                                       ^ one ends here and the next begins: `place`
+
+    before, after: the signal steps at the start and the end of `signal` that belong to the neighbours. They
+        are multiples of the network's stride.
     """
 
     signal: Signal
@@ -48,11 +55,17 @@ class Segment(NamedTuple):
     whole: bool = False
     region: str = ""
     name: str = ""
-    known: Transcript | None = None
+    goes_on: bool = False
+    before: int = 0
+    after: int = 0
 
 
 class Segmentation(NamedTuple):
-    """The segments of a source in reading order, and its page if it is one."""
+    """The segments of a source in reading order, and its page if it is one.
 
-    segments: Sequence[Segment]
+    Those of a long source come from an iterator, so that only some of them are in memory. It raises a
+    ValueError where the source cannot be read further.
+    """
+
+    segments: Sequence[Segment] | Iterator[Segment]
     page: Page | None = None

@@ -89,6 +89,18 @@ class PageComparison(Protocol):
         """Write an HTML page that shows them."""
 
 
+class ModelSteps(NamedTuple):
+    """What cutting a source depends on in the model that reads the segments.
+
+    task: what the model has learnt.
+    stride: signal steps of one step of the network. None if steps cannot be joined, so that each passage has
+        to be one segment.
+    """
+
+    task: str
+    stride: int | None
+
+
 @dataclass(frozen=True)
 class NoSettings:
     """There is nothing to set."""
@@ -132,9 +144,9 @@ class Modality:
     """whether signals run from left to right on paper, so that right-to-left scripts run against them"""
     segmentation_config: type = NoSettings
     """frozen dataclass: how sources are cut into segments"""
-    segment: Callable[[Source, Any, Any], Segmentation] | None = None
-    """`(source, signal_config, segmentation_config)`: the lines of a page, or the utterances of a recording,
-    in reading order; the ValueErrors of `read`. None: each source is one segment."""
+    segment: Callable[[Source, Any, Any, ModelSteps], Segmentation] | None = None
+    """`(source, signal_config, segmentation_config, model_steps)`: the lines of a page, or the utterances of
+    a recording, in reading order; the ValueErrors of `read`. None: each source is one segment."""
     formats: Mapping[str, str] = field(default_factory=dict)
     """formats of documents beside those of `common.text.formats`: the ending of their files, and what they
     are in a few words for the help"""
@@ -194,14 +206,16 @@ class Modality:
         """Return `read` under a configuration, as a function that can be sent to another process."""
         return partial(_read, self.read, signal_config)
 
-    def segmentation(self, source: Source, signal_config: Any, segmentation_config: Any) -> Segmentation:
+    def segmentation(
+        self, source: Source, signal_config: Any, segmentation_config: Any, model_steps: ModelSteps
+    ) -> Segmentation:
         """Return the segments of `source` in reading order, each with its place.
 
         Raises:
             ValueError: the source cannot be read.
         """
         if self.segment is not None:
-            return self.segment(source, signal_config, segmentation_config)
+            return self.segment(source, signal_config, segmentation_config, model_steps)
         return Segmentation([whole(self.read(source, signal_config))])
 
 

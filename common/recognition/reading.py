@@ -1,6 +1,6 @@
 """Sources read ahead of the network, and their segments collected into batches of like length.
 
-sources -> segments, read by threads -> windows, sorted by length -> batches -> compute
+sources -> segments, read by threads -> windows, sorted by length -> batches -> compute -> items in order
 """
 
 import logging
@@ -26,9 +26,12 @@ READERS = 2
 """threads that read sources while the network runs"""
 AHEAD_BUDGETS = 8
 """segments are read ahead, and kept for sorting by length, up to this many batch budgets together"""
+SEGMENTS_AHEAD = 6
+"""segments of a long source that are read ahead of their use"""
 Refuse = Callable[[str], None] | None
 """takes a sentence for each source that cannot be used, which is then left out; None: the error is raised"""
 Output = TypeVar("Output")
+Result = TypeVar("Result")
 OneSource = Source | Signal | bytes
 
 
@@ -42,12 +45,12 @@ class Wanted(NamedTuple):
 class Content(NamedTuple):
     """What reading a source gives.
 
-    segments: its segments in order.
+    segments: its segments in order; those of a long source from an iterator.
     labels: the labels of its text where that is known.
     page: the page that it is, if it is one.
     """
 
-    segments: Sequence[Segment]
+    segments: Sequence[Segment] | Iterator[Segment]
     labels: list[int]
     page: Page | None = None
 
@@ -61,6 +64,8 @@ class Item(NamedTuple):
     labels: the labels of its text, where that is known.
     last: whether it is the last segment of its source.
     page: the page that the source is, if it is one.
+    complete: False if it is the last segment only because the source cannot be read further.
+    flowing: whether its source is long, so that its segments come one after the other.
     """
 
     place: int
@@ -70,11 +75,13 @@ class Item(NamedTuple):
     labels: list[int]
     last: bool
     page: Page | None = None
+    complete: bool = True
+    flowing: bool = False
 
     @property
-    def to_recognise(self) -> bool:
-        """Whether there is a segment, and the network has to read it."""
-        return self.segment is not None and self.segment.known is None
+    def key(self) -> tuple[int, int]:
+        """What tells it from all others of the call."""
+        return self.place, self.number
 
     @property
     def present(self) -> Segment:
@@ -113,37 +120,69 @@ class Reading:
     workers: int
     refuse: Refuse
 
+    def results(
+        self,
+        wanted: Iterable[Wanted],
+        compute: Callable[[Sequence[np.ndarray]], Output],
+        finish: Callable[[Computed[Output]], Iterable[Result]],
+    ) -> Iterator[tuple[Item, Result | None]]:
+        """Yield each segment in order with its result, or None for a source without any segment.
+
+        Args:
+            wanted: the sources.
+            compute: the network.
+            finish: returns a result for each item of a batch. The batches come in any order.
+        """
+        order, ready = deque[Item](), dict[tuple[int, int], Result]()
+
+        def noted() -> Iterator[list[Item]]:
+            for window in self.windows(wanted):
+                order.extend(window)
+                yield window
+
+        for batch in self.batches(noted(), compute):
+            ready.update(zip((item.key for item in batch.items), finish(batch), strict=True))
+            while order and (order[0].segment is None or order[0].key in ready):
+                item = order.popleft()
+                yield item, ready.pop(item.key, None)
+        yield from ((item, None) for item in order)  # sources without segments
+
     def windows(self, wanted: Iterable[Wanted]) -> Iterator[list[Item]]:
         """Yield the segments of sources in order, as many at a time as are sorted by length."""
         most, window, steps = AHEAD_BUDGETS * self.budget, list[Item](), 0
         for item in self._read_ahead(wanted, most):
             window.append(item)
             steps += item.steps
-            if len(window) >= self.window or steps > most:
+            # the segments of a long source are of like length, and its text is to come soon
+            if len(window) >= self.window or steps > (self.budget if item.flowing else most):
                 yield window
                 window, steps = [], 0
         if window:
             yield window
 
     def batches(
-        self, window: Sequence[Item], compute: Callable[[Sequence[np.ndarray]], Output]
+        self, windows: Iterable[Sequence[Item]], compute: Callable[[Sequence[np.ndarray]], Output]
     ) -> Iterator[Computed[Output]]:
-        """Yield the segments of a window in batches of like length, with the output of `compute` for each."""
-        segments = [item for item in window if item.to_recognise]
-        steps = np.array([item.steps for item in segments], dtype=np.float64)
-        waiting = iter(plan_batches(steps, self.budget))
-        running = deque[Any]()
+        """Yield the segments of each window in batches of like length, with the output of `compute`."""
+        waiting, running = self._planned(windows), deque[Any]()
         with _threads(self.workers) as pool:
             while True:
                 # one batch more than there are workers: none of them waits while an output is decoded
-                for batch in islice(waiting, self.workers + 1 - len(running)):
-                    items = [segments[index] for index in batch]
+                for items in islice(waiting, self.workers + 1 - len(running)):
                     signals = [item.present.signal.values for item in items]
                     running.append((items, pool.submit(compute, signals)))
                 if not running:
                     return
                 items, future = running.popleft()
                 yield Computed(items, future.result())
+
+    def _planned(self, windows: Iterable[Sequence[Item]]) -> Iterator[list[Item]]:
+        """Yield the segments of each batch; a window is asked for when the one before has none left."""
+        for window in windows:
+            segments = [item for item in window if item.segment is not None]
+            steps = np.array([item.steps for item in segments], dtype=np.float64)
+            for batch in plan_batches(steps, self.budget):
+                yield [segments[index] for index in batch]
 
     def _read_ahead(self, wanted: Iterable[Wanted], most: float) -> Iterator[Item]:
         """Yield what threads read ahead of its use: at most `most` signal steps, judged by the longest."""
@@ -163,12 +202,34 @@ class Reading:
                     content = future.result()
                 if content is None:
                     continue
+                if not isinstance(content.segments, Sequence):
+                    yield from self._flowing(place, name, content.segments, content)
+                    continue
                 steps = sum(len(segment.signal.values) for segment in content.segments)
                 longest = max(0.95 * longest, steps, 1)
                 segments: Sequence[Segment | None] = content.segments or [None]
                 for number, segment in enumerate(segments):
                     last = number + 1 == len(segments)
                     yield Item(place, number, name, segment, content.labels, last, content.page)
+
+    def _flowing(
+        self, place: int, name: str, segments: Iterator[Segment], content: Content
+    ) -> Iterator[Item]:
+        """Yield the segments of a long source, which a thread reads a few ahead of their use."""
+        number, item, failed = 0, None, True
+        with refusing(self.refuse), _threads(1) as pool:
+            coming = deque(pool.submit(next, segments, None) for _ in range(SEGMENTS_AHEAD))
+            while (segment := coming.popleft().result()) is not None:
+                coming.append(pool.submit(next, segments, None))
+                if item is not None:
+                    yield item
+                item = Item(place, number, name, segment, content.labels, False, content.page, flowing=True)
+                number += 1
+            failed = False
+        if item is not None:
+            yield item._replace(last=True, complete=not failed)
+        elif not failed:
+            yield Item(place, 0, name, None, content.labels, True, content.page)
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 sources -> segments -> batches of like length      reading.py
         -> log-probabilities                       a subclass: recognizer.py (torch), runtime.py (ONNX)
-        -> hypotheses                              the decoder
+        -> hypotheses                              the decoder; windows are joined (passages/)
         -> transcripts                             placing.py
         -> one document for each source
 """
@@ -23,7 +23,15 @@ from common.decoding.labelled import LabelDecoder
 from common.recognition.known_text.left_out import LeftOut
 from common.recognition.known_text.placing import Aligned, Heard, align_text
 from common.recognition.known_text.text import read_text
-from common.recognition.modality import Modality, whole
+from common.recognition.modality import Modality, ModelSteps, whole
+from common.recognition.passages.joining import (
+    Arrival,
+    after_passages,
+    by_passage,
+    extent,
+    is_window,
+    own_steps,
+)
 from common.recognition.placing import Placing
 from common.recognition.reading import (
     Computed,
@@ -156,8 +164,7 @@ class Transcriber:
         The other arguments and the errors are those of `transcribe`.
         """
         reading = self._reading(self._read_whole, batch_budget, window, refuse)
-        for items in reading.windows(Wanted(source) for source in sources):
-            yield from reading.batches(items, compute)
+        return reading.batches(reading.windows(Wanted(source) for source in sources), compute)
 
     def transcribe(
         self,
@@ -198,24 +205,61 @@ class Transcriber:
 
         Arguments and errors are those of `transcribe`. Batches mix the segments of many sources.
         """
-        reading = self._reading(self._read_segments, batch_budget, window, refuse)
-        placing, passages = self.placing, list[Passage]()
-        for items in reading.windows(Wanted(source) for source in each_source(sources)):
-            done: dict[tuple[int, int], Transcript] = {}
-            for batch in reading.batches(items, self.compute):
-                found, lengths = self.hypotheses(batch.output, alternatives + 1)
-                for item, hypotheses, length in zip(batch.items, found, lengths.tolist(), strict=True):
-                    signal = item.present.signal
-                    done[item.place, item.number] = placing.transcript(hypotheses, length, signal, item.name)
-            for item in items:
-                if (segment := item.segment) is not None:
-                    known = segment.known or done[item.place, item.number]
-                    passages.append(
-                        Passage(known, segment.place, segment.whole, segment.region, segment.name)
-                    )
-                if item.last:
-                    yield Document(item.name, tuple(passages), self.modality.unit, item.page)
-                    passages = []
+        passages = list[Passage]()
+        for one in self.passages(sources, batch_budget, window, alternatives, refuse):
+            if one.passage is not None:
+                passages.append(one.passage)
+            if one.last:
+                yield Document(one.source, tuple(passages), self.modality.unit, one.page, one.complete)
+                passages = []
+
+    def passages(
+        self,
+        sources: OneSource | Iterable[OneSource],
+        batch_budget: float | None = None,
+        window: int = 256,
+        alternatives: int = 0,
+        refuse: Refuse = None,
+        done: Callable[[str], int] = lambda _: 0,
+    ) -> Iterator[Arrival]:
+        """Yield the passages of each source in order, each as soon as it is read.
+
+        `done` returns how many passages of a source, by its name, are known already; they are left out. The
+        other arguments and the errors are those of `transcribe`.
+        """
+        reading = self._reading(self._segments_after(done), batch_budget, window, refuse)
+
+        def finish(batch: Computed[Any]) -> list[Any]:
+            return self._finished(batch, alternatives)
+
+        wanted = (Wanted(source) for source in each_source(sources))
+        for items, found in by_passage(reading.results(wanted, self.compute, finish)):
+            item, passage = items[-1], None
+            if item.segment is not None:
+                place, signal = extent(items)
+                single = len(items) == 1 and not is_window(item.segment)
+                hypotheses, steps = found[0] if single else self._decoded(np.concatenate(found), alternatives)
+                transcript = self.placing.transcript(hypotheses, steps, signal, item.name)
+                segment = item.segment
+                passage = Passage(transcript, place, segment.whole, segment.region, segment.name)
+            yield Arrival(item.name, passage, item.last, item.page, item.complete)
+
+    def _finished(self, batch: Computed[Any], alternatives: int) -> list[Any]:
+        """Return hypotheses and steps of each segment of a batch; of a window its log-probabilities."""
+        windows = [is_window(item.present) for item in batch.items]
+        if not any(windows):
+            found, lengths = self.hypotheses(batch.output, alternatives + 1)
+            return list(zip(found, lengths.tolist(), strict=True))
+        return [
+            own_steps(rows, item.present, self.stride) if apart else self._decoded(rows, alternatives)
+            for rows, item, apart in zip(batch.output.each(), batch.items, windows, strict=True)
+        ]
+
+    def _decoded(self, log_probs: np.ndarray, alternatives: int) -> tuple[list[Hypothesis], int]:
+        """Return the hypotheses of log-probabilities (S, C), and S."""
+        output = LogProbs(log_probs[None], np.array([len(log_probs)]))
+        found, _ = self.hypotheses(output, alternatives + 1)
+        return found[0], len(log_probs)
 
     def align(
         self,
@@ -245,14 +289,17 @@ class Transcriber:
         self._check_aligns()
         reading, placing = self._reading(self._read_whole, batch_budget, window, refuse), self.placing
         wanted = (Wanted(source, text) for source, text in zip(sources, texts, strict=True))
-        for items in reading.windows(wanted):
-            done: dict[int, Transcript] = {}
-            for batch in reading.batches(items, self.log_probs):
-                for item, rows in zip(batch.items, batch.output.each(), strict=True):
-                    with refusing(refuse):
-                        done[item.place] = placing.aligned(rows, item.labels, item.present.signal, item.name)
-            for place in sorted(done):
-                yield done[place]
+
+        def finish(batch: Computed[LogProbs]) -> Iterator[Transcript | None]:
+            for item, rows in zip(batch.items, batch.output.each(), strict=True):
+                aligned = None
+                with refusing(refuse):
+                    aligned = placing.aligned(rows, item.labels, item.present.signal, item.name)
+                yield aligned
+
+        for _, aligned in reading.results(wanted, self.log_probs, finish):
+            if aligned is not None:
+                yield aligned
 
     def align_recordings(
         self,
@@ -280,21 +327,24 @@ class Transcriber:
                 yield Wanted(source)
 
         read = self._read_whole if self.modality.on_paper else self._read_segments
-        reading, heard = self._reading(read, batch_budget, window, refuse), dict[tuple[int, int], Heard]()
-        for items in reading.windows(wanted()):
-            for batch in reading.batches(items, self.log_probs):
-                for item, rows in zip(batch.items, batch.output.each(), strict=True):
-                    heard[item.place, item.number] = Heard.of(rows, item.present)
-            for item in items:
-                if not item.last:
-                    continue
-                count = 0 if item.segment is None else item.number + 1
-                segments = [heard.pop((item.place, number)) for number in range(count)]
-                aligned = None
-                with refusing(refuse):
-                    aligned = self._aligned(known.pop(item.place), segments, item.name)
-                if aligned is not None:
-                    yield aligned
+        reading, heard = self._reading(read, batch_budget, window, refuse), list[Heard]()
+
+        def finish(batch: Computed[LogProbs]) -> list[np.ndarray]:
+            rows = zip(batch.output.each(), batch.items, strict=True)
+            return [own_steps(one, item.present, self.stride) for one, item in rows]
+
+        for items, found in by_passage(reading.results(wanted(), self.log_probs, finish)):
+            item = items[-1]
+            if item.segment is not None:
+                heard.append(Heard.of(np.concatenate(found), *extent(items), item.segment.whole))
+            if not item.last:
+                continue
+            aligned = None
+            with refusing(refuse):
+                aligned = self._aligned(known.pop(item.place), heard, item.name)
+            heard = []
+            if aligned is not None:
+                yield aligned
 
     def _aligned(self, text: str, heard: Sequence[Heard], source: str) -> Aligned:
         """Return the document of a source with its text, and what they do not share."""
@@ -325,11 +375,23 @@ class Transcriber:
         steps = budget * self.modality.steps_per_length(self.signal_config)
         return Reading(read, steps, window, self.workers, refuse)
 
+    def _segments_after(self, done: Callable[[str], int]) -> Callable[[Source | Signal, str | None], Content]:
+        """Return `_read_segments` without the passages that are known already."""
+
+        def read(source: Source | Signal, text: str | None) -> Content:
+            content, known = self._read_segments(source, text), done(name_of(source))
+            if not known:
+                return content
+            return content._replace(segments=after_passages(content.segments, known))
+
+        return read
+
     def _read_segments(self, source: Source | Signal, text: str | None) -> Content:
         """Return all segments of a source."""
         if isinstance(source, Signal):
             return self._read_whole(source, text)
-        found = self.modality.segmentation(source, self.signal_config, self.segmentation_config)
+        model = ModelSteps(self.task, self.stride if self.task == "ctc" else None)
+        found = self.modality.segmentation(source, self.signal_config, self.segmentation_config, model)
         return Content(found.segments, [], found.page)
 
     def _read_whole(self, source: Source | Signal, text: str | None) -> Content:

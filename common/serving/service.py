@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 from common.data.signal import Segment, Source
 from common.decoding.decoder import Decoder
 from common.decoding.labelled import LabelDecoder
+from common.recognition.modality import ModelSteps
 from common.recognition.transcriber import Transcriber
 from common.serving.backlog import Backlog
 from common.serving.errors import RequestError
@@ -116,9 +117,6 @@ class Service:
         """Raise RequestError if there is too much work already, or no new work is taken."""
         if not self.ready:
             raise RequestError(503, "the server is about to end", code="not_ready", retry_after_s=5)
-        self._check_load()
-
-    def _check_load(self) -> None:
         excess_s = self.queue_s - self.config.queue_s
         if excess_s > 0:
             message = f"{self.queue_s:.0f} s of work wait already; try again later"
@@ -128,7 +126,7 @@ class Service:
     @asynccontextmanager
     async def work(self) -> "AsyncIterator[Work]":
         """Give what does the work of one request; what is not done at the end of the block is dropped."""
-        self._check_load()  # once more: others may have been faster
+        self.admit()
         work, started_s = Work(self), time.perf_counter()
         try:
             yield work
@@ -232,5 +230,8 @@ class Work:
 
 
 def _opened(recognizer: Transcriber, source: Source) -> Opened:
-    found = recognizer.modality.segmentation(source, recognizer.signal_config, recognizer.segmentation_config)
+    model = ModelSteps(recognizer.task, None)  # the queue knows single segments only
+    found = recognizer.modality.segmentation(
+        source, recognizer.signal_config, recognizer.segmentation_config, model
+    )
     return Opened(iter(found.segments), found.page)

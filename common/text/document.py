@@ -151,8 +151,6 @@ class Page:
     """the file of the image, "" if it is not known"""
     dpi: float | None = None
     """resolution in pixels per inch, if it is known"""
-    has_text: bool = False
-    """whether the file itself has the text, like the text layer of a PDF, so that nothing was recognised"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +181,8 @@ class Document:
     """of all places: s (seconds) or px (pixels of the original)"""
     page: Page | None = None
     """the page that the passages stand on, if the source is one"""
+    complete: bool = True
+    """whether the source could be read to its end"""
 
     @classmethod
     def of(cls, transcript: Transcript) -> "Document":

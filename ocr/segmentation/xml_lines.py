@@ -19,6 +19,7 @@ import numpy as np
 
 from common.data.signal import Segment, Segmentation, Signal, Source
 from common.files.source import source_file
+from common.recognition.modality import ModelSteps
 from common.text.document import Document, Line
 from ocr import signal
 from ocr.configuration import SegmentationConfig
@@ -71,7 +72,9 @@ def expand(source: Source) -> list[Source]:
     return signal.expand(source)
 
 
-def segment(source: Source, config: SignalConfig, segmentation: SegmentationConfig) -> Segmentation:
+def segment(
+    source: Source, config: SignalConfig, segmentation: SegmentationConfig, _: ModelSteps | None = None
+) -> Segmentation:
     """Return the lines of an XML file as it has them, in its order, or those that are found in an image.
 
     A line that cannot be cut is left out, which is logged.

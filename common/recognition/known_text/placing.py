@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from common.data.signal import Segment, Signal
+from common.data.signal import Signal
 from common.decoding.alignment import widen
 from common.decoding.gapped.search import Unwritten, WordHits, align_words
 from common.decoding.gapped.viterbi import GapCosts, Words
@@ -15,7 +15,7 @@ from common.decoding.hypothesis import missing_labels
 from common.recognition.known_text.left_out import Extra, LeftOut, Unsaid
 from common.recognition.known_text.text import KnownText, KnownWord
 from common.recognition.placing import Placing
-from common.text.document import Document, Interval, Passage
+from common.text.document import Document, Interval, Passage, Place
 from common.text.symbols import BLANK
 from common.text.transcript import Character, Transcript
 
@@ -29,12 +29,11 @@ class Heard(NamedTuple):
     whole: bool
 
     @classmethod
-    def of(cls, log_probs: np.ndarray, segment: Segment) -> "Heard":
-        """Return what is kept of a segment; of a place in two dimensions the start is not known."""
-        start = segment.place.start if isinstance(segment.place, Interval) else 0.0
-        values = np.broadcast_to(np.float32(0), (len(segment.signal.values),))  # takes no memory
-        hollow = Signal(values, segment.signal.unit_per_step)
-        return cls(log_probs.copy(), start, hollow, segment.whole)
+    def of(cls, log_probs: np.ndarray, place: Place, signal: Signal, whole: bool) -> "Heard":
+        """Return what is kept of a passage; of a place in two dimensions the start is not known."""
+        start = place.start if isinstance(place, Interval) else 0.0
+        values = np.broadcast_to(np.float32(0), (len(signal.values),))  # takes no memory
+        return cls(log_probs.copy(), start, Signal(values, signal.unit_per_step), whole)
 
 
 class Aligned(NamedTuple):

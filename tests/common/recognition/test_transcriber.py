@@ -8,7 +8,7 @@ from common.data.signal import Segment, Segmentation, Signal
 from common.text.document import Interval, Line, Page
 
 
-def cut(source, config, segmentation):
+def cut(source, config, segmentation, model):
     """Return a number of tones one after the other, as many as the name of the source begins with."""
     if source == "broken":
         raise ValueError("broken: cannot be read")
@@ -34,7 +34,7 @@ def test_the_segments_of_each_source_come_together_and_in_order(recognizer):
     assert [document.source for document in documents] == sources
     assert [len(document.passages) for document in documents] == [2, 0, 3, 1]
     for source, document in zip(sources, documents, strict=True):
-        segments = cut(source, None, None).segments
+        segments = cut(source, None, None, None).segments
         assert document.page == Page(len(source), 7)
         assert [passage.name for passage in document.passages] == [segment.name for segment in segments]
         assert [passage.place for passage in document.passages] == [segment.place for segment in segments]
@@ -66,7 +66,7 @@ def test_a_modality_that_cuts_nothing_has_one_segment_a_source():
     recognizer = recognizer_of("asr")
     recognizer.modality = replace(recognizer.modality, segment=None, read=lambda source, _: source)
     signal = Signal(np.zeros(4000, np.float32), 1 / 4000)
-    (segment,) = recognizer.modality.segmentation(signal, None, None).segments
+    (segment,) = recognizer.modality.segmentation(signal, None, None, None).segments
     assert segment == Segment(signal, Interval(0.0, 1.0), whole=True)
 
 

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from common.data.signal import Segment, Signal
+from common.data.signal import Signal
 from common.recognition.known_text.placing import Aligned, Heard, align_text
 from common.recognition.known_text.text import read_text
 from common.recognition.placing import Placing
@@ -25,7 +25,7 @@ def heard(said: str, start_s: float, whole: bool = False) -> Heard:
     values = np.where(np.eye(ALPHABET.classes)[path] > 0, 0.99, 0.01 / (ALPHABET.classes - 1))
     signal = Signal(np.zeros(STRIDE * len(path), np.float32), 1 / RATE)
     place = Interval(start_s, start_s + signal.length)
-    return Heard.of(np.log(values), Segment(signal, place, whole))
+    return Heard.of(np.log(values), place, signal, whole)
 
 
 def aligned(text: str, *segments: Heard) -> Aligned:

@@ -21,7 +21,7 @@ SAID = "SEASHORES AND MOUNTAINS-ARE LOVELIER THAN GARDENS-WHERE NOTHING GROWS"
 """three passages"""
 
 
-def cut(source, config, segmentation):
+def cut(source, config, segmentation, model):
     """Return the segments of a file: its letters between two minus signs."""
     samples, _ = soundfile.read(source, dtype="float32")
     labels = np.rint(100 * samples[::STEP]).astype(int).tolist()
@@ -78,7 +78,7 @@ def test_segments_of_many_recordings_come_together_in_order(recognizer, tmp_path
 
 def test_a_source_of_one_segment_is_aligned_as_ever(recognizer, tmp_path):
     source, text = record("SEASHORES", tmp_path / "a.wav"), "MOUNTAINS"  # which is not what is said
-    (segment,) = cut(source, None, None).segments
+    (segment,) = cut(source, None, None, None).segments
     recognizer.modality = replace(recognizer.modality, read=lambda *_: segment.signal)
     (found,) = recognizer.align_recordings([source], [text])
     assert list(found.document.transcripts) == list(recognizer.align([source], [text]))
