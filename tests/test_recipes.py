@@ -39,7 +39,7 @@ def test_a_recipe_is_bash_that_stops_at_errors_and_passes_flags_on(recipe: Path)
     assert run(["bash", "-n", str(recipe)], ROOT).returncode == 0
 
 
-@pytest.mark.parametrize("verb", ["train", "evaluate", "transcribe", "align", "lm train"])
+@pytest.mark.parametrize("verb", ["train", "evaluate", "transcribe", "align", "lm train", "serve"])
 @pytest.mark.parametrize("command", ["ocr", "asr"])
 def test_every_flag_that_recipes_and_readme_give_exists(command: str, verb: str, monkeypatch) -> None:
     texts = [path.read_text(encoding="utf-8") for path in [*RECIPES, ROOT / "README.md"]]

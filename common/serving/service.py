@@ -208,7 +208,7 @@ class Work:
 
     async def passages(self, opened: Opened) -> AsyncGenerator[Passage, None]:
         """Yield the passages of a source in order, each as soon as it and those before it are known."""
-        recognizer, queue = self.service.recognizer, self.service.queue
+        recognizer = self.service.recognizer
         per_length = recognizer.modality.steps_per_length(recognizer.signal_config)
         most = AHEAD_SHARE * recognizer.modality.batch_budget * per_length
         waiting, exhausted = deque[tuple[Segment, asyncio.Future[Found]]](), False
@@ -219,14 +219,22 @@ class Work:
                 if segment is None:
                     exhausted = True
                 else:
-                    waiting.append((segment, queue.put(self.ticket, segment.signal.values, self.decoder)))
+                    waiting.append((segment, self._found(segment)))
                 continue
             if not waiting:
                 return
             segment, future = waiting.popleft()
-            hypotheses, steps = await future
-            transcript = recognizer.placing.transcript(hypotheses, steps, segment.signal)
+            found = await future
+            transcript = segment.known or recognizer.placing.transcript(*found, segment.signal)
             yield Passage(transcript, segment.place, segment.whole, segment.region, segment.name)
+
+    def _found(self, segment: Segment) -> "asyncio.Future[Found]":
+        """Return what will have the hypotheses of a segment; there are none for one whose text is known."""
+        if segment.known is None:
+            return self.service.queue.put(self.ticket, segment.signal.values, self.decoder)
+        future = asyncio.get_running_loop().create_future()
+        future.set_result(Found([], 0))
+        return future
 
 
 def _opened(recognizer: Transcriber, source: Source) -> Opened:

@@ -12,6 +12,7 @@ from PIL import Image
 from served import client_of
 from untrained import recognizer_of
 
+from ocr.configuration import SegmentationConfig
 from ocr.formats.alto_writer import to_alto
 from ocr.formats.hocr import to_hocr
 from ocr.serving.pages import page_numbers
@@ -144,6 +145,24 @@ def test_pages_of_a_document_are_chosen_by_number(client):
 )
 def test_page_numbers_are_lists_and_ranges(given, numbers):
     assert page_numbers(given) == numbers
+
+
+def test_a_page_with_a_text_layer_has_that_text_where_the_server_is_to_take_it():
+    font = pikepdf.Dictionary(
+        Type=pikepdf.Name.Font, Subtype=pikepdf.Name.Type1, BaseFont=pikepdf.Name.Helvetica
+    )
+    pdf = pikepdf.new()
+    pdf.add_blank_page(page_size=(300, 200))
+    pdf.pages[0].Resources = pikepdf.Dictionary(Font=pikepdf.Dictionary(F=font))
+    pdf.pages[0].Contents = pdf.make_stream(b"BT /F 24 Tf 20 100 Td (Taken from it) Tj ET")
+    file = io.BytesIO()
+    pdf.save(file)
+    recognizer = recognizer_of("ocr")
+    recognizer.segmentation_config = SegmentationConfig(text_layer=True)
+    with client_of(recognizer) as (client, _):
+        (page,) = ask(client, file.getvalue()).json()["pages"]
+    assert page["text"] == "Taken from it"
+    assert [word["text"] for word in page["lines"][0]["words"]] == ["Taken", "from", "it"]
 
 
 # --- refusals
