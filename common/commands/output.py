@@ -7,6 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from common.command_line.parser import UsageError
+from common.files.aside import written_aside
 from common.files.source import source_file, stem
 from common.files.standard import ANY_NAME, STANDARD_OUTPUT
 from common.recognition.modality import Book, Modality
@@ -71,6 +72,9 @@ class DocumentFiles:
         books: functions that return the book of a file, by the ending of the book. A book holds all documents
             of one file, and is written once they have come.
         refuse: takes a sentence for each book that cannot be written.
+
+    Attributes:
+        left: how many documents are left as an earlier call has written them.
     """
 
     def __init__(
@@ -85,6 +89,7 @@ class DocumentFiles:
         self._written: set[Path] = set()
         self._folders: dict[str, Path] = {}
         self._open: dict[str, dict[str, Book]] = {}
+        self.left = 0
 
     def expect(self, source: str, folder: Path = Path()) -> None:
         """Note that the document of a source will come; sources are named in the order of their documents.
@@ -104,6 +109,23 @@ class DocumentFiles:
                 books[name] = make(file)
             books[name].expect(source)
 
+    def leave(self, source: str, folder: Path = Path()) -> bool:
+        """Return whether an earlier call has written the document of a source, in all formats; it then stays.
+
+        Raises:
+            ValueError: the files that are there are those of another source of this call.
+        """
+        file = source_file(source)
+        self._folders[file] = folder
+        own = [self._place(source, stem(source), name) for name in self.formats]
+        books = [self._place(file, Path(file).stem, name) for name in self.books]
+        if not all(path is not None and path.is_file() for path in own + books):
+            return False
+        for name in self.formats:
+            self._path(source, stem(source), name)
+        self.left += 1
+        return True
+
     def write(self, document: Document) -> None:
         """Write a document, and the books of the files before its own.
 
@@ -121,8 +143,8 @@ class DocumentFiles:
             if path is None:
                 _print(content)
             else:
-                with writing(path):
-                    path.write_bytes(_encoded(content))
+                with writing(path), written_aside(path, sync=False) as aside:
+                    aside.write(_encoded(content))
 
     def close(self) -> None:
         """Write the books of the last files."""
@@ -152,9 +174,9 @@ class DocumentFiles:
         Raises:
             ValueError: another input of this call has been written to it.
         """
-        if self.output_dir is None:
+        path = self._place(source, name, ending)
+        if path is None:
             return None
-        path = self.output_dir / self._folders.get(source_file(source), Path()) / f"{name}.{ending}"
         if path in self._written:
             raise ValueError(
                 f"{source}: {path} already holds the text of another input; use another --output-dir"
@@ -163,6 +185,11 @@ class DocumentFiles:
         with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
         return path
+
+    def _place(self, source: str, name: str, ending: str) -> Path | None:
+        if self.output_dir is None:
+            return None
+        return self.output_dir / self._folders.get(source_file(source), Path()) / f"{name}.{ending}"
 
 
 def _print(content: str | bytes) -> None:

@@ -12,15 +12,17 @@ from common.commands.decoding import build_decoder
 from common.commands.flags.shared import check_budget, check_threads
 from common.commands.flags.transcribe import TranscribeFlags
 from common.commands.output import DocumentFiles, ItemsFailedError, Writer, check_output, name_failure
+from common.commands.progress import Progress
 from common.commands.streaming import check_streams, transcribe_streams
 from common.data.signal import Source
 from common.files.standard import STANDARD_INPUT
-from common.recognition.loading import load_recognizer
+from common.recognition.loading import load_recognizer, model_path
 from common.recognition.modality import Book, Modality
+from common.recognition.passages.journal import Journal
 from common.recognition.reading import name_of
 from common.recognition.sources import find_sources
 from common.recognition.transcriber import Transcriber
-from common.text.document import Document
+from common.text.document import Document, Passage
 from common.text.formats import FORMATS, to_label
 
 
@@ -45,47 +47,76 @@ def run(modality: Modality, arguments: TranscribeFlags) -> None:
     files = _document_files(
         modality, arguments, recognizer, lambda sentence: name_failure(modality, unwritten, sentence)
     )
-    bar = _progress_bar(arguments)
+    journal = Journal(arguments.output_dir, _settings(modality, arguments), arguments.resume)
+    progress = Progress(modality, None if arguments.stream else arguments.output_dir)
     if arguments.stream:
         documents: Iterator[Document] = transcribe_streams(recognizer, arguments, refuse)
     else:
-        documents = recognizer.documents(
-            _sources(modality, arguments, files, bar, refuse),
-            arguments.batch_budget,
-            alternatives=arguments.alternatives,
-            refuse=refuse,
-        )
+        sources = _sources(modality, arguments, files, progress, refuse)
+        documents = _documents(recognizer, arguments, sources, journal, progress, refuse)
     done = 0
     for document in documents:
         try:
             files.write(_named(document))
-            done += 1
+            done += document.complete
         except ValueError as error:
             refuse(str(error))
-        if bar is not None:
-            bar.update()
-    if bar is not None:
-        bar.close()
+    progress.close()
     files.close()
+    journal.finish()
+    if files.left:
+        print(f"{modality.name}: {files.left} were written by an earlier call and are left", file=sys.stderr)
     total = len(arguments.files) if arguments.stream else len(failures) + done
     if failures:
         raise ItemsFailedError(f"{len(failures)} of {total} {modality.item}s could not be transcribed")
     _check_written(unwritten)
 
 
+def _documents(
+    recognizer: Transcriber,
+    arguments: TranscribeFlags,
+    sources: Iterator[Source],
+    journal: Journal,
+    progress: Progress,
+    refuse: Callable[[str], None],
+) -> Iterator[Document]:
+    """Yield the document of each source; as text on standard output, one for each passage, at once."""
+    unit, kept = recognizer.modality.unit, list[Passage]()
+    at_once = arguments.format == "txt" and arguments.output_dir is None
+    arrivals = recognizer.passages(
+        sources,
+        arguments.batch_budget,
+        alternatives=arguments.alternatives,
+        refuse=refuse,
+        done=journal.count,
+    )
+    first = True
+    for one in arrivals:
+        if first:
+            kept = journal.known(one.source)
+        first = one.last
+        if one.passage is not None:
+            kept.append(one.passage)
+            journal.add(one.source, one.passage)
+        progress.arrive(one.source, one.passage, one.last)
+        if one.last or at_once:
+            complete = one.last and one.complete
+            yield Document(one.source, tuple(kept), unit, one.page, complete)
+            kept = []
+
+
+def _settings(modality: Modality, arguments: TranscribeFlags) -> tuple[Any, ...]:
+    """Return what a text depends on beside its source."""
+    path = model_path(modality, arguments.model)
+    status = path.stat()
+    flags = (arguments.decoding, arguments.segmentation, arguments.alternatives)
+    return (str(path.resolve()), status.st_size, status.st_mtime_ns, *flags)
+
+
 def _check_written(unwritten: Sequence[str]) -> None:
     """Raise ItemsFailedError if there are files that could not be written; each has been named."""
     if unwritten:
         raise ItemsFailedError(f"{len(unwritten)} files could not be written")
-
-
-def _progress_bar(arguments: TranscribeFlags) -> Any:
-    """Return a progress bar on a terminal, if texts go into files there; else None, which starts faster."""
-    if arguments.output_dir is None or arguments.stream or not sys.stderr.isatty():
-        return None
-    from tqdm import tqdm
-
-    return tqdm(unit=" documents")
 
 
 def _document_files(
@@ -118,23 +149,26 @@ def _sources(
     modality: Modality,
     arguments: TranscribeFlags,
     files: DocumentFiles,
-    bar: Any,
+    progress: Progress,
     refuse: Callable[[str], None],
 ) -> Iterator[Source]:
     """Yield the sources of a call, each after `files` and the progress bar know that it will come."""
     for found in find_sources(
         modality, arguments.files, arguments.channel, arguments.audio_track, arguments.recursive, refuse
     ):
+        wanted = list[Source]()
         try:
             for source in found.sources:
-                files.expect(_shown(name_of(source)), found.folder)
+                name = _shown(name_of(source))
+                if not (arguments.resume and files.leave(name, found.folder)):
+                    files.expect(name, found.folder)
+                    wanted.append(source)
         except ValueError as error:
             refuse(str(error))
             continue
-        if bar is not None:
-            bar.total = (bar.total or 0) + len(found.sources)
-            bar.refresh()
-        yield from found.sources
+        for source in wanted:
+            progress.expect(source)
+        yield from wanted
 
 
 def _check_transcribe(arguments: TranscribeFlags) -> None:
@@ -144,6 +178,16 @@ def _check_transcribe(arguments: TranscribeFlags) -> None:
         raise UsageError(f"--alternatives is {arguments.alternatives}; give 0 or more")
     if arguments.alternatives and arguments.format not in ("json", "all"):
         raise UsageError(f"--alternatives: {arguments.format} has no place for them; say --format json")
+    _check_parts(arguments)
+    if arguments.resume and (arguments.output_dir is None or arguments.stream):
+        raise UsageError("--resume: is for files in --output-dir; say which folder that is")
+    check_budget(arguments.batch_budget)
+    check_threads(arguments.threads)
+    check_output(arguments.format, arguments.output_dir)
+
+
+def _check_parts(arguments: TranscribeFlags) -> None:
+    """Raise UsageError for a channel or track that does not go with the other flags."""
     if arguments.channel is not None:
         if not re.fullmatch("left|right|each|[1-9][0-9]{0,3}", arguments.channel):
             raise UsageError(f"--channel is {arguments.channel!r}; give left, right, each or a number from 1")
@@ -154,9 +198,6 @@ def _check_transcribe(arguments: TranscribeFlags) -> None:
             raise UsageError(f"--audio-track is {arguments.audio_track}; give a number from 1")
         if arguments.stream or "-" in arguments.files:
             raise UsageError("--audio-track: is for files, not for a stream or standard input; name a file")
-    check_budget(arguments.batch_budget)
-    check_threads(arguments.threads)
-    check_output(arguments.format, arguments.output_dir)
 
 
 def _check_alternatives(recognizer: Transcriber) -> None:

@@ -8,10 +8,11 @@ from typing import BinaryIO
 
 
 @contextmanager
-def written_aside(path: str | Path) -> Iterator[BinaryIO]:
+def written_aside(path: str | Path, sync: bool = True) -> Iterator[BinaryIO]:
     """Open a file that is renamed to `path` once it is complete, and deleted if an error is raised.
 
-    Until then, `path` keeps its old content. A device or a pipe is written to directly.
+    Until then, `path` keeps its old content. A device or a pipe is written to directly. `sync` keeps the file
+    whole even if the machine stops; of small files it takes longer than writing them.
 
     Raises:
         OSError: the file cannot be written, for example because the disk is full.
@@ -23,12 +24,13 @@ def written_aside(path: str | Path) -> Iterator[BinaryIO]:
         with path.open("wb") as file:
             yield file
         return
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    aside = path.with_name(f".{path.name[:50]}.{os.getpid()}.part")
     try:
         with aside.open("wb") as file:
             yield file
-            file.flush()
-            os.fsync(file.fileno())
+            if sync:
+                file.flush()
+                os.fsync(file.fileno())
         aside.replace(path)
     except BaseException as error:
         aside.unlink(missing_ok=True)

@@ -52,6 +52,8 @@ class TranscribeFlags:
     format: Annotated[str, Flag(aliases=("-f",), help=FORMAT_HELP, kind=_formats)] = "txt"
     output_dir: Annotated[Path | None, Flag(aliases=("-o",))] = None
     """Write one file STEM.FORMAT for each input into this folder, instead of standard output."""
+    resume: bool = False
+    """Leave what an earlier call has written into --output-dir, and go on within the file where it ended."""
     alternatives: int = 0
     """How many other readings json gives in addition to the best one; for the beam search."""
     decoding: Flat[DecodingFlags] = field(default_factory=DecodingFlags)
