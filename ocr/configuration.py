@@ -20,6 +20,8 @@ class SegmentationConfig:
     """Model that finds the lines of pages, of `train-lines`."""
     right_to_left: bool = False
     """Read the columns of a page, and the cells of tables, from the right."""
+    text_layer: bool = False
+    """Take the text that pages of a PDF have themselves, and recognise only pages without any."""
 
 
 @dataclass(frozen=True)

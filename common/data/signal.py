@@ -7,6 +7,7 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 
 from common.text.document import Page, Place
+from common.text.transcript import Transcript
 
 Source = str | Path | BinaryIO
 
@@ -39,6 +40,7 @@ class Segment(NamedTuple):
     whole: whether the segment is the whole source.
     region: the name of the region or cue that the segment belongs to, "" for none.
     name: the name of the segment in its source, such as the id of a line, "" for none.
+    known: the transcript that the source itself has of it, which then is not recognised; or None.
     goes_on: whether the next segment continues the same passage, as where an utterance is longer than what is
         computed at once. Such segments overlap:
 
@@ -55,6 +57,7 @@ class Segment(NamedTuple):
     whole: bool = False
     region: str = ""
     name: str = ""
+    known: Transcript | None = None
     goes_on: bool = False
     before: int = 0
     after: int = 0

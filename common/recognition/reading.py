@@ -84,6 +84,11 @@ class Item(NamedTuple):
         return self.place, self.number
 
     @property
+    def to_recognise(self) -> bool:
+        """Whether there is a segment, and the network has to read it."""
+        return self.segment is not None and self.segment.known is None
+
+    @property
     def present(self) -> Segment:
         """The segment, of an item that has one."""
         assert self.segment is not None, "only items with a segment are put into batches"
@@ -142,10 +147,10 @@ class Reading:
 
         for batch in self.batches(noted(), compute):
             ready.update(zip((item.key for item in batch.items), finish(batch), strict=True))
-            while order and (order[0].segment is None or order[0].key in ready):
+            while order and (not order[0].to_recognise or order[0].key in ready):
                 item = order.popleft()
                 yield item, ready.pop(item.key, None)
-        yield from ((item, None) for item in order)  # sources without segments
+        yield from ((item, None) for item in order)  # sources without segments to recognise
 
     def windows(self, wanted: Iterable[Wanted]) -> Iterator[list[Item]]:
         """Yield the segments of sources in order, as many at a time as are sorted by length."""
@@ -179,7 +184,7 @@ class Reading:
     def _planned(self, windows: Iterable[Sequence[Item]]) -> Iterator[list[Item]]:
         """Yield the segments of each batch; a window is asked for when the one before has none left."""
         for window in windows:
-            segments = [item for item in window if item.segment is not None]
+            segments = [item for item in window if item.to_recognise]
             steps = np.array([item.steps for item in segments], dtype=np.float64)
             for batch in plan_batches(steps, self.budget):
                 yield [segments[index] for index in batch]

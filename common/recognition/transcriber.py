@@ -236,11 +236,14 @@ class Transcriber:
         for items, found in by_passage(reading.results(wanted, self.compute, finish)):
             item, passage = items[-1], None
             if item.segment is not None:
-                place, signal = extent(items)
-                single = len(items) == 1 and not is_window(item.segment)
-                hypotheses, steps = found[0] if single else self._decoded(np.concatenate(found), alternatives)
-                transcript = self.placing.transcript(hypotheses, steps, signal, item.name)
-                segment = item.segment
+                segment, (place, signal) = item.segment, extent(items)
+                transcript = segment.known
+                if transcript is None:
+                    single = len(items) == 1 and not is_window(segment)
+                    hypotheses, steps = (
+                        found[0] if single else self._decoded(np.concatenate(found), alternatives)
+                    )
+                    transcript = self.placing.transcript(hypotheses, steps, signal, item.name)
                 passage = Passage(transcript, place, segment.whole, segment.region, segment.name)
             yield Arrival(item.name, passage, item.last, item.page, item.complete)
 

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import signal
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
@@ -48,6 +49,9 @@ class Server(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Handle signals within this block; uvicorn would raise them once more at the end."""
+        if threading.current_thread() is not threading.main_thread():
+            yield  # only the main thread may
+            return
         names = (signal.SIGINT, signal.SIGTERM)
         before = {name: signal.signal(name, self.handle_exit) for name in names}
         try:
@@ -73,6 +77,7 @@ def bound_socket(host: str, port: int) -> socket.socket:
         place = socket.socket(family, kind, protocol)
         place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         place.bind(address)
+        place.listen(BACKLOG)
     except OSError as error:
         reason = error.strerror or error
         raise ValueError(f"{host}:{port}: cannot listen there ({reason}); choose another --port") from None

@@ -117,6 +117,9 @@ class Service:
         """Raise RequestError if there is too much work already, or no new work is taken."""
         if not self.ready:
             raise RequestError(503, "the server is about to end", code="not_ready", retry_after_s=5)
+        self._check_load()
+
+    def _check_load(self) -> None:
         excess_s = self.queue_s - self.config.queue_s
         if excess_s > 0:
             message = f"{self.queue_s:.0f} s of work wait already; try again later"
@@ -126,7 +129,7 @@ class Service:
     @asynccontextmanager
     async def work(self) -> "AsyncIterator[Work]":
         """Give what does the work of one request; what is not done at the end of the block is dropped."""
-        self.admit()
+        self._check_load()  # once more: others may have been faster
         work, started_s = Work(self), time.perf_counter()
         try:
             yield work

@@ -151,6 +151,8 @@ class Page:
     """the file of the image, "" if it is not known"""
     dpi: float | None = None
     """resolution in pixels per inch, if it is known"""
+    has_text: bool = False
+    """whether the file itself has the text, like the text layer of a PDF, so that nothing was recognised"""
 
 
 @dataclass(frozen=True, slots=True)

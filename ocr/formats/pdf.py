@@ -67,6 +67,9 @@ class PdfBook:
         if self._over:
             page = document.page
             assert page is not None, "a page of a PDF knows its size"
+            if page.has_text:
+                self._pages[document.source] = b" "  # it is in the file already
+                return
             matrix = page_matrix(self.file, _number(document.source), page.width_px, page.height_px)
         else:
             if isinstance(self.file, Path) and is_xml(document.source) and document.page is not None:

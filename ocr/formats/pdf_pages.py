@@ -1,11 +1,12 @@
 """Pages of a PDF as images, by PDFium (pypdfium2)."""
 
 import logging
+import math
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 from PIL import Image
 
@@ -23,6 +24,22 @@ BARELY_LESS = 1 - 1e-5
 START_BYTES = 1024
 """the mark of a PDF may stand anywhere in the first bytes of the file (ISO 32000-1, annex H)"""
 Matrix = tuple[float, float, float, float, float, float]
+
+
+class Shown(NamedTuple):
+    """A page of a PDF that is open, and the image that it becomes.
+
+    page: a pypdfium2.PdfPage.
+    dpi: pixels per inch of the image.
+    width_px, height_px: of the image.
+    matrix: maps pixels of the image to coordinates of the page, see `page_matrix`.
+    """
+
+    page: Any
+    dpi: float
+    width_px: int
+    height_px: int
+    matrix: Matrix
 
 
 def is_pdf(file: Path | BinaryIO) -> bool:
@@ -67,18 +84,25 @@ def render(file: Path | BinaryIO, page: int, name: str) -> Image.Image:
     Raises:
         ValueError: the PDF is encrypted or damaged, or has no such page.
     """
-    with PDFIUM, _opened(file, name) as pdf:
+    with PDFIUM, opened_page(file, page, name) as shown:
+        scale = _scale(shown.dpi)
+        image = shown.page.render(scale=scale, may_draw_forms=False).to_pil().convert("RGB")
+    image.info["dpi"] = (shown.dpi, shown.dpi)
+    return image
+
+
+@contextmanager
+def opened_page(file: Path | BinaryIO, page: int, name: str) -> Iterator[Shown]:
+    """Open a page; the caller holds PDFIUM. Arguments and errors are those of `render`."""
+    with _opened(file, name) as pdf:
         if page >= len(pdf):
             raise ValueError(f"{name}: its {len(pdf)} pages are counted from 0; name one of them")
         shown = pdf[page]
         width, height = shown.get_size()
-        dpi = _resolution(shown, width * height)
         most = (MOST_PIXELS / max(width * height, 1e-6)) ** 0.5 * POINTS_PER_INCH
-        dpi = min(dpi, most)
-        scale = dpi / POINTS_PER_INCH * BARELY_LESS
-        image = shown.render(scale=scale, may_draw_forms=False).to_pil().convert("RGB")
-    image.info["dpi"] = (dpi, dpi)
-    return image
+        dpi = min(_resolution(shown, width * height), most)
+        size = math.ceil(width * _scale(dpi)), math.ceil(height * _scale(dpi))
+        yield Shown(shown, dpi, *size, _matrix(shown, *size))
 
 
 def page_matrix(file: Path | BinaryIO, page: int, width_px: int, height_px: int) -> Matrix:
@@ -87,9 +111,12 @@ def page_matrix(file: Path | BinaryIO, page: int, width_px: int, height_px: int)
     A point (u, v) from the upper left corner of the viewed page is (a u + c v + e, b u + d v + f).
     """
     with PDFIUM, _opened(file, str(getattr(file, "name", file))) as pdf:
-        shown = pdf[page]
-        left, bottom, right, top = shown.get_bbox()
-        rotation = shown.get_rotation()
+        return _matrix(pdf[page], width_px, height_px)
+
+
+def _matrix(shown: Any, width_px: int, height_px: int) -> Matrix:
+    left, bottom, right, top = shown.get_bbox()
+    rotation = shown.get_rotation()
     wide, high = (right - left, top - bottom) if rotation in (0, 180) else (top - bottom, right - left)
     h, v = wide / width_px, high / height_px  # points per pixel
     return {
@@ -98,6 +125,11 @@ def page_matrix(file: Path | BinaryIO, page: int, width_px: int, height_px: int)
         180: (-h, 0.0, 0.0, v, right, bottom),
         270: (0.0, -h, -v, 0.0, right, top),
     }[rotation]
+
+
+def _scale(dpi: float) -> float:
+    """Return pixels per point, as PDFium takes it."""
+    return dpi / POINTS_PER_INCH * BARELY_LESS
 
 
 def _resolution(page: Any, area: float) -> float:

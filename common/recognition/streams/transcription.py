@@ -6,7 +6,7 @@ import numpy as np
 
 from common.data.signal import Signal
 from common.decoding.labelled import LabelDecoder
-from common.recognition.streams.steps import StepStream
+from common.recognition.streams.steps import PIECE_STEPS, StepStream
 from common.recognition.streams.utterance import Ended, EndpointConfig, Limits, Utterance
 from common.text.document import Interval, Passage
 
@@ -109,19 +109,25 @@ class Stream:
     def _decode(self, log_probs: np.ndarray) -> list[Passage]:
         """Decode the next steps (S, C), and return the utterances with texts that end in them."""
         found = []
-        while len(log_probs):
-            room = self._utterance.room(log_probs)
-            update = self._utterance.feed(log_probs[:room])
+        pieces = [log_probs[start : start + PIECE_STEPS] for start in range(0, len(log_probs), PIECE_STEPS)]
+        coming = pieces[::-1]  # the next is the last
+        while coming:
+            piece = coming.pop()
+            room = self._utterance.room(piece)
+            update = self._utterance.feed(piece[:room])
             self._settled = self._extended(self._settled, update.settled)
-            log_probs = log_probs[room:]
+            if room < len(piece):
+                coming.append(piece[room:])
             if self._utterance.is_over:
                 ended = self._utterance.ended(self._count)
                 passage = self._passage(ended)
                 if passage.transcript.text:
                     found.append(passage)
-                log_probs = np.concatenate([self._utterance.rows(ended.end), log_probs])
+                rest = self._utterance.rows(ended.end)
                 self._utterance = Utterance(self._decoder, self._utterance.start + ended.end, self._limits)
                 self._settled = ""
+                if len(rest):
+                    coming.append(rest)
         return found
 
     def _passage(self, ended: Ended, last: bool = False) -> Passage:

@@ -78,13 +78,12 @@ class Utterance:
     Attributes:
         start: that argument.
         steps: number of steps read.
-        settled: the labels that are settled.
         tentative: the likeliest continuation.
     """
 
     def __init__(self, decoder: Decoder, start: int = 0, limits: Limits | None = None) -> None:
         self.start, self.steps, self._limits = start, 0, limits
-        self.settled, self.tentative = list[int](), list[int]()
+        self.tentative: list[int] = []
         self._alphabet, self._decoding = decoder.alphabet, decoding_stream(decoder)
         self._label_end = 0  # step after the last one that has a likeliest label
         self._pieces: list[np.ndarray] = []  # all steps (S, C), if there is a limit
@@ -107,7 +106,6 @@ class Utterance:
             self._label_end = self.steps + int(labels[-1]) + 1
         self.steps += len(log_probs)
         update = self._decoding.feed(log_probs)
-        self.settled += update.settled
         self.tentative = update.tentative
         return update
 

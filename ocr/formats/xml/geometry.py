@@ -271,6 +271,14 @@ def _crosses_itself(outline: Sequence[Point]) -> bool:
     return bool(((side(a, b, c) * side(a, b, d) < 0) & (side(c, d, a) * side(c, d, b) < 0)).any())
 
 
+def around(lines: Sequence[Line]) -> tuple[Point, ...]:
+    """Return the upright rectangle around lines."""
+    boxes = np.array([line.box for line in lines])
+    left, top = boxes[:, :2].min(0).tolist()
+    right, bottom = boxes[:, 2:].max(0).tolist()
+    return (Point(left, top), Point(right, top), Point(right, bottom), Point(left, bottom))
+
+
 def _pitch(lines: Sequence[Line]) -> float:
     """Return the median distance from a baseline to the next below it, in pixels; of single lines a guess."""
     gaps = []

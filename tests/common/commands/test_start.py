@@ -40,7 +40,7 @@ def test_help_of_every_verb_needs_no_torch():
     """Each page is printed although importing torch and its companions fails, as on a plain installation."""
     code = """
 import contextlib, io, sys
-for name in ("torch", "torchaudio", "torchvision", "lightning", "onnx"):
+for name in ("torch", "torchaudio", "torchvision", "lightning", "onnx", "starlette", "uvicorn"):
     sys.modules[name] = None
 from common import cli
 from asr.modality import ASR
