@@ -7,11 +7,12 @@ file: where a track starts late or has a gap, it is silent. Video is never decod
 """
 
 import math
+import os
 import re
 import tempfile
 import weakref
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
@@ -30,14 +31,37 @@ CUT_S = 0.5
 FILES_KEPT = 2
 """recordings that stay decoded, since one file may be read in many segments"""
 
+PREFIX = "amanuensis-"
+"""of the names of temporary files; the number of the process follows"""
+
 
 class DecodedSound:
     """A temporary WAV with the sound of a file; it is deleted with this object, or when the program ends."""
 
     def __init__(self) -> None:
-        with tempfile.NamedTemporaryFile(prefix="amanuensis-", suffix=".wav", delete=False) as file:
+        prefix = f"{PREFIX}{os.getpid()}-"
+        with tempfile.NamedTemporaryFile(prefix=prefix, suffix=".wav", delete=False) as file:
             self.path = Path(file.name)
         self.delete = weakref.finalize(self, self.path.unlink, missing_ok=True)
+
+
+def delete_leftovers() -> None:
+    """Delete the temporary files of processes that were killed."""
+    for path in Path(tempfile.gettempdir()).glob(f"{PREFIX}*-*.wav"):
+        number = path.name.removeprefix(PREFIX).partition("-")[0]
+        if number.isdecimal() and not _is_alive(int(number)):
+            with suppress(OSError):
+                path.unlink()
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass  # it is another user's
+    return True
 
 
 def is_installed() -> bool:

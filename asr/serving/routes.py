@@ -11,6 +11,7 @@ from starlette.routing import Route
 
 from asr.configuration import SubtitleConfig
 from asr.formats.names import writer
+from asr.media.ffmpeg import delete_leftovers
 from asr.serving import responses
 from asr.serving.parameters import Parameters, parameters_of
 from asr.serving.sound import NAME, Sound, sound_of
@@ -27,6 +28,7 @@ MEDIA_TYPES = {"srt": "application/x-subrip", "vtt": "text/vtt"}
 
 def routes(service: Service) -> list[Route]:
     """Return the addresses of a service."""
+    delete_leftovers()
     return [Route("/v1/audio/transcriptions", partial(transcribe, service), methods=["POST"])]
 
 

@@ -8,7 +8,7 @@ import asyncio
 import hmac
 import time
 from contextlib import suppress
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
@@ -76,10 +76,10 @@ class Gate:
     def _check(self, path: str, headers: Headers) -> None:
         """Raise RequestError for a request that may not be asked."""
         config, host = self.service.config, headers.get("host", "")
-        if config.local_names_only and urlsplit(f"//{host}").hostname not in LOCAL_NAMES:
+        if config.local_names_only and _place(f"//{host}").hostname not in LOCAL_NAMES:
             raise RequestError(403, "this server is called localhost; use that name", code="wrong_host")
         origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc != host:
+        if origin is not None and _place(origin).netloc != host:
             raise RequestError(403, "pages of other sites may not ask here", code="wrong_origin")
         if not config.keys or path in OPEN_PATHS:
             return
@@ -131,3 +131,12 @@ class Talk:
                         await asyncio.sleep(0)  # where bytes are always there, the time would never be over
             message = {"type": "http.response.body", "body": b""}
         await self._send(message)
+
+
+def _place(address: str) -> SplitResult:
+    """Return the parts of an address, none of one that is malformed."""
+    try:
+        parts = urlsplit(address)
+        return parts if parts.hostname else urlsplit("")
+    except ValueError:
+        return urlsplit("")

@@ -221,6 +221,7 @@ class WorkQueue:
             if len(jobs) == 1:
                 if not jobs[0].future.done():
                     jobs[0].future.set_exception(error)
+                    jobs[0].future.exception()  # else asyncio may log its text, which may hold what was sent
                 return
             for job in jobs:
                 if not job.future.done():

@@ -186,6 +186,7 @@ class Work:
             reading.drop(left)
             for task in coming:
                 task.cancel()
+            await asyncio.gather(*coming, return_exceptions=True)
 
     async def document(self, source: Source) -> Document:
         """Return the document of a source."""
@@ -215,16 +216,23 @@ class Work:
         per_length = recognizer.modality.steps_per_length(recognizer.signal_config)
         most = AHEAD_SHARE * recognizer.modality.batch_budget * per_length
         waiting, exhausted = deque[tuple[Segment, asyncio.Future[Found]]](), False
+        failure: RequestError | None = None
         while True:
             ahead = sum(len(segment.signal.values) for segment, _ in waiting)
             if not exhausted and (not waiting or (ahead < most and not waiting[0][1].done())):
-                segment = await self.service.read(next, opened.segments, None)
+                segment = None
+                try:
+                    segment = await self.service.read(next, opened.segments, None)
+                except RequestError as error:
+                    failure = error  # what has been read before comes first
                 if segment is None:
                     exhausted = True
                 else:
                     waiting.append((segment, self._found(segment)))
                 continue
             if not waiting:
+                if failure is not None:
+                    raise failure
                 return
             segment, future = waiting.popleft()
             found = await future

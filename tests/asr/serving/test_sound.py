@@ -1,6 +1,9 @@
 """Uploads that are no sound, or more sound than they seem: each is refused with a sentence, at once."""
 
 import io
+import os
+import subprocess
+import sys
 import tempfile
 
 import av
@@ -92,6 +95,17 @@ def test_a_container_is_decoded_only_up_to_a_number_of_samples(client, monkeypat
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid_file")
     assert "20,000 samples" in answer.json()["error"]["message"]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_temporary_files_of_killed_processes_are_deleted_when_the_next_one_starts(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    for name in (f"amanuensis-{ended.pid}-x.wav", f"amanuensis-{os.getpid()}-x.wav", "amanuensis-x.wav"):
+        (tmp_path / name).touch()
+    with client_of("asr"):
+        left = {path.name for path in tmp_path.iterdir()}
+    assert left == {f"amanuensis-{os.getpid()}-x.wav", "amanuensis-x.wav"}
 
 
 def test_many_channels_are_refused():

@@ -1,8 +1,10 @@
 """Transcriptions over HTTP: every format says what `transcribe` finds, and nothing is ignored silently."""
 
+import copy
 import json
 import math
 import threading
+from dataclasses import replace
 
 import pytest
 from served import TRANSCRIPTIONS, client_of, noise
@@ -10,7 +12,9 @@ from untrained import recognizer_of
 
 from asr.configuration import SubtitleConfig
 from asr.formats.subtitles import to_srt, to_vtt
-from common.text.document import Document
+from asr.signal import read
+from common.data.signal import Segment, Segmentation, Signal
+from common.text.document import Document, Interval
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +94,58 @@ def test_a_stream_has_the_text_in_pieces_and_as_a_whole(client, document):
     assert "".join(one["delta"] for one in deltas) == document.text
     assert {one["type"] for one in deltas} == {"transcript.text.delta"}
     assert (done["type"], done["text"]) == ("transcript.text.done", document.text)
+
+
+@pytest.fixture
+def in_pieces(recognizer):
+    """Give clients of a recognizer that hears a recording in two pieces; the second may be broken."""
+
+    def cut(broken: bool):
+        def segment(source, config, *_):
+            signal = read(source, config)
+            half, unit = len(signal.values) // 2, signal.unit_per_step
+
+            def segments():
+                yield Segment(Signal(signal.values[:half], unit), Interval(0.0, half * unit))
+                if broken:
+                    raise ValueError("file: is damaged after 0.5 s")
+                yield Segment(Signal(signal.values[half:], unit), Interval(half * unit, signal.length))
+
+            return Segmentation(segments())
+
+        copied = copy.copy(recognizer)
+        copied.modality = replace(recognizer.modality, segment=segment)
+        return client_of(copied)
+
+    return cut
+
+
+def events_of(answer) -> list:
+    lines = [line.removeprefix("data: ") for line in answer.text.split("\n\n") if line]
+    assert lines.pop() == "[DONE]"
+    return [json.loads(line) for line in lines]
+
+
+def test_a_recording_in_pieces_comes_in_pieces(in_pieces):
+    with in_pieces(False) as (client, _):
+        *deltas, done = events_of(ask(client, stream="true"))
+        verbose = ask(client, response_format="verbose_json").json()
+    assert len(deltas) == 2
+    assert "".join(one["delta"] for one in deltas) == done["text"] == verbose["text"]
+    assert [(one["start"], one["end"], one["id"]) for one in verbose["segments"]] == [
+        (0, 0.5, 0),
+        (0.5, 1, 1),
+    ]
+
+
+def test_what_breaks_off_is_an_error_and_in_a_stream_an_event_after_the_good_part(in_pieces):
+    with in_pieces(True) as (client, service):
+        answer = ask(client)
+        first, error = events_of(ask(client, stream="true"))
+        assert service.queue.backlog.units == 0
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid_file")
+    assert first["type"] == "transcript.text.delta"
+    assert error == answer.json()
 
 
 def test_hot_words_are_those_of_this_request_alone(client, recognizer, document):

@@ -44,7 +44,7 @@ def test_without_a_known_key_only_health_is_answered():
 
 
 def test_a_page_of_another_site_is_refused(client):
-    for origin in ("https://evil.example", "null", "http://testserver:81"):
+    for origin in ("https://evil.example", "null", "http://testserver:81", "http://[", ""):
         answer = client.get("/v1/models", headers={"origin": origin})
         assert (answer.status_code, error_of(answer)["code"]) == (403, "wrong_origin")
     assert client.get("/v1/models", headers={"origin": "http://testserver"}).status_code == 200
@@ -54,7 +54,7 @@ def test_without_keys_this_machine_answers_under_its_own_name_only():
     with client_of("asr", local_names_only=True) as (client, _):
         for host in ("localhost:8000", "127.0.0.1", "[::1]:8000"):
             assert client.get("/v1/models", headers={"host": host}).status_code == 200
-        for host in ("evil.example", "127.0.0.1.evil.example:8000", ""):
+        for host in ("evil.example", "127.0.0.1.evil.example:8000", "", "[", "[::2]:8000"):
             answer = client.get("/v1/models", headers={"host": host})
             assert (answer.status_code, error_of(answer)["code"]) == (403, "wrong_host")
 
