@@ -18,7 +18,7 @@ from typing import Literal
 import numpy as np
 import soundfile
 from readings import Reading, reading_of, within
-from sounds import RATE_HZ, coloured, joined, knocks, music, part_of, read_sounds, scaled, swelling
+from sounds import RATE_HZ, altered, coloured, joined, knocks, music, part_of, read_sounds, scaled, swelling
 
 from asr.augment import make_response, put_into_room
 from asr.corpora import CorpusConfig, read_corpus
@@ -42,6 +42,8 @@ class Conversations:
     """folder to write; its manifest is conversations.jsonl"""
     noises: tuple[str, ...] = ()
     """sound files of noises, or manifests of them; other noise is generated"""
+    alter: bool = False
+    """change the speed and the frequencies of most of these noises, so that few sound like many"""
     rooms: tuple[str, ...] = ()
     """files of impulse responses, or manifests of them; other rooms are generated"""
     music: tuple[str, ...] = ()
@@ -129,11 +131,16 @@ class Studio:
         return within(reading.samples, start, end), moved
 
     def noise(self, size: int) -> np.ndarray:
-        """Return noise (N,): from a file, or generated."""
+        """Return noise (N,): from a file, or generated; some is the sum of two, and some is altered."""
         rng = self.rng
-        if self.noises and rng.random() < 0.5:
-            return part_of(self.noises[rng.integers(len(self.noises))], size, rng)
-        return (coloured, swelling, knocks)[rng.integers(3)](size, rng)
+        if rng.random() < 0.2:
+            return scaled(self.noise(size), rng.uniform(-10, 0)) + scaled(self.noise(size), 0)
+        if not self.noises or rng.random() < 0.5:
+            return (coloured, swelling, knocks)[rng.integers(3)](size, rng)
+        sound = self.noises[rng.integers(len(self.noises))]
+        if self.command.alter and rng.random() < 0.7:
+            sound = altered(sound, rng)
+        return part_of(sound, size, rng)
 
     def song(self, size: int) -> np.ndarray:
         """Return music (N,): from a file, or generated if there is none."""

@@ -37,11 +37,30 @@ def coloured(size: int, rng: np.random.Generator) -> np.ndarray:
     return noise
 
 
+def shaded(sound: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return a sound (N,) whose frequencies are stronger or weaker by 15 dB at most."""
+    spectrum = np.fft.rfft(sound)
+    octaves = np.log2(np.linspace(20, RATE_HZ / 2, len(spectrum)))
+    curve_db = np.interp(octaves, np.linspace(octaves[0], octaves[-1], 8), rng.uniform(-15, 15, 8))
+    return np.fft.irfft(spectrum * 10 ** (curve_db / 20), len(sound))
+
+
 def swelling(size: int, rng: np.random.Generator) -> np.ndarray:
-    """Return noise (N,) whose level rises and falls within tenths of a second to seconds, by up to 30 dB."""
-    count = max(2, int(size / RATE_HZ / rng.uniform(0.1, 2)))
-    level_db = np.interp(np.linspace(0, count - 1, size), np.arange(count), rng.uniform(-30, 0, count))
-    return coloured(size, rng) * 10 ** (level_db / 20)
+    """Return one to four noises (N,), whose levels rise and fall by up to 30 dB, each at its own pace."""
+    sound = np.zeros(size)
+    for _ in range(rng.integers(1, 5)):
+        count = max(2, int(size / RATE_HZ / np.exp(rng.uniform(*np.log([0.05, 2])))))
+        level_db = np.interp(np.linspace(0, count - 1, size), np.arange(count), rng.uniform(-30, 0, count))
+        noise = shaded(coloured(size, rng), rng)
+        sound += noise / noise.std() * 10 ** (level_db / 20)
+    return sound
+
+
+def altered(sound: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return a recorded sound (N,) at another speed (M,), its frequencies weaker or stronger."""
+    speed = np.exp(rng.uniform(-0.5, 0.5))
+    places = np.arange(0, len(sound) - 1, speed)
+    return shaded(np.interp(places, np.arange(len(sound)), sound), rng)
 
 
 def knocks(size: int, rng: np.random.Generator) -> np.ndarray:
@@ -70,15 +89,7 @@ def music(size: int, rng: np.random.Generator) -> np.ndarray:
             sound += part * rng.uniform(0.3, 1) / max(float(part.std()), 1e-9)
     if rng.random() < 0.3:
         sound = np.tanh(rng.uniform(0.5, 3) * sound)  # overdriven
-    return _shaded(sound, rng)
-
-
-def _shaded(sound: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return a sound (N,) whose frequencies are stronger or weaker by 15 dB at most."""
-    spectrum = np.fft.rfft(sound)
-    octaves = np.log2(np.linspace(20, RATE_HZ / 2, len(spectrum)))
-    curve_db = np.interp(octaves, np.linspace(octaves[0], octaves[-1], 8), rng.uniform(-15, 15, 8))
-    return np.fft.irfft(spectrum * 10 ** (curve_db / 20), len(sound))
+    return shaded(sound, rng)
 
 
 def _chords(
