@@ -21,7 +21,7 @@ import numpy as np
 from common.decoding.arrays import Array, from_numpy, to_numpy
 from common.decoding.beam.device_table import UNSEEN, DeviceTable
 
-TABLE_BYTES = 300_000_000
+TABLE_BYTES = 32_000_000
 """a table that has grown beyond this size is replaced by a new one"""
 BEAMS = 4
 """a table has room for at least this many times the states that a beam brought into it"""
