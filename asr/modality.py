@@ -76,6 +76,7 @@ def _activity() -> "OnnxRecognizer":
 ASR = Modality(
     name="asr",
     item="utterance",
+    source="recording",
     unit="s",
     length_unit="seconds",
     batch_budget=160.0,

@@ -167,7 +167,7 @@ def _overview(modality: Modality) -> str:
         f"usage: {name} VERB ...\n\n"
         f"  train TRAIN DEV --run DIR         learn from transcribed {item}s; continue with --resume\n"
         f"  evaluate MODEL DATA               measure error rates on transcribed {item}s; --report out.html\n"
-        f"  transcribe FILE... --model MODEL  write the text of {item}s to stdout or to files\n"
+        f"  transcribe FILE... --model MODEL  write the text of {modality.source}s to stdout or to files\n"
         f"  align MODEL DATA                  find where the words of transcribed {item}s are\n"
         f"  export MODEL OUT.onnx             write a model that runs without torch, and faster; --int8\n"
         f"  lm train TEXT... -o LM            learn a language model of n-grams; --recurrent --run DIR\n"

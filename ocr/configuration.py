@@ -3,6 +3,7 @@
 They are not beside the code that they configure, because that imports torch and help must do without.
 """
 
+import re
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Literal
@@ -30,6 +31,12 @@ class FormatConfig:
 
     with_characters: bool = False
     """In alto and page, write the place and confidence of each character too: files ten times as large."""
+    language: Annotated[str, Flag(default="that of the model, if it reads one")] = ""
+    """Language of the texts, which alto, page and hocr state: a code such as fr, deu or de-CH."""
+
+    def __post_init__(self) -> None:
+        if self.language and not re.fullmatch("[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*", self.language):
+            raise ValueError(f"--language is {self.language!r}; give a code such as fr, deu or de-CH")
 
 
 @dataclass(frozen=True)

@@ -56,6 +56,7 @@ def _bundled() -> Path:
 OCR = Modality(
     name="ocr",
     item="line",
+    source="image",
     unit="px",
     length_unit="line heights",
     batch_budget=320.0,

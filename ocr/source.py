@@ -74,7 +74,7 @@ def open_image(place: Place, any_page: bool = False) -> Iterator[Image.Image]:
     """
     if isinstance(place.file, Path) and not place.file.is_file():
         what = "is a folder" if place.file.is_dir() else "does not exist"
-        raise ValueError(f"{place.name}: {what}; the image file of a line was wanted")
+        raise ValueError(f"{place.name}: {what}; an image or PDF was wanted")
     try:
         if is_pdf(place.file):
             if place.page is None and (pages := count_pdf_pages(place.file, place.name)) > 1:
@@ -91,9 +91,7 @@ def open_image(place: Place, any_page: bool = False) -> Iterator[Image.Image]:
                 raise _several_pages(place, pages)
             yield image
     except UnidentifiedImageError as error:
-        raise ValueError(
-            f"{place.name}: {_content(place.file)}; an image file of a line was wanted"
-        ) from error
+        raise ValueError(f"{place.name}: {_content(place.file)}; an image or PDF was wanted") from error
     except UNREADABLE as error:
         if isinstance(error, ValueError) and str(error).startswith(f"{place.name}: "):
             raise  # one of our own messages

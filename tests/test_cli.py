@@ -197,7 +197,7 @@ def test_two_inputs_of_one_name_do_not_write_over_each_other(case, tmp_path):
     outcome = case.transcribe("-o", tmp_path / "texts", case.files[0], twin, case.files[1])
     assert outcome.status == 1
     assert "another --output-dir" in outcome.about(str(twin))
-    assert f"1 of 3 {case.modality.item}s" in outcome.err
+    assert f"1 of 3 {case.modality.source}s" in outcome.err
     for file in case.files[:2]:
         assert (tmp_path / "texts" / f"{file.stem}.txt").read_text() == case.transcribe(file).out
 
@@ -282,8 +282,8 @@ def test_the_commands_run_as_programs(ocr, asr, tmp_path):
         out, err = whole.communicate(ocr.files[1].read_bytes())
         assert (whole.returncode, out.decode()) == (1, ocr.transcribe(*ocr.files[:2]).out)
         assert [line.partition(": ")[2] for line in err.decode().splitlines()] == [
-            f"{missing}: does not exist; the image file of a line was wanted",
-            "1 of 3 lines could not be transcribed",
+            f"{missing}: does not exist; an image or PDF was wanted",
+            "1 of 3 images could not be transcribed",
         ]
         assert hurried.stderr.read() == b""
         assert hurried.wait() == 1
@@ -435,7 +435,7 @@ def test_the_rest_of_the_call_is_done(ocr, asr, bad_images, bad_sounds):
         assert outcome.status == 1
         assert outcome.out == case.transcribe(*case.files[:2]).out
         *_, last = outcome.err.splitlines()
-        assert last == f"{case.name}: 8 of 10 {case.modality.item}s could not be transcribed"
+        assert last == f"{case.name}: 8 of 10 {case.modality.source}s could not be transcribed"
         assert outcome.err.count("\n") == 9
 
 

@@ -244,7 +244,7 @@ def test_a_file_that_fails_is_counted_once_although_its_pdf_is_missing_too(tmp_p
         OCR, "transcribe", tmp_path / "a.png", tmp_path / "b.png", "-f", "pdf", "-o", tmp_path / "out"
     )
     assert done.status == 1
-    assert done.err.splitlines()[-1] == "ocr: 1 of 2 lines could not be transcribed"
+    assert done.err.splitlines()[-1] == "ocr: 1 of 2 images could not be transcribed"
     assert "b.pdf: is not written" in done.err
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["a.pdf"]
 

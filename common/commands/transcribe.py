@@ -68,7 +68,7 @@ def run(modality: Modality, arguments: TranscribeFlags) -> None:
         print(f"{modality.name}: {files.left} were written by an earlier call and are left", file=sys.stderr)
     total = len(arguments.files) if arguments.stream else len(failures) + done
     if failures:
-        raise ItemsFailedError(f"{len(failures)} of {total} {modality.item}s could not be transcribed")
+        raise ItemsFailedError(f"{len(failures)} of {total} {modality.source}s could not be transcribed")
     _check_written(unwritten)
 
 

@@ -140,6 +140,8 @@ class Modality:
     """returns the parts that only training needs"""
     gpu_batches: float = 4.0
     """how many times larger batches are in training on a GPU, which takes no longer for them"""
+    source: str = "file"
+    """what one source that is transcribed is called: "image" """
     on_paper: bool = False
     """whether signals run from left to right on paper, so that right-to-left scripts run against them"""
     segmentation_config: type = NoSettings

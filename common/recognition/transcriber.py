@@ -91,6 +91,12 @@ class Transcriber:
         return self.modality.segmentation_config()
 
     @property
+    def language(self) -> str:
+        """The code of the one language that the model reads, "" if there are several or none is stated."""
+        languages = self.card.get("languages")
+        return str(languages[0]) if isinstance(languages, list) and len(languages) == 1 else ""
+
+    @property
     @abstractmethod
     def task(self) -> str:
         """What the model has learnt."""
@@ -210,7 +216,9 @@ class Transcriber:
             if one.passage is not None:
                 passages.append(one.passage)
             if one.last:
-                yield Document(one.source, tuple(passages), self.modality.unit, one.page, one.complete)
+                language = "" if one.page is not None and one.page.has_text else self.language
+                kept, unit = tuple(passages), self.modality.unit
+                yield Document(one.source, kept, unit, one.page, one.complete, language)
                 passages = []
 
     def passages(

@@ -185,6 +185,8 @@ class Document:
     """the page that the passages stand on, if the source is one"""
     complete: bool = True
     """whether the source could be read to its end"""
+    language: str = ""
+    """the code of its language, such as "fr", "" if it is not known or there are several"""
 
     @classmethod
     def of(cls, transcript: Transcript) -> "Document":

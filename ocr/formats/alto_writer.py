@@ -31,7 +31,8 @@ def to_alto(document: Document, characters: bool = False) -> str:
 
     Coordinates are whole pixels, and points have the form "x y x y". One SP stands between words, also where
     a text has several blanks. ReadingOrder names the lines, since a region may be left and read on later.
-    Types of regions are OtherTags. A text whose words are not known is one String.
+    Types of regions are OtherTags. The language, if it is known, stands at each block. A text whose words
+    are not known is one String.
 
     Args:
         document: a page, or a line as one.
@@ -58,6 +59,8 @@ def to_alto(document: Document, characters: bool = False) -> str:
     for number, block in enumerate(blocks, start=1):
         name = ids.new(block.region.name, f"block_{number}")
         element = child(space, _element(block), {"ID": name})
+        if document.language and block.passages:
+            element.set("LANG", document.language)
         if block.region.kind:
             element.set("TAGREFS", tags[block.region.kind])
         _place(element, sheet, block.region.outline, shape=True)

@@ -17,7 +17,7 @@ HEAD = """<?xml version="1.0" encoding="UTF-8"?>
   <meta http-equiv="Content-Type" content="text/html; charset=utf-8"/>
   <meta name="ocr-system" content="amanuensis"/>
   <meta name="ocr-capabilities" content="ocr_page ocr_carea ocr_line ocrx_word"/>
-  <meta name="ocr-langs" content="unknown"/>
+  <meta name="ocr-langs" content="{language}"/>
  </head>
  <body>
 """
@@ -48,7 +48,11 @@ def to_hocr(document: Document) -> str:
             lines += _line(passage, number, width, height)
         lines.append("   </div>\n")
     lines.append("  </div>\n")
-    return HEAD.format(title=_text(document.source)) + "".join(lines) + FOOT
+    return (
+        HEAD.format(title=_text(document.source), language=_text(document.language or "unknown"))
+        + "".join(lines)
+        + FOOT
+    )
 
 
 def _line(passage: Passage, number: int, width: int, height: int) -> list[str]:

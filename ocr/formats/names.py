@@ -1,6 +1,7 @@
 """The names of the formats of pages, and the functions that write them, imported when one is wanted."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 
 from common.recognition.modality import Book
@@ -31,7 +32,10 @@ def writer(name: str, settings: FormatConfig, _phrases: Sequence[str]) -> Callab
         "hocr": to_hocr,
         "page": partial(to_page_xml, characters=settings.with_characters),
     }
-    return writers[name]
+    write = writers[name]
+    if not settings.language:
+        return write
+    return lambda document: write(replace(document, language=settings.language))
 
 
 def book(name: str, file: str) -> Book:

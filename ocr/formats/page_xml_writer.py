@@ -6,6 +6,7 @@ from xml.etree.ElementTree import Element
 
 from common.text.direction import is_right_to_left
 from common.text.document import Document, Passage, Point
+from ocr.formats.xml.languages import page_name
 from ocr.formats.xml.writing import (
     CREATOR,
     Block,
@@ -69,6 +70,8 @@ def to_page_xml(document: Document, characters: bool = False) -> str:
         child(metadata, tag, text=text)
     sides = {"imageWidth": str(sheet.width_px), "imageHeight": str(sheet.height_px)}
     page = child(root, "Page", {"imageFilename": sheet.image, **sides})
+    if document.language:
+        page.set("primaryLanguage", page_name(document.language))
     if document.page is not None and document.page.dpi:
         resolution = f"{document.page.dpi:.0f}"
         for axis in "XY":

@@ -15,10 +15,14 @@ from lxml import etree
 
 from common.text.document import Document, Line, Page, Passage, Point, Region
 from common.text.transcript import Character, Transcript
+from ocr.configuration import FormatConfig
 from ocr.formats.alto import read_alto
 from ocr.formats.alto_writer import to_alto
+from ocr.formats.hocr import to_hocr
+from ocr.formats.names import writer
 from ocr.formats.page_xml import read_page_xml
 from ocr.formats.page_xml_writer import to_page_xml
+from ocr.formats.xml.languages import names
 
 WRITERS = {"alto": to_alto, "page": to_page_xml}
 READERS = {"alto": read_alto, "page": read_page_xml}
@@ -209,3 +213,27 @@ def test_all_ids_differ(name):
     ids = re.findall(r' id="([^"]+)"', content, re.IGNORECASE)
     assert len(ids) == len(set(ids)) > 8
     assert all(re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.-]*", one) for one in ids)
+
+
+@pytest.mark.parametrize(
+    ("language", "name"), [("fr", "French"), ("deu", "German"), ("cu-RU", "Old Church Slavonic")]
+)
+def test_the_language_is_stated_where_it_is_known(language, name):
+    written = replace(document(passage("un mot")), language=language)
+    assert f'LANG="{language}"' in to_alto(written)
+    assert f'primaryLanguage="{name}"' in to_page_xml(written)
+    assert f'name="ocr-langs" content="{language}"' in to_hocr(written)
+    unknown = document(passage("un mot"))
+    assert "LANG" not in to_alto(unknown) and "primaryLanguage" not in to_page_xml(unknown)
+
+
+def test_every_name_of_a_language_is_one_of_page():
+    for language in (*names(), "qqq"):
+        assert not errors("page", to_page_xml(replace(document(passage("a")), language=language)))
+
+
+def test_the_language_that_is_said_goes_before_that_of_the_model():
+    write = writer("page", FormatConfig(language="la"), ())
+    assert 'primaryLanguage="Latin"' in write(replace(document(passage("a")), language="fr"))
+    with pytest.raises(ValueError, match=r"--language is 'old French'; give a code such as fr, deu or de-CH"):
+        FormatConfig(language="old French")

@@ -214,7 +214,7 @@ def test_a_bad_file_is_one_sentence_and_the_others_are_transcribed(tmp_path):
     said = [sentence for sentence in done.err.splitlines() if ".xml: " in sentence]
     assert sum(str(bad) in sentence for sentence in said) == 1
     assert sum(missing in sentence for sentence in said) == 1
-    assert "2 of 3 lines could not be transcribed" in done.err and "root:" not in done.out + done.err
+    assert "2 of 3 images could not be transcribed" in done.err and "root:" not in done.out + done.err
 
 
 def test_all_formats_are_written_of_a_page_that_is_xml(tmp_path):
