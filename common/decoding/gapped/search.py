@@ -1,6 +1,6 @@
 """A long recording and its text: where each word is said, what is not said, and what is not in the text.
 
-    log-probabilities (S, C) -> labels heard -> anchors.py: cuts -> viterbi.py between each two cuts -> hits
+    labels heard -> anchors.py: cuts -> viterbi.py between two cuts -> islands.py -> hits
 
 Time and memory are about proportional to S where the text is read now and then. A part in which nothing
 agrees takes time proportional to its steps times its labels, up to MOST_CELLS; in a larger part only the
@@ -15,6 +15,7 @@ import numpy as np
 
 from common.decoding.arrays import check_values
 from common.decoding.gapped.anchors import Cut, find_cuts
+from common.decoding.gapped.islands import without_islands
 from common.decoding.gapped.viterbi import SOUND, Ends, GapCosts, Words, trace
 from common.decoding.greedy import Hit, greedy
 
@@ -75,6 +76,7 @@ def align_words(log_probs: np.ndarray, words: Words, costs: GapCosts) -> WordHit
         first, last = np.searchsorted(words.starts, [one.labels for one in part])
         found = trace(log_probs[step:last_step], words.part(first, last), costs, ends).path
         path[step:last_step] = np.where(found >= 0, found + label, found)
+    path = without_islands(path, words, heard)
     said = np.unique(path[path >= 0])
     count = int(np.isin(words.starts, said).sum())
     if len(words) and (not count or (not cuts and count < FEW * len(words))):
