@@ -361,7 +361,7 @@ class Transcriber:
         """Return the document of a source with its text, and what they do not share."""
         line = " ".join(text.split("\n"))
         unknown = self.alphabet.unknown(line)
-        if len(heard) == 1 and (self.modality.on_paper or not unknown):
+        if len(heard) == 1 and heard[0].whole and (self.modality.on_paper or not unknown):
             one = heard[0]
             labels = self._labels(line, source)
             transcript = self.placing.aligned(one.log_probs, labels, one.signal, source)
