@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from asr.configuration import SegmentationConfig, SubtitleConfig
 from asr.corpora import SOUND_EXTS, CorpusConfig, read_corpus
 from asr.formats.names import FORMATS, writer
+from asr.media.raw import as_raw
 from asr.rendering import render
 from asr.segmentation.activity import Activity, HeardActivity
 from asr.segmentation.recordings import segment
@@ -98,6 +99,7 @@ ASR = Modality(
     bundled=_bundled,
     channels=channels,
     track=track,
+    raw=as_raw,
     stream=stream,
     serving=_serving,
 )

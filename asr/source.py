@@ -17,6 +17,7 @@ import numpy as np
 import soundfile
 
 from asr.media import ffmpeg, mp3
+from asr.media.raw import RawFormat, parse_raw
 from common.data.signal import Source
 from common.files.pipe import content_of, is_pipe
 from common.files.source import source_file
@@ -33,10 +34,12 @@ STARTS = {"FLAC": b"fLaC\0\0\0\x22", "OGG": b"OggS\0\x02"}
 NUMBER = r"\d+(?:\.\d*)?|\.\d+"
 SOUND_PART = re.compile(
     rf"\[(?!\])(?:(?P<start>{NUMBER}),(?P<end>{NUMBER})?)?"
+    r"(?:(?:(?<=\[)|,)(?P<raw>[a-z]+\d*(?:le|be)?-\d+-\d+))?"
     r"(?:(?:(?<=\[)|,)track(?P<track>\d+))?(?:(?:(?<=\[)|,)channel(?P<channel>\d+))?\]",
     re.ASCII,
 )
-"""a part of a recording, without spaces: [1.5,2.25]  [1.5,]  [1.5,2.25,channel2]  [channel2]  [track2]"""
+"""a part of a recording, without spaces: [1.5,2.25]  [1.5,]  [1.5,2.25,channel2]  [channel2]  [track2]
+[s16le-16000-1]"""
 
 
 class Part(NamedTuple):
@@ -87,8 +90,31 @@ def open_sound(source: Source) -> Iterator[soundfile.SoundFile]:
         if not content:
             raise ValueError(f"{name}: is empty, a sound file was wanted; record it anew or drop it")
         file = io.BytesIO(content)
+    wanted = _named_part(source)
+    if wanted is not None and wanted["raw"]:
+        with file, _raw_sound(file, parse_raw(wanted["raw"]), name) as sound:
+            yield sound
+        return
     with file, _sound(_whole_wav(_after_tags(file), name), _wanted_track(source), name) as sound:
         yield sound
+
+
+def _raw_sound(file: io.BufferedReader | io.BytesIO, form: RawFormat, name: str) -> soundfile.SoundFile:
+    """Open raw samples.
+
+    Raises:
+        ValueError: the file does not consist of whole samples.
+    """
+    endian = {"le": "LITTLE", "be": "BIG"}[form.endian]
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    if size % form.frame_bytes:
+        raise ValueError(
+            f"{name}: has {size} bytes, which are no whole samples of {form.frame_bytes} bytes; correct --raw"
+        )
+    return soundfile.SoundFile(
+        file, "r", form.rate_hz, form.channels, form.subtype, endian if form.frame_bytes > 1 else None, "RAW"
+    )
 
 
 @contextmanager
@@ -96,7 +122,11 @@ def _sound(file: io.BufferedReader | io.BytesIO, track: int, name: str) -> Itera
     try:
         sound = soundfile.SoundFile(file)
     except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: ".raw" has no header
-        if isinstance(error, TypeError) or _is_known(file):
+        if isinstance(error, TypeError):
+            raise ValueError(
+                f"{name}: has raw samples without a header; say what they are, as in --raw s16le,16000,1"
+            ) from None
+        if _is_known(file):
             raise ValueError(
                 f"{name}: cannot be read as sound ({_reason(error)}); get the whole file or make a flac"
             ) from None
@@ -155,9 +185,7 @@ def _by_ffmpeg(file: io.BufferedReader | io.BytesIO, track: int, name: str) -> s
     return soundfile.SoundFile(kept.path)
 
 
-def _reason(error: Exception) -> str:
-    if not isinstance(error, soundfile.LibsndfileError):
-        return "raw samples without a header"
+def _reason(error: soundfile.LibsndfileError) -> str:
     if error.code == 7:  # libsndfile says "file does not exist" of an MP3 without a whole frame
         return "damaged, or of an unknown format"
     return str(error.error_string).removeprefix("Error : ").rstrip(".")
@@ -304,10 +332,14 @@ def find_part(source: Source, sound: soundfile.SoundFile) -> Part:
     return Part(start, min(end, frames) - start, index)
 
 
+def _named_part(source: Source) -> re.Match[str] | None:
+    named = str(source)[len(source_file(str(source))) :] if isinstance(source, str | Path) else ""
+    return SOUND_PART.fullmatch(named.replace(" ", ""))
+
+
 def _wanted_track(source: Source) -> int:
     """Return the number of the audio track that `source` names, counted from 1; 1 if it names none."""
-    named = str(source)[len(source_file(str(source))) :] if isinstance(source, str | Path) else ""
-    found = SOUND_PART.fullmatch(named.replace(" ", ""))
+    found = _named_part(source)
     if found is None or found["track"] is None:
         return 1
     if not int(found["track"]):

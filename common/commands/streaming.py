@@ -64,7 +64,7 @@ def transcribe_streams(
         with _opened(file, refuse) as incoming:
             if incoming is None:
                 continue
-            for passage in _follow(stream, incoming):
+            for passage in _follow(stream, incoming, arguments.raw):
                 if at_once:
                     yield Document(name, (passage,), recognizer.modality.unit)
                 else:
@@ -81,13 +81,16 @@ def transcribe_streams(
             return
 
 
-def _follow(stream: "Stream", incoming: "Incoming") -> Iterator[Passage]:
+def _follow(stream: "Stream", incoming: "Incoming", raw: str | None) -> Iterator[Passage]:
     """Feed the pieces that arrive to a stream, show the text as it grows, and yield the utterances."""
     recognizer = stream.recognizer
     display = Display(sys.stderr, any(map(str.isspace, "".join(recognizer.alphabet.symbols))))
     assert recognizer.modality.stream is not None, "the flag is for modalities with streams"
+    pieces: Any = incoming
+    if raw is not None and recognizer.modality.raw is not None:
+        pieces = recognizer.modality.raw(incoming, raw)
     try:
-        for piece in recognizer.modality.stream(incoming, recognizer.signal_config):
+        for piece in recognizer.modality.stream(pieces, recognizer.signal_config):
             partial = stream.feed(piece.values)
             if partial.passages:
                 display.clear()

@@ -20,7 +20,7 @@ from common.recognition.loading import load_recognizer, model_path
 from common.recognition.modality import Book, Modality
 from common.recognition.passages.journal import Journal
 from common.recognition.reading import name_of
-from common.recognition.sources import find_sources
+from common.recognition.sources import Parts, find_sources
 from common.recognition.transcriber import Transcriber
 from common.text.document import Document, Passage
 from common.text.formats import FORMATS, to_label
@@ -33,6 +33,7 @@ def run(modality: Modality, arguments: TranscribeFlags) -> None:
         ItemsFailedError: some files could not be transcribed; each has been named.
     """
     _check_transcribe(arguments)
+    _check_raw(modality, arguments)
     check_streams(arguments)
     recognizer = load_recognizer(modality, arguments.model, arguments.device, arguments.threads)
     recognizer.decoder = build_decoder(recognizer.decoder, arguments.decoding, recognizer.task)
@@ -153,9 +154,8 @@ def _sources(
     refuse: Callable[[str], None],
 ) -> Iterator[Source]:
     """Yield the sources of a call, each after `files` and the progress bar know that it will come."""
-    for found in find_sources(
-        modality, arguments.files, arguments.channel, arguments.audio_track, arguments.recursive, refuse
-    ):
+    parts = Parts(arguments.channel, arguments.audio_track, arguments.raw)
+    for found in find_sources(modality, arguments.files, parts, arguments.recursive, refuse):
         wanted = list[Source]()
         try:
             for source in found.sources:
@@ -184,6 +184,15 @@ def _check_transcribe(arguments: TranscribeFlags) -> None:
     check_budget(arguments.batch_budget)
     check_threads(arguments.threads)
     check_output(arguments.format, arguments.output_dir)
+
+
+def _check_raw(modality: Modality, arguments: TranscribeFlags) -> None:
+    """Raise UsageError for raw values of an unknown form."""
+    if arguments.raw is not None and modality.raw is not None:
+        try:
+            modality.raw("", arguments.raw)
+        except ValueError as error:
+            raise UsageError(f"--raw is {error}") from None
 
 
 def _check_parts(arguments: TranscribeFlags) -> None:

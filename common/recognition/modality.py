@@ -178,6 +178,9 @@ class Modality:
     track: Callable[[str, int], str] | None = None
     """`(source, number)`: the source of a track, counted from 1, of a file that may have several. None: files
     of this kind have no tracks."""
+    raw: Callable[[Source | BufferedIOBase, str], Source] | None = None
+    """`(source, form)`: the source of raw values in a file, a pipe or a stream without a header, such as
+    ("call.raw", "s16le,16000,1"); ValueError if there is no such form. None: values always have headers."""
     stream: Callable[[BufferedIOBase, Any], Iterator[Signal]] | None = None
     """`(source, signal_config)`: the pieces of a signal whose bytes are still arriving; the ValueErrors of
     `read`, possibly after good pieces. None: signals of this kind do not arrive over time."""

@@ -20,11 +20,23 @@ class Found(NamedTuple):
     folder: Path
 
 
+class Parts(NamedTuple):
+    """What of each file is wanted.
+
+    channel: "left", "right", a number from 1, or "each"; None for no choice.
+    track: the number of a track, counted from 1; None for no choice.
+    raw: the form of values without a header; None if files have headers.
+    """
+
+    channel: str | None = None
+    track: int | None = None
+    raw: str | None = None
+
+
 def find_sources(
     modality: Modality,
     names: Sequence[str],
-    channel: str | None,
-    track: int | None,
+    wanted: "Parts",
     recursive: bool,
     refuse: Callable[[str], None],
 ) -> Iterator[Found]:
@@ -33,8 +45,7 @@ def find_sources(
     Args:
         modality: finds the sources.
         names: names of files; - is standard input.
-        channel: "left", "right", a number from 1, or "each"; None for no choice.
-        track: the number of a track, counted from 1; None for no choice.
+        wanted: what of each file.
         recursive: whether folders stand for the files in them.
         refuse: is called with a sentence for each file that cannot be opened.
     """
@@ -48,23 +59,28 @@ def find_sources(
                 refuse(f"{name}: holds no file whose name ends in {' '.join(endings)}; name another folder")
         for file, folder in files:
             try:
-                yield Found(list(_sources(modality, file, channel, track)), folder)
+                yield Found(list(_sources(modality, file, wanted)), folder)
             except (ValueError, OSError) as error:
                 refuse(str(error))
 
 
-def _sources(modality: Modality, file: str, channel: str | None, track: int | None) -> Iterator[Source]:
-    for source in modality.expand(_opened(file)):
-        if channel is None and track is None:
+def _sources(modality: Modality, file: str, wanted: Parts) -> Iterator[Source]:
+    opened = _opened(file)
+    if wanted.raw is not None and modality.raw is not None:
+        opened = modality.raw(opened, wanted.raw)
+    for source in modality.expand(opened):
+        if wanted.channel is None and wanted.track is None:
             yield source
         elif not isinstance(source, str):
             raise ValueError(f"{file}: is a pipe, and channels and tracks are for files; write it to a file")
         else:
-            named = source if track is None or modality.track is None else modality.track(source, track)
-            if channel is None or modality.channels is None:
+            named = source
+            if wanted.track is not None and modality.track is not None:
+                named = modality.track(source, wanted.track)
+            if wanted.channel is None or modality.channels is None:
                 yield named
             else:
-                yield from modality.channels(named, channel)
+                yield from modality.channels(named, wanted.channel)
 
 
 def _opened(file: str) -> Source:

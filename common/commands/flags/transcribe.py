@@ -23,6 +23,11 @@ SILENCE_HELP = (
 
 TRACK_HELP = "Audio track of each file to transcribe, counted from 1, such as the second language of a film."
 
+RAW_HELP = (
+    "Form of files that are samples without a header, and of a stream of those: encoding as FFmpeg names it,"
+    " samples per second, channels, such as s16le,16000,1."
+)
+
 FORMAT_HELP = (
     "txt: the text, or a label and its probability; json: words and characters with positions and"
     " confidences; tsv: one row for each word; ctm: NIST's rows of words, with source, start and duration;"
@@ -63,6 +68,7 @@ class TranscribeFlags:
     segmentation: Segmentation = None
     format_settings: FormatSettings = None
     audio_track: Annotated[int | None, Flag(help=TRACK_HELP, default="the first", needs="track")] = None
+    raw: Annotated[str | None, Flag(help=RAW_HELP, default="files have headers", needs="raw")] = None
     batch_budget: BatchBudget = None
     device: Device = "auto"
     """Where the network is computed."""

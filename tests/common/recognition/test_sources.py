@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from untrained import recognizer_of
 
-from common.recognition.sources import find_sources
+from common.recognition.sources import Parts, find_sources
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def modality():
 def found(modality, *names, recursive=True):
     """Return the sources with their folders, and the sentences about files that cannot be opened."""
     refused: list[str] = []
-    each = list(find_sources(modality, [str(name) for name in names], None, None, recursive, refused.append))
+    each = list(find_sources(modality, [str(name) for name in names], Parts(), recursive, refused.append))
     return [(str(source), str(one.folder)) for one in each for source in one.sources], refused
 
 
