@@ -41,6 +41,7 @@ def run(modality: Modality, arguments: ServeFlags) -> None:
     application, service = build(recognizer, model_path(modality, arguments.model).stem, config)
     raise_file_limit()
     logging.getLogger("uvicorn").setLevel(logging.ERROR)
+    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # it logs bytes of damaged forms
     print(f"{modality.name}: {service.name} at {_address(place)}", file=sys.stderr)
     Server(application, service).listen(place)
 
