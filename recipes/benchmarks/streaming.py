@@ -11,20 +11,20 @@ Times of computing are processor time, so that other programs on the machine hav
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from itertools import cycle
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from rapidfuzz.distance import Levenshtein
 
 from asr.front_end import FrontEndConfig
 from asr.modality import ASR
 from asr.signal import SignalConfig
 from common.command_line.flag import Positional
 from common.command_line.parser import parse
+from common.data.manifest import Part
 from common.data.signal import Signal
 from common.decoding.decoder import Decoder
 from common.recognition.configuration import EncoderConfig, ModelConfig
@@ -62,11 +62,18 @@ class Spoken(NamedTuple):
     """Utterances with pauses between them.
 
     samples: (N,) at the rate of the model.
-    words: the words and the seconds at which each ends.
+    words: the words with their places in seconds.
     """
 
     samples: np.ndarray
-    words: list[tuple[str, float]]
+    words: list[Part]
+
+
+class Read(NamedTuple):
+    """A word of the transcript, and the seconds at which it was shown, settled and written."""
+
+    word: Part
+    times_s: tuple[float, ...]
 
 
 def untrained() -> Recognizer:
@@ -83,10 +90,10 @@ def read_spoken(recognizer: Recognizer, data: str | None, least_s: int) -> Spoke
     rate_hz, rng = recognizer.signal_config.sample_rate_hz, np.random.default_rng(0)
     if data is None:
         return Spoken((0.1 * rng.standard_normal(rate_hz * least_s)).astype(np.float32), [])
-    parts, words, time_s = list[np.ndarray](), list[tuple[str, float]](), 0.0
+    parts, words, time_s = list[np.ndarray](), list[Part](), 0.0
     for example in ASR.corpora(data, ASR.corpus_config()).examples:
         signal = ASR.read(example.source, recognizer.signal_config)
-        words += [(word.text, time_s + word.end) for word in example.words]
+        words += [Part(word.text, time_s + word.start, time_s + word.end) for word in example.words]
         pause = QUIET * rng.standard_normal(round(PAUSE_S * rate_hz)).astype(np.float32)
         parts += [signal.values, pause.astype(np.float32)]
         time_s += (len(signal.values) + len(pause)) / rate_hz
@@ -118,10 +125,9 @@ def measure_cost(recognizer: Recognizer | OnnxRecognizer, samples: np.ndarray, d
 
 
 def measure_delay(recognizer: Recognizer | OnnxRecognizer, spoken: Spoken) -> str:
-    """Return the delay from the end of a word to its text, over the words that were read right."""
-    rate_hz, size = recognizer.signal_config.sample_rate_hz, 0
+    """Return the delay from the end of a word to its text, over the words that were read in their places."""
+    rate_hz, size, read = recognizer.signal_config.sample_rate_hz, 0, list[Read]()
     stream = Stream(recognizer, endpoints=EndpointConfig())
-    read = list[tuple[str, float, float, float]]()  # word, shown, settled, written
     shown, settled = list[tuple[str, float]](), list[tuple[str, float]]()
     for piece in pieces_of(spoken.samples, rate_hz * SPOKEN_PIECE_MS // 1000):
         size += len(piece)
@@ -129,32 +135,36 @@ def measure_delay(recognizer: Recognizer | OnnxRecognizer, spoken: Spoken) -> st
         partial = stream.feed(piece)
         now_s = size / rate_hz + time.process_time() - began
         for passage in partial.passages:
-            for place, word in enumerate(passage.transcript.text.split()):
+            for place, word in enumerate(passage.transcript.words):
                 times = [
-                    seen[place][1] if place < len(seen) and seen[place][0] == word else now_s
+                    seen[place][1] if seen[place : place + 1] and seen[place][0] == word.text else now_s
                     for seen in (shown, settled)
                 ]
-                read.append((word, times[0], times[1], now_s))
+                read.append(Read(Part(word.text, *astuple(passage.place_of(word))), (*times, now_s)))
             shown, settled = [], []
         _note(shown, partial.text, now_s)
         _note(settled, partial.settled, now_s)
-    wanted, found = [word for word, _ in spoken.words], [word for word, *_ in read]
-    pairs = [
-        (spoken.words[i][1], read[j])
-        for block in Levenshtein.opcodes(wanted, found)
-        if block.tag == "equal"
-        for i, j in zip(
-            range(block.src_start, block.src_end), range(block.dest_start, block.dest_end), strict=True
-        )
+    delays = [
+        [time_s - one.end for time_s in other.times_s]
+        for one in spoken.words
+        for other in read
+        if other.word.text == one.text and _overlap(one, other.word)
     ]
-    delays = np.array([[time_s - end_s for time_s in times] for end_s, (_, *times) in pairs])  # (words, 3)
+    if not delays:
+        return f"0 of {len(spoken.words)} words"
     parts = [
         f"{name} {middle:.2f} s (95 % within {most:.2f})"
         for name, middle, most in zip(
             ("shown", "settled", "written as a line"), *np.quantile(delays, [0.5, 0.95], axis=0), strict=True
         )
     ]
-    return f"{len(pairs)} of {len(wanted)} words: {', '.join(parts)}"
+    return f"{len(delays)} of {len(spoken.words)} words: {', '.join(parts)}"
+
+
+def _overlap(one: Part, other: Part) -> bool:
+    """Return whether the middle of each word is within the other."""
+    middles = ((word.start + word.end) / 2 for word in (one, other))
+    return all(word.start <= middle <= word.end for word, middle in zip((other, one), middles, strict=True))
 
 
 def _note(seen: list[tuple[str, float]], text: str, now_s: float) -> None:
