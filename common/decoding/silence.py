@@ -26,7 +26,7 @@ WINDOW_STEPS = 2 * MARGIN_STEPS + 1
 
 def silent_steps(log_probs: Array, lengths: np.ndarray) -> Array:
     """Return which steps (B, S) are silent in log-probabilities (B, S, C) of lengths (B,), NumPy or torch."""
-    return _far_from_labels(labelled(log_probs), from_numpy(log_probs, np.asarray(lengths, np.int64)))
+    return _far_from_labels(_labelled(log_probs), from_numpy(log_probs, np.asarray(lengths, np.int64)))
 
 
 def silenced(log_probs: Array, silent: Array) -> Array:
@@ -37,7 +37,7 @@ def silenced(log_probs: Array, silent: Array) -> Array:
     return xp.where(silent[..., None], certain, log_probs)
 
 
-def labelled(log_probs: Array) -> Array:
+def _labelled(log_probs: Array) -> Array:
     """Return where (..., S) the blank is not the likeliest class of (..., S, C), or a value is no number."""
     xp, blank = namespace(log_probs), log_probs[..., BLANK]
     likeliest = xp.amax(log_probs, -1)
@@ -69,7 +69,7 @@ class SilenceStream:
 
     def feed(self, log_probs: np.ndarray) -> np.ndarray:
         """Read the next steps (S, C), and return the next ones (S', C) to be searched."""
-        labels = np.flatnonzero(labelled(log_probs))
+        labels = np.flatnonzero(_labelled(log_probs))
         if len(labels):
             self._label = self.steps + int(labels[-1])
         self.steps += len(log_probs)

@@ -104,7 +104,7 @@ class Stream:
         """
         passages = self._decode(self._steps.finish())
         last = self._passage(self._utterance.ended(self._count), last=True)
-        return (*passages, *([last] if last.transcript.text or last.whole else []))
+        return (*passages, *([last] if last.transcript.text.strip() or last.whole else []))
 
     def _decode(self, log_probs: np.ndarray) -> list[Passage]:
         """Decode the next steps (S, C), and return the utterances with texts that end in them."""
@@ -121,7 +121,7 @@ class Stream:
             if self._utterance.is_over:
                 ended = self._utterance.ended(self._count)
                 passage = self._passage(ended)
-                if passage.transcript.text:
+                if passage.transcript.text.strip():
                     found.append(passage)
                 rest = self._utterance.rows(ended.end)
                 self._utterance = Utterance(self._decoder, self._utterance.start + ended.end, self._limits)

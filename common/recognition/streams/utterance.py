@@ -5,10 +5,10 @@
                          |- - - - - - silence - - - - - - -|
                                                     |margin|
 
-An utterance ends after a silence: steps without a likeliest label (`common.decoding.silence`). Nothing is
-sought there, so the text is the same with one utterance or with two. The margin, the last steps of the
-silence, belongs to the next utterance, whose first letter may be faint there. Compare the endpoint rules of
-Kaldi (online2/online-endpoint.h), which are 0.5 to 2 s of silence or 20 s in all.
+An utterance ends after a silence: steps in which no letter is the likeliest class, but the blank or a space,
+which some networks write throughout a pause. Beside spaces, the text is the same with one utterance or with
+two. The margin, the last steps of the silence, belongs to the next utterance, whose first letter may be faint
+there. Compare the endpoint rules of Kaldi (online2/online-endpoint.h): 0.5 to 2 s of silence, or 20 s in all.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ import numpy as np
 
 from common.decoding.decoder import Decoder
 from common.decoding.hypothesis import Hypothesis
-from common.decoding.silence import MARGIN_STEPS, WINDOW_STEPS, labelled
+from common.decoding.silence import MARGIN_STEPS, WINDOW_STEPS
 from common.decoding.stream import StreamUpdate, decoding_stream
 
 
@@ -85,7 +85,7 @@ class Utterance:
         self.start, self.steps, self._limits = start, 0, limits
         self.tentative: list[int] = []
         self._alphabet, self._decoding = decoder.alphabet, decoding_stream(decoder)
-        self._label_end = 0  # step after the last one that has a likeliest label
+        self._letter_end = 0  # step after the last one with a letter
         self._pieces: list[np.ndarray] = []  # all steps (S, C), if there is a limit
 
     @property
@@ -95,15 +95,15 @@ class Utterance:
 
     @property
     def _is_silent(self) -> bool:
-        return self._limits is not None and self.steps - self._label_end >= self._limits.silence
+        return self._limits is not None and self.steps - self._letter_end >= self._limits.silence
 
     def feed(self, log_probs: np.ndarray) -> StreamUpdate:
         """Read the next steps (S, C), which `room` has counted."""
         if self._limits is not None:
             self._pieces.append(log_probs)
-        labels = np.flatnonzero(labelled(log_probs))
-        if len(labels):
-            self._label_end = self.steps + int(labels[-1]) + 1
+        letters = self._letters(log_probs)
+        if len(letters):
+            self._letter_end = int(letters[-1]) + 1
         self.steps += len(log_probs)
         update = self._decoding.feed(log_probs)
         self.tentative = update.tentative
@@ -113,12 +113,17 @@ class Utterance:
         """Return how many of the next steps (S, C) belong to this utterance, until it is over."""
         if self._limits is None:
             return len(log_probs)
-        labels = self.steps + np.flatnonzero(labelled(log_probs))
-        begins = np.concatenate([[self._label_end], labels + 1])  # of stretches without a label
-        ends = np.concatenate([labels, [self.steps + len(log_probs)]])
+        letters = self._letters(log_probs)
+        begins = np.concatenate([[self._letter_end], letters + 1])  # of stretches without a letter
+        ends = np.concatenate([letters, [self.steps + len(log_probs)]])
         long = np.flatnonzero(ends - begins >= self._limits.silence)
         end = begins[long[0]] + self._limits.silence if len(long) else ends[-1]
         return int(min(end, self._limits.longest)) - self.steps
+
+    def _letters(self, log_probs: np.ndarray) -> np.ndarray:
+        """Return which of the next steps (S, C) have a letter as the likeliest class."""
+        silent = np.array([True, *map(str.isspace, self._alphabet.symbols)])  # (C,)
+        return self.steps + np.flatnonzero(~silent[log_probs.argmax(1)])
 
     def rows(self, first: int) -> np.ndarray:
         """Return the steps (S, C) from step `first` of the utterance on, of one that has limits."""
@@ -133,7 +138,8 @@ class Utterance:
         if not self.is_over:
             return Ended(self._decoding.hypotheses(count), self.steps)
         if self._is_silent:
-            return Ended(self._decoding.hypotheses(count), self.steps - MARGIN_STEPS)
+            end = self.steps - MARGIN_STEPS
+            return Ended([_before(end, one) for one in self._decoding.hypotheses(count)], end)
         (best,) = self._decoding.hypotheses()
         number, end = self._division(best)
         return Ended([best._replace(hits=best.hits[:number])], end)
@@ -154,3 +160,9 @@ class Utterance:
             place = max(late, key=lambda place: hits[place].start - hits[place - 1].end)
             return place, hits[place - 1].end
         return len(hits), self.steps
+
+
+def _before(end: int, hypothesis: Hypothesis) -> Hypothesis:
+    """Return the part of a hypothesis before step `end`; only spaces reach beyond it."""
+    hits = [hit._replace(end=min(hit.end, end)) for hit in hypothesis.hits if hit.start < end]
+    return hypothesis._replace(hits=hits)

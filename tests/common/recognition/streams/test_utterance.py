@@ -88,6 +88,8 @@ PAUSE = "-" * 34  # 1.02 s
         ("hi", ["hi"]),
         ("--------", [""]),
         (f"{PAUSE}{PAUSE}", []),
+        (f"hi {' ' * 20}{PAUSE}{' ' * 40}yes{' ' * 40}", ["hi", "yes"]),  # a network may write spaces there
+        (f"hi{' ' * 90}", ["hi"]),
     ],
 )
 def test_an_utterance_ends_after_a_silence(decoder, path, texts):
