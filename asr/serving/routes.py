@@ -59,7 +59,6 @@ async def _passages(
     recognizer = service.recognizer
     if asked.keywords:
         work.decoder = await service.read(decoder_with, recognizer, asked.keywords, "keywords")
-    work.expect(sound.duration_s * recognizer.modality.steps_per_length(recognizer.signal_config))
     opened = await work.open(sound.source)
     async with aclosing(work.passages(opened)) as passages:
         async for passage in passages:

@@ -64,7 +64,6 @@ class Ticket:
 
     Attributes:
         waiting: its segments that wait.
-        expected: signal steps that are to come.
         open: signal steps that wait or are computed.
         put: signal steps that were put into the queue.
         closed: whether nobody waits for it any more.
@@ -72,7 +71,7 @@ class Ticket:
 
     def __init__(self) -> None:
         self.waiting = deque[Job]()
-        self.expected, self.open, self.put, self.closed = 0.0, 0.0, 0.0, False
+        self.open, self.put, self.closed = 0.0, 0.0, False
 
 
 class WorkQueue:
@@ -83,7 +82,8 @@ class WorkQueue:
         metrics: gets the size of batches, and how long segments wait.
 
     Attributes:
-        backlog: the signal steps that are expected, wait or are computed.
+        backlog: the signal steps that wait or are computed. Of a long source they are only those of the
+            segments that are read ahead: what comes later does not keep other requests waiting.
     """
 
     def __init__(self, recognizer: Transcriber, metrics: Metrics) -> None:
@@ -109,21 +109,14 @@ class WorkQueue:
         """Return the length of all that a request has put into the queue, in the modality's unit."""
         return ticket.put / self._steps_per_length
 
-    def expect(self, ticket: Ticket, steps: float) -> None:
-        """Note that a request will have segments of `steps` signal steps in all."""
-        ticket.expected += steps
-        self.backlog.add(steps)
-
     def put(
         self, ticket: Ticket, signal: np.ndarray, decoder: Decoder | LabelDecoder
     ) -> "asyncio.Future[Found]":
         """Put a segment (T, ...) of a request into the queue, and return what will have its hypotheses."""
         loop, steps = asyncio.get_running_loop(), float(len(signal))
-        known = min(ticket.expected, steps)
-        ticket.expected -= known
         ticket.open += steps
         ticket.put += steps
-        self.backlog.add(steps - known)
+        self.backlog.add(steps)
         job = Job(signal, decoder, loop.create_future(), loop.time())
         if not ticket.waiting:
             self._turns.append(ticket)
@@ -138,8 +131,8 @@ class WorkQueue:
         for job in ticket.waiting:
             job.future.cancel()
         ticket.waiting.clear()
-        self.backlog.drop(ticket.expected + ticket.open)
-        ticket.expected, ticket.open, ticket.closed = 0.0, 0.0, True
+        self.backlog.drop(ticket.open)
+        ticket.open, ticket.closed = 0.0, True
 
     async def run(self) -> None:
         """Compute what is put into the queue, until this task is cancelled."""

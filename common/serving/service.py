@@ -162,15 +162,9 @@ class Work:
         self.service, self.ticket = service, Ticket()
         self.decoder: Decoder | LabelDecoder = service.recognizer.decoder
 
-    def expect(self, steps: float) -> None:
-        """Note that sources of `steps` signal steps in all will be read."""
-        self.service.queue.expect(self.ticket, steps)
-
     async def documents(self, sources: Sequence[Source]) -> AsyncGenerator[Document, None]:
         """Yield the document of each source in order."""
-        reading, remaining = self.service.reading, iter(sources)
-        reading.add(left := len(sources))
-        coming = deque[asyncio.Task[Document]]()
+        remaining, coming = iter(sources), deque[asyncio.Task[Document]]()
         try:
             while True:
                 while len(coming) < PAGES_AHEAD and (source := next(remaining, None)) is not None:
@@ -179,11 +173,8 @@ class Work:
                     return
                 document = await coming[0]
                 coming.popleft()
-                reading.drop(1)
-                left -= 1
                 yield document
         finally:
-            reading.drop(left)
             for task in coming:
                 task.cancel()
             await asyncio.gather(*coming, return_exceptions=True)
@@ -191,11 +182,13 @@ class Work:
     async def document(self, source: Source) -> Document:
         """Return the document of a source."""
         loop, reading = asyncio.get_running_loop(), self.service.reading
+        reading.add(1)
         reading.begin(loop.time())
         try:
             opened = await self.open(source)
         finally:
             reading.end(1, loop.time())
+            reading.drop(1)
         passages = [passage async for passage in self.passages(opened)]
         recognizer = self.service.recognizer
         return Document(
