@@ -17,6 +17,9 @@ from common.recognition.modality import Modality
 SHORTEST_KEY = 16
 """characters of a key; a shorter one can be guessed"""
 
+SWITCH_S = 0.0005
+"""how long a thread keeps the interpreter while others want it: a request goes through several threads"""
+
 
 def run(modality: Modality, arguments: ServeFlags) -> None:
     """Answer requests until the process is told to end."""
@@ -40,6 +43,7 @@ def run(modality: Modality, arguments: ServeFlags) -> None:
     )
     application, service = build(recognizer, model_path(modality, arguments.model).stem, config)
     raise_file_limit()
+    sys.setswitchinterval(SWITCH_S)
     logging.getLogger("uvicorn").setLevel(logging.ERROR)
     logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # it logs bytes of damaged forms
     print(f"{modality.name}: {service.name} at {_address(place)}", file=sys.stderr)

@@ -4,9 +4,10 @@
     request B   b1                         second batch  a3 a4 a5 a6
     request C   c1
 
-A batch is taken when its first segment has waited for GATHER_S, or when there is enough for a full one. All
-of its segments are of like length, so that a short one does not wait for a long one. Those that are searched
-with the same decoder are searched together, which for the beam search takes hardly longer than one alone.
+A batch is taken when its first segment has waited for GATHER_S, when there is enough for a full one, or when
+no other request is there that could add to it. All of its segments are of like length, so that a short one
+does not wait for a long one. Those that are searched with the same decoder are searched together, which for
+the beam search takes hardly longer than one alone.
 """
 
 import asyncio
@@ -93,6 +94,7 @@ class WorkQueue:
         self._budget = BATCH_SHARE * modality.batch_budget * self._steps_per_length
         self.backlog = Backlog(ASSUMED_S / self._steps_per_length)
         self._turns = deque[Ticket]()  # requests with waiting segments; the first one is next
+        self._entered = 0  # requests that have not left
         self._changed = asyncio.Event()
         # one batch more than is computed at a time: its segments are searched meanwhile
         self._slots = asyncio.Semaphore(recognizer.workers + 1)
@@ -104,6 +106,11 @@ class WorkQueue:
     def waiting(self) -> int:
         """Number of segments that wait."""
         return sum(len(ticket.waiting) for ticket in self._turns)
+
+    def enter(self) -> Ticket:
+        """Return the ticket of a request that will have segments."""
+        self._entered += 1
+        return Ticket()
 
     def length(self, ticket: Ticket) -> float:
         """Return the length of all that a request has put into the queue, in the modality's unit."""
@@ -126,6 +133,8 @@ class WorkQueue:
 
     def close(self, ticket: Ticket) -> None:
         """Drop all work of a request that is not done yet."""
+        self._entered -= 1
+        self._changed.set()
         if ticket.waiting:
             self._turns.remove(ticket)
         for job in ticket.waiting:
@@ -159,7 +168,7 @@ class WorkQueue:
                 oldest_s = min(ticket.waiting[0].put_s for ticket in self._turns)
                 left_s = oldest_s + GATHER_S - loop.time()
                 steps = sum(len(job.signal) for ticket in self._turns for job in ticket.waiting)
-                if left_s <= 0 or steps >= self._budget:
+                if left_s <= 0 or steps >= self._budget or len(self._turns) == self._entered:
                     return
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._changed.wait(), left_s)

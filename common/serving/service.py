@@ -18,7 +18,7 @@ from common.recognition.transcriber import Transcriber
 from common.serving.backlog import Backlog
 from common.serving.errors import RequestError
 from common.serving.metrics import Metrics
-from common.serving.queue import Found, Ticket, WorkQueue
+from common.serving.queue import Found, WorkQueue
 from common.serving.uploads import Uploads
 from common.text.document import Document, Page, Passage
 
@@ -53,6 +53,8 @@ class Opened(NamedTuple):
 
     segments: Iterator[Segment]
     page: Page | None
+    is_read: bool
+    """whether all segments are in memory, so that no thread is needed for the next one"""
 
 
 class Service:
@@ -159,7 +161,7 @@ class Work:
     """
 
     def __init__(self, service: Service) -> None:
-        self.service, self.ticket = service, Ticket()
+        self.service, self.ticket = service, service.queue.enter()
         self.decoder: Decoder | LabelDecoder = service.recognizer.decoder
 
     async def documents(self, sources: Sequence[Source]) -> AsyncGenerator[Document, None]:
@@ -215,7 +217,7 @@ class Work:
             if not exhausted and (not waiting or (ahead < most and not waiting[0][1].done())):
                 segment = None
                 try:
-                    segment = await self.service.read(next, opened.segments, None)
+                    segment = await self._next(opened)
                 except RequestError as error:
                     failure = error  # what has been read before comes first
                 if segment is None:
@@ -232,6 +234,11 @@ class Work:
             transcript = segment.known or recognizer.placing.transcript(*found, segment.signal)
             yield Passage(transcript, segment.place, segment.whole, segment.region, segment.name)
 
+    async def _next(self, opened: Opened) -> Segment | None:
+        if opened.is_read:
+            return next(opened.segments, None)
+        return await self.service.read(next, opened.segments, None)
+
     def _found(self, segment: Segment) -> "asyncio.Future[Found]":
         """Return what will have the hypotheses of a segment; there are none for one whose text is known."""
         if segment.known is None:
@@ -246,4 +253,4 @@ def _opened(recognizer: Transcriber, source: Source) -> Opened:
     found = recognizer.modality.segmentation(
         source, recognizer.signal_config, recognizer.segmentation_config, model
     )
-    return Opened(iter(found.segments), found.page)
+    return Opened(iter(found.segments), found.page, isinstance(found.segments, Sequence))

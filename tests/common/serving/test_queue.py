@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from common.serving.metrics import Metrics
-from common.serving.queue import BATCH_SHARE, Ticket, WorkQueue
+from common.serving.queue import BATCH_SHARE, WorkQueue
 
 BUDGET = 40
 """signal steps in a batch"""
@@ -79,7 +79,9 @@ def test_segments_of_several_requests_are_computed_together_and_each_gets_its_ow
     recorder = Recorder()
 
     async def body(queue: WorkQueue) -> list[Any]:
-        return await asyncio.gather(*(queue.put(Ticket(), signal(i), recorder.decoder) for i in range(1, 5)))
+        return await asyncio.gather(
+            *(queue.put(queue.enter(), signal(i), recorder.decoder) for i in range(1, 5))
+        )
 
     found = run(recorder, body)
     assert recorder.batches == [[1.0, 2.0, 3.0, 4.0]]
@@ -92,9 +94,9 @@ def test_a_request_with_many_segments_does_not_keep_others_waiting():
     recorder = Recorder()
 
     async def body(queue: WorkQueue) -> None:
-        long = Ticket()
+        long = queue.enter()
         futures = [queue.put(long, signal(i), recorder.decoder) for i in range(1, 7)]
-        futures += [queue.put(Ticket(), signal(i), recorder.decoder) for i in (11, 12)]
+        futures += [queue.put(queue.enter(), signal(i), recorder.decoder) for i in (11, 12)]
         await asyncio.gather(*futures)
 
     run(recorder, body)
@@ -106,7 +108,7 @@ def test_a_short_segment_is_not_computed_with_a_long_one():
 
     async def body(queue: WorkQueue) -> None:
         lengths = (40, 10, 39, 5)
-        await asyncio.gather(*(queue.put(Ticket(), signal(n, n), recorder.decoder) for n in lengths))
+        await asyncio.gather(*(queue.put(queue.enter(), signal(n, n), recorder.decoder) for n in lengths))
 
     run(recorder, body)
     assert recorder.batches == [[40.0], [10.0, 5.0], [39.0]]
@@ -117,7 +119,7 @@ def test_work_that_nobody_waits_for_is_not_computed():
 
     async def body(queue: WorkQueue) -> None:
         recorder.gate.clear()
-        first, gone, last = Ticket(), Ticket(), Ticket()
+        first, gone, last = queue.enter(), queue.enter(), queue.enter()
         running = [queue.put(first, signal(i), recorder.decoder) for i in range(1, 9)]
         while queue.waiting:  # both batches that may be under way are taken
             await asyncio.sleep(0.01)
@@ -138,7 +140,7 @@ def test_a_segment_that_fails_does_not_fail_those_computed_with_it():
     recorder = Recorder()
 
     async def body(queue: WorkQueue) -> list[Any]:
-        futures = [queue.put(Ticket(), signal(i), recorder.decoder) for i in (1, -2, 3)]
+        futures = [queue.put(queue.enter(), signal(i), recorder.decoder) for i in (1, -2, 3)]
         found = await asyncio.gather(*futures, return_exceptions=True)
         await emptied(queue)
         return found
@@ -153,7 +155,7 @@ def test_segments_with_one_decoder_are_searched_together():
 
     async def body(queue: WorkQueue) -> list[Any]:
         decoders = (recorder.decoder, other, recorder.decoder, other)
-        puts = (queue.put(Ticket(), signal(i), one) for i, one in enumerate(decoders, 1))  # type: ignore[arg-type]
+        puts = (queue.put(queue.enter(), signal(i), one) for i, one in enumerate(decoders, 1))  # type: ignore[arg-type]
         return await asyncio.gather(*puts)
 
     found = run(recorder, body)
@@ -167,7 +169,7 @@ def test_the_backlog_has_what_waits_and_what_is_computed():
 
     async def body(queue: WorkQueue) -> None:
         recorder.gate.clear()
-        ticket, other = Ticket(), Ticket()
+        ticket, other = queue.enter(), queue.enter()
         futures = [queue.put(ticket, signal(i), recorder.decoder) for i in (1, 2)]
         futures += [queue.put(other, signal(3, 20), recorder.decoder)]
         assert queue.backlog.units == 40
