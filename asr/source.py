@@ -359,6 +359,8 @@ def read_part(
     try:
         if part.start:
             sound.seek(part.start)
+        # soundfile seeks after each read, and libmpg123 then complains on standard error
+        sound.seekable = lambda: False  # type: ignore[method-assign]
         while done < part.frames:
             block = sound.read(min(most, part.frames - done), dtype="float32", always_2d=True)
             if not len(block):

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from asr.signal import SignalConfig, channels, expand, measure, read, steps_per_length, stream
+from asr.signal import SignalConfig, channels, expand, measure, pieces, read, steps_per_length, stream
 
 CONFIG = SignalConfig()
 FORMATS = [
@@ -513,3 +513,12 @@ def test_what_came_before_an_error_is_given_whole(rate_hz: int) -> None:
         for piece in stream(Slow(encoded(samples, rate_hz, "WAV", "FLOAT")), CONFIG):
             pieces.append(piece.values)
     assert 7800 < sum(map(len, pieces)) <= 8000
+
+
+def test_an_mp3_that_is_read_in_pieces_says_nothing_on_standard_error(tmp_path, capfd):
+    samples = 0.1 * np.random.default_rng(1).standard_normal(16_000 * 40)
+    soundfile.write(tmp_path / "a.mp3", samples, 16_000, bitrate_mode="CONSTANT", compression_level=0.6)
+    whole = read(tmp_path / "a.mp3", SignalConfig()).values
+    found = np.concatenate(list(pieces(tmp_path / "a.mp3", SignalConfig())))
+    assert np.abs(found - whole).max() < 1e-6
+    assert capfd.readouterr().err == ""
