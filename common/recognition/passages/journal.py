@@ -4,7 +4,6 @@
 {"source": "a.mp3", "stamp": [1048576, 17...], "passage": {"place": ..., "text": ...}}
 """
 
-import hashlib
 import json
 import logging
 import os
@@ -33,7 +32,7 @@ class Journal:
 
     def __init__(self, folder: Path | None, settings: Any, resume: bool = False) -> None:
         self._path = None if folder is None else folder / NAME
-        self._settings = hashlib.sha256(repr(settings).encode()).hexdigest()
+        self._settings = "" if folder is None else _digest(settings)
         self._known: dict[str, list[Passage]] = {}
         self._file: Any = None
         if resume and self._path is not None and self._path.exists():
@@ -147,3 +146,10 @@ def _place(row: list[Any]) -> Place:
         return Interval(*row)
     baseline, above, below, outline = row
     return Line(tuple(Point(*one) for one in baseline), above, below, tuple(Point(*one) for one in outline))
+
+
+def _digest(settings: Any) -> str:
+    """Return a short name of settings, which is the same only for the same ones."""
+    import hashlib  # transcribing to standard output starts without it
+
+    return hashlib.sha256(repr(settings).encode()).hexdigest()
