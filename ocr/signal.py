@@ -196,7 +196,7 @@ def _check_pixels(width_px: float, height_px: float, name: str) -> None:
     if limit and width_px * height_px > limit:
         raise ValueError(
             f"{name}: has {width_px * height_px:,.0f} pixels, where {limit:,} are allowed; "
-            "segment the page into lines first"
+            "scale it down, or cut it into parts"
         )
 
 

@@ -95,8 +95,16 @@ def open_image(place: Place, any_page: bool = False) -> Iterator[Image.Image]:
     except UNREADABLE as error:
         if isinstance(error, ValueError) and str(error).startswith(f"{place.name}: "):
             raise  # one of our own messages
-        cause = str(error) or type(error).__name__
-        raise ValueError(f"{place.name}: cannot be read as an image ({cause}); is the file whole?") from error
+        raise ValueError(f"{place.name}: {_fault(error)}") from error
+
+
+def _fault(error: Exception) -> str:
+    """Return what an error of Pillow says about an image."""
+    if isinstance(error, Image.DecompressionBombError):
+        most = Image.MAX_IMAGE_PIXELS or 0
+        return f"has more than {2 * most:,} pixels, where {most:,} are allowed; scale it down, or cut it up"
+    cause = str(error) or type(error).__name__
+    return f"cannot be read as an image ({cause}); is the file whole?"
 
 
 def count_pages(place: Place) -> int:

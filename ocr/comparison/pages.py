@@ -67,12 +67,12 @@ def compare_pages(
     scores = []
     for found in recognizer.documents(truths, refuse=refuse):
         if isinstance(found.source, str):
-            truth = _snapped(truths[found.source])
+            truth = snapped(truths[found.source])
             scores.append(score(truth, found, recognizer.alphabet.normalise))
     return ComparedPages(scores)
 
 
-def _snapped(truth: Document) -> Document:
+def snapped(truth: Document) -> Document:
     """Return a page with its baselines on its ink: transcribers draw them at different heights."""
     assert truth.page is not None, "a page that is compared has an image"
     lines = [one.place for one in truth.passages if isinstance(one.place, Line)]

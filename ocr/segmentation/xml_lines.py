@@ -89,6 +89,8 @@ def segment(
     image, segments = _image(document), list[Segment]()
     for sentence in notices:
         log.warning("%s", sentence)
+    if not document.passages:
+        log.warning("%s: no line is in it", source)
     for passage in document.passages:
         assert isinstance(passage.place, Line), "pages have places of two dimensions"
         try:

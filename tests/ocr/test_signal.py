@@ -303,8 +303,8 @@ def broken(tmp_path: Path, name: str) -> Path:
     ("wide.png", "where 20000 px are allowed; cut it into shorter lines"),
     ("nan.tif", "NaN"),
     ("negative.tif", "from -1 to -1"),
-    ("bomb.bmp", "cannot be read as an image"),
-    ("page.bmp", "segment the page into lines first"),
+    ("bomb.bmp", "pixels, where 89,478,485 are allowed; scale it down"),
+    ("page.bmp", "scale it down, or cut it into parts"),
 ])  # fmt: skip
 def test_what_is_no_line_is_refused_in_one_sentence(tmp_path, name, words):
     path = broken(tmp_path, name)
