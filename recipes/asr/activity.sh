@@ -2,7 +2,8 @@
 # The bundled model asr/models/activity: does somebody speak?  A label for each step of 40 ms, for streams, too.
 # The words of readings are aligned, the readings are put together with pauses, noises, music and rooms, and a small
 # network learns where the words are.  Two readers of LibriSpeech choose the best epoch; noise5 is left for measuring.
-# The first run of the bundled file was planned with 32 epochs and stopped after 18; the second has other noises.
+# The first run of the bundled file was planned with 32 epochs and stopped after 18; the second has other noises,
+# and was stopped in its last epoch (the best is the tenth).
 # SPEECH is a folder with minilibri, librispeech26, ljspeech, speechocean, synthetic, digits and noise, as manifests.
 # Needs: an hour on one core, 1 GB of disk.  Gives: see recipes/README.md and asr/models/README.md.
 set -euo pipefail
