@@ -145,8 +145,9 @@ class Reading:
                 order.extend(window)
                 yield window
 
-        for batch in self.batches(noted(), compute):
-            ready.update(zip((item.key for item in batch.items), finish(batch), strict=True))
+        for batch in self._computed(noted(), compute):
+            if batch is not None:
+                ready.update(zip((item.key for item in batch.items), finish(batch), strict=True))
             while order and (not order[0].to_recognise or order[0].key in ready):
                 item = order.popleft()
                 yield item, ready.pop(item.key, None)
@@ -169,22 +170,34 @@ class Reading:
         self, windows: Iterable[Sequence[Item]], compute: Callable[[Sequence[np.ndarray]], Output]
     ) -> Iterator[Computed[Output]]:
         """Yield the segments of each window in batches of like length, with the output of `compute`."""
+        return (batch for batch in self._computed(windows, compute) if batch is not None)
+
+    def _computed(
+        self, windows: Iterable[Sequence[Item]], compute: Callable[[Sequence[np.ndarray]], Output]
+    ) -> Iterator[Computed[Output] | None]:
+        """Yield the batches, and None for a window in which there is nothing to recognise."""
         waiting, running = self._planned(windows), deque[Any]()
         with _threads(self.workers) as pool:
             while True:
                 # one batch more than there are workers: none of them waits while an output is decoded
                 for items in islice(waiting, self.workers + 1 - len(running)):
                     signals = [item.present.signal.values for item in items]
-                    running.append((items, pool.submit(compute, signals)))
+                    running.append((items, pool.submit(compute, signals) if items else None))
                 if not running:
                     return
                 items, future = running.popleft()
-                yield Computed(items, future.result())
+                yield None if future is None else Computed(items, future.result())
 
     def _planned(self, windows: Iterable[Sequence[Item]]) -> Iterator[list[Item]]:
-        """Yield the segments of each batch; a window is asked for when the one before has none left."""
+        """Yield the segments of each batch; a window is asked for when the one before has none left.
+
+        A window in which there is nothing to recognise gives an empty batch.
+        """
         for window in windows:
             segments = [item for item in window if item.to_recognise]
+            if not segments:
+                yield []
+                continue
             steps = np.array([item.steps for item in segments], dtype=np.float64)
             for batch in plan_batches(steps, self.budget):
                 yield [segments[index] for index in batch]
