@@ -11,7 +11,7 @@ from common.command_line.flag import Flag
 
 @dataclass(frozen=True)
 class SegmentationConfig:
-    """How a recording that is longer than `vad_max_speech_duration_s` is cut into utterances."""
+    """How a recording of more than --vad-max-speech-duration-s is cut into utterances."""
 
     vad: Literal["activity", "none"] = "activity"
     """Voice activity detection. activity: recordings are cut in pauses, and long pauses are not transcribed.
