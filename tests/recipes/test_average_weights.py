@@ -1,0 +1,40 @@
+import numpy as np
+import pytest
+import torch
+from average_weights import average
+from untrained import recognizer_of
+
+from common.files.model_file import read_model
+
+
+@pytest.fixture
+def models(tmp_path):
+    paths = []
+    for number in range(2):
+        made = recognizer_of("ocr", card={"number": number})
+        with torch.no_grad():
+            for parameter in made.parameters():
+                parameter.add_(number)
+        made.save(tmp_path / f"{number}.safetensors")
+        paths.append(str(tmp_path / f"{number}.safetensors"))
+    return paths
+
+
+@pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
+def test_weights_lie_between_those_of_both_and_the_card_is_the_first_ones(models, share, tmp_path):
+    average(*models, str(tmp_path / "out.safetensors"), share)
+    first, second, out = (read_model(path).tensors for path in (*models, str(tmp_path / "out.safetensors")))
+    assert out.keys() == first.keys()
+    for name, values in first.items():
+        expected = values + share * (second[name] - values)
+        assert np.allclose(out[name], expected, atol=1e-5), name
+    assert read_model(str(tmp_path / "out.safetensors")).header["card"] == {"number": 0}
+
+
+def test_models_that_do_not_fit_are_refused(models, tmp_path):
+    other = recognizer_of("ocr", channels=(4, 6, 8, 12))
+    other.save(tmp_path / "other.safetensors")
+    with pytest.raises(ValueError, match="train it on from there"):
+        average(models[0], str(tmp_path / "other.safetensors"), str(tmp_path / "out"), 0.5)
+    with pytest.raises(ValueError, match="from 0 to 1"):
+        average(*models, str(tmp_path / "out"), 1.5)
