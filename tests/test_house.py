@@ -94,8 +94,8 @@ ONE_SIDED = {
     "comparison": "ocr: only pages have lines to match with those of transcribers",
     "media": "asr: only sound comes in containers of several tracks",
 }
-"""packages that one side alone has, and why; in the others, `formats` and `segmentation`, the files differ,
-since a page becomes lines and ALTO, and a recording utterances and subtitles"""
+"""packages that one side alone has, and why; in the others, `formats`, `segmentation` and `serving`, the
+files differ, since a page becomes lines and ALTO, and a recording utterances and subtitles"""
 
 
 def test_packages_of_one_side_alone_are_known_with_their_reason():
