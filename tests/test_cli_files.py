@@ -15,6 +15,7 @@ import pytest
 import soundfile
 from command import Outcome, call
 from PIL import Image, ImageDraw, ImageFont
+from untrained import recognizer_of
 
 import common.files.pipe
 from asr.modality import ASR
@@ -255,3 +256,11 @@ def test_a_pdf_is_not_written_over_its_source_and_the_status_says_so(tmp_path):
     done = call(OCR, "transcribe", path, "-f", "pdf", "-o", tmp_path)
     assert (done.status, path.read_bytes()) == (1, before)
     assert done.err.splitlines()[-1] == "ocr: 1 files could not be written"
+
+
+def test_the_language_of_the_model_stands_in_the_files(tmp_path):
+    recognizer_of("ocr", card={"languages": ["fr"]}).save(tmp_path / "french.safetensors")
+    drawn_line().save(tmp_path / "a.png")
+    outcome = call(OCR, "transcribe", tmp_path / "a.png", "-m", tmp_path / "french.safetensors", "-f", "page")
+    assert outcome.status == 0
+    assert 'primaryLanguage="French"' in outcome.out

@@ -117,3 +117,18 @@ def test_resume_wants_a_folder_of_files(talk, arguments):
     outcome = call(ASR, "transcribe", talk, *arguments)
     assert outcome.status == 2
     assert "--output-dir" in outcome.err
+
+
+def test_a_text_that_is_not_whole_is_written_anew_when_its_recording_is_mended(talk, flags, tmp_path):
+    mended, broken = talk.read_bytes(), tmp_path / "talk.flac"
+    broken.write_bytes(mended[: len(mended) * 3 // 4])
+    arguments = ("transcribe", broken, *flags, "-f", "json", "-o", tmp_path / "out")
+    outcome = call(ASR, *arguments)
+    assert outcome.status == 1
+    assert "s before that are transcribed" in outcome.about("talk.flac")
+    part = (tmp_path / "out" / "talk.json").read_text()
+    assert call(ASR, *arguments, "--resume").status == 1
+    broken.write_bytes(mended)
+    assert call(ASR, *arguments, "--resume").status == 0
+    assert len((tmp_path / "out" / "talk.json").read_text()) > len(part)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["talk.json"]

@@ -53,13 +53,15 @@ def run(modality: Modality, arguments: TranscribeFlags) -> None:
     if arguments.stream:
         documents: Iterator[Document] = transcribe_streams(recognizer, arguments, refuse)
     else:
-        sources = _sources(modality, arguments, files, progress, refuse)
+        sources = _sources(modality, arguments, files, journal, progress, refuse)
         documents = _documents(recognizer, arguments, sources, journal, progress, refuse)
     done = 0
     for document in documents:
         try:
             files.write(_named(document))
-            done += document.complete
+            if document.complete:
+                journal.complete(document.source)
+                done += 1
         except ValueError as error:
             refuse(str(error))
     progress.close()
@@ -82,7 +84,7 @@ def _documents(
     refuse: Callable[[str], None],
 ) -> Iterator[Document]:
     """Yield the document of each source; as text on standard output, one for each passage, at once."""
-    unit, kept = recognizer.modality.unit, list[Passage]()
+    kept = list[Passage]()
     at_once = arguments.format == "txt" and arguments.output_dir is None
     arrivals = recognizer.passages(
         sources,
@@ -101,8 +103,7 @@ def _documents(
             journal.add(one.source, one.passage)
         progress.arrive(one.source, one.passage, one.last)
         if one.last or at_once:
-            complete = one.last and one.complete
-            yield Document(one.source, tuple(kept), unit, one.page, complete)
+            yield recognizer.document(one, kept)
             kept = []
 
 
@@ -150,6 +151,7 @@ def _sources(
     modality: Modality,
     arguments: TranscribeFlags,
     files: DocumentFiles,
+    journal: Journal,
     progress: Progress,
     refuse: Callable[[str], None],
 ) -> Iterator[Source]:
@@ -160,7 +162,8 @@ def _sources(
         try:
             for source in found.sources:
                 name = _shown(name_of(source))
-                if not (arguments.resume and files.leave(name, found.folder)):
+                written = arguments.resume and not journal.is_unfinished(name)
+                if not (written and files.leave(name, found.folder)):
                     files.expect(name, found.folder)
                     wanted.append(source)
         except ValueError as error:

@@ -216,10 +216,14 @@ class Transcriber:
             if one.passage is not None:
                 passages.append(one.passage)
             if one.last:
-                language = "" if one.page is not None and one.page.has_text else self.language
-                kept, unit = tuple(passages), self.modality.unit
-                yield Document(one.source, kept, unit, one.page, one.complete, language)
+                yield self.document(one, passages)
                 passages = []
+
+    def document(self, arrival: Arrival, passages: Sequence[Passage]) -> Document:
+        """Return a document of passages of one source, of which `arrival` is the last so far."""
+        page, complete = arrival.page, arrival.last and arrival.complete
+        language = "" if page is not None and page.has_text else self.language
+        return Document(arrival.source, tuple(passages), self.modality.unit, page, complete, language)
 
     def passages(
         self,

@@ -22,7 +22,7 @@ NAME = "unfinished.jsonl"
 
 
 class Journal:
-    """The file of one call. It is written passage by passage, and deleted when the call has come to its end.
+    """The file of one call. It is written passage by passage, and deleted when all its sources are complete.
 
     Args:
         folder: where the file is; None for no file.
@@ -34,6 +34,7 @@ class Journal:
         self._path = None if folder is None else folder / NAME
         self._settings = "" if folder is None else _digest(settings)
         self._known: dict[str, list[Passage]] = {}
+        self._unfinished = set[str]()
         self._file: Any = None
         if resume and self._path is not None and self._path.exists():
             self._read(self._path)
@@ -46,6 +47,18 @@ class Journal:
         """Return how many passages of a source are known from an earlier call."""
         return len(self._known.get(source, ()))
 
+    def is_unfinished(self, source: str) -> bool:
+        """Return whether passages of a source are in the file, and not all, so that its text is not whole."""
+        return source in self._unfinished
+
+    def complete(self, source: str) -> None:
+        """Note that the text of a source is written elsewhere, whole."""
+        if source in self._unfinished:
+            self._unfinished.remove(source)
+            self._known.pop(source, None)
+            if self._file is not None:
+                self._write({"source": source, "complete": True})
+
     def add(self, source: str, passage: Passage) -> None:
         """Write the next passage of a source; that of a source that is one segment is not worth it."""
         stamp = _stamp(source)
@@ -53,14 +66,14 @@ class Journal:
             return
         if self._file is None:
             self._begin(self._path)
+        self._unfinished.add(source)
         self._write({"source": source, "stamp": stamp, "passage": to_dict(passage)})
-        self._file.flush()
 
     def finish(self) -> None:
-        """Delete the file: everything of this call is written elsewhere."""
+        """Close the file, and delete it if everything in it is written elsewhere."""
         if self._file is not None:
             self._file.close()
-        if self._path is not None:
+        if self._path is not None and not self._unfinished:
             self._path.unlink(missing_ok=True)
 
     def _begin(self, path: Path) -> None:
@@ -72,12 +85,16 @@ class Journal:
 
     def _write(self, row: Mapping[str, Any]) -> None:
         self._file.write(json_text(row, allow_nan=False) + "\n")
+        self._file.flush()
 
     def _read(self, path: Path) -> None:
         lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
         whole = lines[:-1]  # the last one was not finished
         try:
             header, *rows = map(json.loads, whole)
+            complete = {row["source"] for row in rows if row.get("complete")}
+            rows = [row for row in rows if row["source"] not in complete]
+            self._unfinished = {row["source"] for row in rows}
             if header["settings"] != self._settings:
                 log.warning("%s: is of a call with other settings, and is not used", path)
                 return

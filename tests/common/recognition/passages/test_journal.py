@@ -71,11 +71,30 @@ def test_a_damaged_file_is_not_used(tmp_path, talk, content):
     assert Journal(tmp_path, "a", resume=True).count(str(talk)) == 0
 
 
-def test_the_file_is_gone_when_the_call_has_come_to_its_end(tmp_path, talk):
+def test_the_file_is_gone_when_all_its_sources_are_complete(tmp_path, talk):
     path = kept(tmp_path, talk)
+    journal = Journal(tmp_path, "a", resume=True)
+    assert journal.is_unfinished(str(talk))
+    journal.finish()
     assert path.exists()
-    Journal(tmp_path, "a", resume=True).finish()
+    journal.complete(str(talk))
+    assert not journal.is_unfinished(str(talk))
+    journal.finish()
     assert not path.exists()
+
+
+def test_a_complete_source_is_left_out_and_one_that_changed_is_still_unfinished(tmp_path, talk):
+    other = tmp_path / "other.mp3"
+    other.write_bytes(b"more")
+    journal = Journal(tmp_path, "a")
+    journal.add(str(talk), CUE)
+    journal.add(str(other), LINE)
+    journal.complete(str(other))
+    talk.write_bytes(b"mended")
+    for settings in "ab":
+        again = Journal(tmp_path, settings, resume=True)
+        assert (again.is_unfinished(str(talk)), again.is_unfinished(str(other))) == (True, False)
+        assert again.known(str(talk)) == again.known(str(other)) == []
 
 
 def test_a_source_of_one_segment_or_without_a_file_is_not_kept(tmp_path, talk):
