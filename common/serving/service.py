@@ -14,6 +14,7 @@ from common.data.signal import Segment, Source
 from common.decoding.decoder import Decoder
 from common.decoding.labelled import LabelDecoder
 from common.recognition.modality import ModelSteps
+from common.recognition.passages.joining import Arrival
 from common.recognition.transcriber import Transcriber
 from common.serving.backlog import Backlog
 from common.serving.errors import RequestError
@@ -192,10 +193,8 @@ class Work:
             reading.end(1, loop.time())
             reading.drop(1)
         passages = [passage async for passage in self.passages(opened)]
-        recognizer = self.service.recognizer
-        return Document(
-            str(getattr(source, "name", "")), tuple(passages), recognizer.modality.unit, opened.page
-        )
+        end = Arrival(str(getattr(source, "name", "")), None, True, opened.page)
+        return self.service.recognizer.document(end, passages)
 
     async def open(self, source: Source) -> Opened:
         """Begin to read a source.

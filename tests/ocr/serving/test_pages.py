@@ -96,6 +96,11 @@ def test_files_of_one_page_have_the_lines_and_the_name_of_the_image(client, docu
     assert document.transcripts[0].words[0].text in answer.text
 
 
+def test_the_language_of_the_model_stands_in_the_files():
+    with client_of(recognizer_of("ocr", card={"languages": ["fr"]})) as (french, _):
+        assert 'LANG="fr"' in ask(french, file_of(line()), response_format="alto").text
+
+
 def test_page_xml_is_read_back_as_the_same_line(client, document, tmp_path):
     from ocr.formats.xml.pages import read_page
 
