@@ -197,7 +197,7 @@ class _FormReader:
         if self._is_file and (self.file is not None or self._name != "file"):
             raise RequestError(400, "one file is wanted, as `file`", "file", "bad_form")
         if self._is_file:
-            self.file_name = _bare_name(_text(options[b"filename"]))
+            self.file_name = bare_name(_text(options[b"filename"]))
 
     def _part_data(self, data: bytes, start: int, end: int) -> None:
         if self._is_file:
@@ -222,7 +222,7 @@ class _FormReader:
         self.ended = True
 
 
-def _bare_name(name: str) -> str:
+def bare_name(name: str) -> str:
     """Return the name of a file without folders, and without what is no letter, digit or mark."""
     bare = name.replace("\\", "/").rpartition("/")[2]
     return "".join(letter for letter in bare if letter.isprintable())[:MOST_NAME].strip(".") or "file"

@@ -167,6 +167,8 @@ class Passage:
     """the name of the region or the cue that the passage belongs to; "" for none"""
     name: str = ""
     """the name of the passage, such as the id of a line; "" for none"""
+    checked: bool = False
+    """whether a person has checked the text, and corrected it where it was wrong"""
 
     def place_of(self, part: Word | Character) -> Place:
         """Return where a word or a character of the transcript is in the source."""

@@ -98,6 +98,8 @@ def _line(parent: Element, passage: Passage, name: str, context: Context) -> Non
     element = child(parent, "TextLine", {"ID": name, "BASELINE": baseline})
     if is_right_to_left(transcript.text):
         element.set("BASEDIRECTION", "rtl")
+    if passage.checked:
+        element.set("CS", "true")  # correction status
     _place(element, context.sheet, line.polygon, shape=True)
     if not transcript.words:
         content = {"ID": context.ids.new(f"{name}_text", ""), "CONTENT": transcript.text}

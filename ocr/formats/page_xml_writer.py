@@ -24,6 +24,8 @@ from ocr.formats.xml.writing import (
 
 NAMESPACE = "http://schema.primaresearch.org/PAGE/gts/pagecontent/2019-07-15"
 SCHEMA = f"{NAMESPACE}/pagecontent.xsd"
+CHECKED = "checked and corrected by a person"
+"""comment at the text of a line"""
 TEXT_TYPES = frozenset(
     {
         *("paragraph", "heading", "caption", "header", "footer", "page-number", "drop-capital", "credit"),
@@ -129,13 +131,15 @@ def _line(parent: Element, passage: Passage, at: int, context: Context) -> None:
             _coords(glyph, context.sheet, line.part(letter.start, letter.end).polygon)
             _text(glyph, letter.text, letter.confidence)
         _text(inside, word.text, word.confidence)
-    _text(element, transcript.text, transcript.confidence)
+    _text(element, transcript.text, transcript.confidence, CHECKED if passage.checked else "")
 
 
-def _text(element: Element, text: str, confidence: float | None = None) -> None:
+def _text(element: Element, text: str, confidence: float | None = None, comments: str = "") -> None:
     equivalent = child(element, "TextEquiv")
     if confidence is not None:
         equivalent.set("conf", share(confidence))
+    if comments:
+        equivalent.set("comments", comments)
     child(equivalent, "Unicode", text=text)
 
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from PIL import Image
 
@@ -24,7 +24,20 @@ MOST_PIXELS = 2_000_000_000
 RANGE = re.compile(r"\s*(\d{1,6})\s*(?:-\s*(\d{1,6})\s*)?")
 
 
-def pages_of(content: bytes, wanted: Sequence[int] | None) -> list[Source]:
+class Pages(NamedTuple):
+    """Pages of a file.
+
+    sources: the ones that are wanted.
+    numbers: theirs, counted from 0.
+    total: how many pages the file has.
+    """
+
+    sources: list[Source]
+    numbers: list[int]
+    total: int
+
+
+def pages_of(content: bytes, wanted: Sequence[int] | None) -> Pages:
     """Return the pages of an image file or a PDF.
 
     Args:
@@ -44,8 +57,9 @@ def pages_of(content: bytes, wanted: Sequence[int] | None) -> list[Source]:
     if (count if wanted is None else len(wanted)) > MOST_PAGES:
         message = f"{NAME}: has {count} pages, {MOST_PAGES} are taken; name some with pages"
         raise RequestError(413, message, NAME, "file_too_long")
+    numbers = list(range(count) if wanted is None else wanted)
     pages = expand(PipeContent(content, NAME))
-    return pages if wanted is None else [pages[number] for number in wanted]
+    return Pages([pages[number] for number in numbers], numbers, count)
 
 
 def _count_images(content: bytes) -> int:

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from common.serving.errors import RequestError, refused
-from common.serving.uploads import too_large
+from common.serving.uploads import bare_name, too_large
 from ocr.serving.pages import page_numbers
 
 FORMATS = ("json", "text", "alto", "page", "hocr", "pdf")
 ONE_PAGE = ("alto", "page", "hocr")
 """formats of which a file holds one page"""
-KNOWN = {"model", "response_format", "pages"}
+KNOWN = {"model", "response_format", "pages", "include"}
+MOST_PICTURES = 8
+"""pages of a request whose pictures are answered"""
 OTHER_NAMES = ("mistral-ocr",)
 """beginnings of the names of Mistral's models, under which programs ask that were written for them"""
 WITHOUT_EFFECT = {"id", "image_limit", "image_min_size"}
@@ -38,6 +40,19 @@ class Parameters:
     response_format: str = "json"
     pages: list[int] | None = None
     """numbers counted from 0; None for all"""
+    pictures: bool = False
+    """add the pictures of the pages"""
+
+
+@dataclass(frozen=True)
+class Corrected:
+    """Pages that were corrected, and what is to be made of them."""
+
+    response_format: str
+    file_name: str
+    """what the file is called"""
+    pages: list[Any]
+    """as the format json has them"""
 
 
 def parameters_of(fields: Mapping[str, Sequence[str]], name: str) -> Parameters:
@@ -56,11 +71,39 @@ def parameters_of(fields: Mapping[str, Sequence[str]], name: str) -> Parameters:
         if len(values) > 1 and field != "pages":
             raise refused(field, f"{field}: is given {len(values)} times; give it once")
     check_model(fields.get("model", [""])[0], name)
-    form = fields.get("response_format", ["json"])[0]
-    if form not in FORMATS:
-        raise refused("response_format", f"response_format: {form!r} is none of {', '.join(FORMATS)}")
+    form, include = fields.get("response_format", ["json"])[0], fields.get("include", [])
+    _check_format(form, FORMATS)
+    if include and (include != ["picture"] or form != "json"):
+        raise refused("include", "include: picture is known, once, with response_format json; leave it out")
     pages = fields.get("pages")
-    return Parameters(form, page_numbers(None if pages is None else ",".join(pages)))
+    return Parameters(form, page_numbers(None if pages is None else ",".join(pages)), bool(include))
+
+
+def _check_format(form: str, known: Sequence[str]) -> None:
+    if form not in known:
+        raise refused("response_format", f"response_format: {form!r} is none of {', '.join(known)}")
+
+
+def corrected_of(body: Mapping[str, Any]) -> Corrected:
+    """Return the pages that a request brings, and the format that it wants.
+
+    Raises:
+        RequestError: they are missing, or too many for the format.
+    """
+    form, name, pages = body.get("response_format"), body.get("file_name", ""), body.get("pages")
+    for key in body:
+        if key not in {"response_format", "file_name", "pages", "document"}:
+            raise refused(key, f"{key}: is not supported here; leave it out", "unknown_parameter")
+    if not isinstance(form, str):
+        raise refused("response_format", "response_format: is missing", "missing_parameter")
+    _check_format(form, FORMATS[1:])
+    if not isinstance(name, str):
+        raise refused("file_name", "file_name: is no text")
+    if not isinstance(pages, list) or not pages:
+        raise refused("pages", "pages: is missing; give a list of pages as the format json has them")
+    if form in ONE_PAGE and len(pages) > 1:
+        raise refused("response_format", f"response_format: {form} holds one page, {len(pages)} came")
+    return Corrected(form, bare_name(name), pages)
 
 
 def check_model(asked: Any, name: str) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from common.text.document import Document, Line, Passage, Point
 from common.text.transcript import Word
+from ocr.serving.pages import Pages
 
 USUAL_DPI = 300
 """resolution of an image that does not state its own, as the searchable PDF has it"""
@@ -16,19 +17,24 @@ OPENING = re.compile(r"^(\s*)(#{1,6}(?=\s)|[>+-](?=\s|$)|={3,}|-{3,}|~{3,})")
 NUMBERED = re.compile(r"^(\s*\d{1,9})([.)])(?=\s)")
 
 
-def to_json(documents: Sequence[Document], numbers: Sequence[int], name: str) -> dict[str, Any]:
+def to_json(
+    documents: Sequence[Document], found: Pages, name: str, pictures: Sequence[str] = ()
+) -> dict[str, Any]:
     """Return the answer of the format json.
 
     Args:
         documents: the pages.
-        numbers: their numbers in the file, counted from 0.
+        found: where they are in the file.
         name: of the model.
+        pictures: of the pages, as data: addresses; () if they are not wanted.
     """
     pages = [
         {"index": number, "text": document.text} | _described(document)
-        for number, document in zip(numbers, documents, strict=True)
+        for number, document in zip(found.numbers, documents, strict=True)
     ]
-    return {"model": name, "text": to_text(documents), "pages": pages}
+    for page, picture in zip(pages, pictures, strict=False):
+        page["picture"] = picture
+    return {"model": name, "text": to_text(documents), "page_count": found.total, "pages": pages}
 
 
 def to_text(documents: Sequence[Document]) -> str:
@@ -72,7 +78,10 @@ def _described(document: Document) -> dict[str, Any]:
     assert page is not None, "images have a size"
     sides = {"width": page.width_px, "height": page.height_px}
     dimensions = {"dpi": round(page.dpi) if page.dpi else USUAL_DPI, **sides}
-    return {"dimensions": dimensions, "lines": [_line(passage) for passage in document.passages]}
+    regions = [{"name": one.name, "kind": one.kind, "outline": _points(one.outline)} for one in page.regions]
+    lines = [_line(passage) for passage in document.passages]
+    about = {"language": document.language, "has_text": page.has_text}
+    return {"dimensions": dimensions, **about, "regions": regions, "lines": lines}
 
 
 def _line(passage: Passage) -> dict[str, Any]:
@@ -85,6 +94,8 @@ def _line(passage: Passage) -> dict[str, Any]:
         "confidence": float(transcript.confidence),
         "box": _numbers(place.box),
         "baseline": _points(place.baseline),
+        "above": round(float(place.above), 2),
+        "below": round(float(place.below), 2),
         "polygon": _points(place.polygon),
         "words": [_word(passage, word) for word in transcript.words],
     }
@@ -93,7 +104,9 @@ def _line(passage: Passage) -> dict[str, Any]:
 def _word(passage: Passage, word: Word) -> dict[str, Any]:
     place = passage.place_of(word)
     assert isinstance(place, Line), "lines have places of two dimensions"
-    return {"text": word.text, "confidence": float(word.confidence), "box": _numbers(place.box)}
+    start, end = _numbers((word.start, word.end))
+    along = {"start": start, "end": end}
+    return {"text": word.text, "confidence": float(word.confidence), "box": _numbers(place.box)} | along
 
 
 def _points(points: Sequence[Point]) -> list[list[float]]:

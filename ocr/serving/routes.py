@@ -20,8 +20,18 @@ from ocr.configuration import FormatConfig
 from ocr.formats.names import writer
 from ocr.formats.pdf import PdfBook
 from ocr.serving import responses
+from ocr.serving.corrections import corrected_documents
 from ocr.serving.pages import NAME, pages_of
-from ocr.serving.parameters import ONE_PAGE, Parameters, document_of, parameters_of, parameters_of_json
+from ocr.serving.parameters import (
+    MOST_PICTURES,
+    ONE_PAGE,
+    Parameters,
+    corrected_of,
+    document_of,
+    parameters_of,
+    parameters_of_json,
+)
+from ocr.serving.pictures import picture_address
 
 MEDIA_TYPES = {"alto": "application/xml", "page": "application/xml", "hocr": "application/xhtml+xml"}
 
@@ -31,6 +41,7 @@ def routes(service: Service) -> list[Route]:
     return [
         Route("/v1/ocr", partial(read_json, service), methods=["POST"]),
         Route("/v1/ocr/transcriptions", partial(read_form, service), methods=["POST"]),
+        Route("/v1/ocr/corrections", partial(write, service), methods=["POST"]),
     ]
 
 
@@ -56,12 +67,18 @@ async def read_form(service: Service, request: Request) -> Response:
             return await unless_gone(request, _formatted(service, work, asked, form.file, form.file_name))
 
 
+async def write(service: Service, request: Request) -> Response:
+    """Write pages that were answered as json, and corrected since, in another format."""
+    service.admit()
+    with service.uploads.holding() as held:
+        return await unless_gone(request, _corrected(service, await held.json(request)))
+
+
 async def _mistral(service: Service, work: Work, body: dict[str, object], asked: Parameters) -> Response:
     content = await service.read(document_of, body, service.config.max_upload_bytes)
     pages = await service.read(pages_of, content, asked.pages)
-    found = await _documents(work, pages)
-    numbers = asked.pages or range(len(pages))
-    return JSONResponse(responses.to_mistral(found, numbers, service.name, len(content)))
+    found = await _documents(work, pages.sources)
+    return JSONResponse(responses.to_mistral(found, pages.numbers, service.name, len(content)))
 
 
 async def _formatted(
@@ -69,22 +86,42 @@ async def _formatted(
 ) -> Response:
     """Return the answer in the format that is asked for."""
     pages, form = await service.read(pages_of, content, asked.pages), asked.response_format
-    if form in ONE_PAGE and len(pages) > 1:
-        message = f"response_format: {form} holds one page, {len(pages)} are there; name one with pages=0"
+    if form in ONE_PAGE and len(pages.sources) > 1:
+        message = f"response_format: {form} holds one page, {pages.total} are there; name one with pages=0"
         raise refused("response_format", message)
-    found = await _documents(work, pages)
+    if asked.pictures and len(pages.sources) > MOST_PICTURES:
+        message = f"include: pictures of {MOST_PICTURES} pages are answered at a time; name some with pages"
+        raise refused("include", message)
+    found = await _documents(work, pages.sources)
     if form == "json":
-        return JSONResponse(responses.to_json(found, asked.pages or range(len(pages)), service.name))
+        wanted = pages.sources if asked.pictures else []
+        pictures = [await service.read(picture_address, source) for source in wanted]
+        return JSONResponse(responses.to_json(found, pages, service.name, pictures))
+    return await _written(service, found, form, file_name, content)
+
+
+async def _written(
+    service: Service, documents: Sequence[Document], form: str, file_name: str, content: bytes
+) -> Response:
+    """Return pages in another format than json; only pdf needs the `content` of the file."""
     if form == "text":
-        return PlainTextResponse(responses.to_text(found))
+        return PlainTextResponse(responses.to_text(documents))
     if form == "pdf":
-        made = await service.read(_pdf, content, pages, found)
-        return Response(made, media_type="application/pdf")
-    (document,) = found
+        return Response(await service.read(_pdf, content, documents), media_type="application/pdf")
+    (document,) = documents
     if document.page is not None:
         document = replace(document, page=replace(document.page, image=file_name))
     written = await service.read(writer(form, FormatConfig(), ()), replace(document, source=file_name))
     return Response(written, media_type=MEDIA_TYPES[form])
+
+
+async def _corrected(service: Service, body: dict[str, object]) -> Response:
+    """Return corrected pages in a format."""
+    asked, content = corrected_of(body), b""
+    if asked.response_format == "pdf":
+        content = await service.read(document_of, body, service.config.max_upload_bytes)
+    found = await service.read(corrected_documents, asked, content)
+    return await _written(service, found, asked.response_format, asked.file_name, content)
 
 
 async def _documents(work: Work, pages: Sequence[Source]) -> list[Document]:
@@ -92,7 +129,7 @@ async def _documents(work: Work, pages: Sequence[Source]) -> list[Document]:
         return [document async for document in documents]
 
 
-def _pdf(content: bytes, pages: Sequence[Source], documents: Sequence[Document]) -> bytes:
+def _pdf(content: bytes, documents: Sequence[Document]) -> bytes:
     """Return the file as a PDF that can be searched, with the pages that were read."""
     book, made = PdfBook(PipeContent(content, NAME)), BytesIO()
     for document in documents:
