@@ -14,9 +14,11 @@ from command import Outcome, call
 from PIL import Image
 
 import asr.front_end
+import asr.modality
 import asr.signal
 import ocr.front_end
 import ocr.signal
+from asr.configuration import SegmentationConfig
 from asr.modality import ASR
 from asr.synthesis import write_spoken_tones
 from common import cli
@@ -167,6 +169,21 @@ def test_of_one_file_and_its_text_the_reason_is_given_as_well(case, tmp_path):
     assert "'x', 'y', 'z'" in outcome.err
     outcome = case.align(tmp_path / "missing.png", "--text", "a")
     assert (outcome.status, "missing.png" in outcome.err) == (1, True)
+
+
+def test_a_recording_is_cut_as_the_flags_say(tones, tmp_path, monkeypatch):
+    taken, segment = [], asr.modality.segment
+
+    def noting(source, config, segmentation, *rest):
+        taken.append(segmentation)
+        return segment(source, config, segmentation, *rest)
+
+    monkeypatch.setattr(asr.modality, "segment", noting)
+    flags = ("--vad", "none", "--vad-max-speech-duration-s", "7")
+    outcome = tones.align(tones.files[0], "--text", tones.texts[0], *flags)
+    assert outcome.status == 0
+    assert taken == [SegmentationConfig(vad="none", vad_max_speech_duration_s=7)]
+    assert call(OCR, "align", "model", "data", *flags).status == 2
 
 
 def test_flags_that_make_no_sense_are_refused(case, tmp_path):

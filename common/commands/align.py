@@ -34,6 +34,8 @@ def run(modality: Modality, arguments: AlignFlags) -> None:
         arguments = replace(arguments, model="", data=arguments.model)
     model = arguments.model or None
     recognizer = load_recognizer(modality, model, arguments.device, arguments.threads)
+    if not modality.on_paper:
+        recognizer.segmentation_config = arguments.segmentation
     pairs, failures = _pairs(modality, arguments)
 
     def refuse(sentence: str) -> None:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from common.data.frame_targets import FrameLabels
-from common.data.signal import Signal, Source
+from common.data.signal import Segmentation, Signal, Source
 from common.decoding.arrays import Array, to_numpy
 from common.decoding.decoder import Decoder
 from common.decoding.hypothesis import Hypothesis
@@ -137,6 +137,11 @@ class Transcriber:
         whole_signal = self.task == "classify"
         return Placing(self.alphabet, self.stride, self.offset, self.modality.unit, whole_signal)
 
+    @property
+    def model_steps(self) -> ModelSteps:
+        """What cutting a source depends on in this model."""
+        return ModelSteps(self.task, self.stride if self.task == "ctc" else None)
+
     # --- one batch
 
     @abstractmethod
@@ -248,7 +253,7 @@ class Transcriber:
         for items, found in by_passage(reading.results(wanted, self.compute, finish)):
             item, passage = items[-1], None
             if item.segment is not None:
-                segment, (place, signal) = item.segment, extent(items)
+                segment, (place, signal) = item.segment, extent([one.present for one in items])
                 transcript = segment.known
                 if transcript is None:
                     single = len(items) == 1 and not is_window(segment)
@@ -351,7 +356,8 @@ class Transcriber:
         for items, found in by_passage(reading.results(wanted(), self.log_probs, finish)):
             item = items[-1]
             if item.segment is not None:
-                heard.append(Heard.of(np.concatenate(found), *extent(items), item.segment.whole))
+                segments = [one.present for one in items]
+                heard.append(Heard.of(np.concatenate(found), *extent(segments), item.segment.whole))
             if not item.last:
                 continue
             aligned = None
@@ -405,9 +411,14 @@ class Transcriber:
         """Return all segments of a source."""
         if isinstance(source, Signal):
             return self._read_whole(source, text)
-        model = ModelSteps(self.task, self.stride if self.task == "ctc" else None)
-        found = self.modality.segmentation(source, self.signal_config, self.segmentation_config, model)
+        found = self.segmentation(source)
         return Content(found.segments, [], found.page)
+
+    def segmentation(self, source: Source) -> Segmentation:
+        """Return the segments of a source in order; ValueError if it cannot be read."""
+        return self.modality.segmentation(
+            source, self.signal_config, self.segmentation_config, self.model_steps
+        )
 
     def _read_whole(self, source: Source | Signal, text: str | None) -> Content:
         """Return a source as one segment, and the labels of its text where that is known."""

@@ -22,7 +22,7 @@ import numpy as np
 from common.decoding.decoder import Decoder
 from common.decoding.hypothesis import Hypothesis
 from common.decoding.labelled import LabelDecoder
-from common.recognition.transcriber import Transcriber
+from common.recognition.transcriber import LogProbs, Transcriber
 from common.serving.backlog import Backlog
 from common.serving.metrics import Metrics
 
@@ -39,23 +39,27 @@ ASSUMED_S = 0.02
 
 
 class Found(NamedTuple):
-    """The hypotheses of a segment, best first, and its steps of the network."""
+    """The hypotheses of a segment, best first, and its steps of the network.
+
+    log_probs: (S, C) if these were wanted, and no hypotheses.
+    """
 
     hypotheses: list[Hypothesis]
     steps: int
+    log_probs: np.ndarray | None = None
 
 
 class Job(NamedTuple):
     """A segment that is to be computed.
 
     signal: (T, ...).
-    decoder: what searches for its text.
+    decoder: what searches for its text; None if its log-probabilities are wanted.
     future: gets what is found.
     put_s: when it was put into the queue.
     """
 
     signal: np.ndarray
-    decoder: Decoder | LabelDecoder
+    decoder: Decoder | LabelDecoder | None
     future: "asyncio.Future[Found]"
     put_s: float
 
@@ -117,9 +121,12 @@ class WorkQueue:
         return ticket.put / self._steps_per_length
 
     def put(
-        self, ticket: Ticket, signal: np.ndarray, decoder: Decoder | LabelDecoder
+        self, ticket: Ticket, signal: np.ndarray, decoder: Decoder | LabelDecoder | None
     ) -> "asyncio.Future[Found]":
-        """Put a segment (T, ...) of a request into the queue, and return what will have its hypotheses."""
+        """Put a segment (T, ...) of a request into the queue, and return what will have its hypotheses.
+
+        Without a decoder, it will have log-probabilities, such as those of a window.
+        """
         loop, steps = asyncio.get_running_loop(), float(len(signal))
         ticket.open += steps
         ticket.put += steps
@@ -250,8 +257,20 @@ class WorkQueue:
 
         await asyncio.gather(*map(search, groups.values()))
 
-    def _searched(self, output: Any, places: Sequence[int], decoder: Decoder | LabelDecoder) -> list[Found]:
+    async def decode(self, log_probs: np.ndarray, decoder: Decoder | LabelDecoder) -> Found:
+        """Return what a decoder finds for log-probabilities (S, C), such as those of joined windows."""
+        output = LogProbs(log_probs[None], np.array([len(log_probs)]))
+        loop = asyncio.get_running_loop()
+        (found,) = await loop.run_in_executor(self._search, self._searched, output, [0], decoder)
+        return found
+
+    def _searched(
+        self, output: Any, places: Sequence[int], decoder: Decoder | LabelDecoder | None
+    ) -> list[Found]:
         """Return what a decoder finds for some signals of a batch."""
+        if decoder is None:
+            rows = output.each()
+            return [Found([], len(rows[place]), rows[place]) for place in places]
         if decoder is self.recognizer.decoder:  # of any task
             hypotheses, lengths = self.recognizer.hypotheses(output)
             every = [Found(*one) for one in zip(hypotheses, lengths.tolist(), strict=True)]

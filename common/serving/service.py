@@ -10,11 +10,12 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
+import numpy as np
+
 from common.data.signal import Segment, Source
 from common.decoding.decoder import Decoder
 from common.decoding.labelled import LabelDecoder
-from common.recognition.modality import ModelSteps
-from common.recognition.passages.joining import Arrival
+from common.recognition.passages.joining import Arrival, extent, is_window, own_steps
 from common.recognition.transcriber import Transcriber
 from common.serving.backlog import Backlog
 from common.serving.errors import RequestError
@@ -210,6 +211,7 @@ class Work:
         per_length = recognizer.modality.steps_per_length(recognizer.signal_config)
         most = AHEAD_SHARE * recognizer.modality.batch_budget * per_length
         waiting, exhausted = deque[tuple[Segment, asyncio.Future[Found]]](), False
+        parts = list[tuple[Segment, Found]]()  # the windows of a passage
         failure: RequestError | None = None
         while True:
             ahead = sum(len(segment.signal.values) for segment, _ in waiting)
@@ -222,34 +224,50 @@ class Work:
                 if segment is None:
                     exhausted = True
                 else:
-                    waiting.append((segment, self._found(segment)))
+                    waiting.append((segment, self.found(segment)))
                 continue
             if not waiting:
                 if failure is not None:
                     raise failure
                 return
             segment, future = waiting.popleft()
-            found = await future
-            transcript = segment.known or recognizer.placing.transcript(*found, segment.signal)
-            yield Passage(transcript, segment.place, segment.whole, segment.region, segment.name)
+            parts.append((segment, await future))
+            if not segment.goes_on or (exhausted and not waiting):
+                yield await self.passage(parts)
+                parts = []
+
+    async def passage(self, parts: Sequence[tuple[Segment, Found]]) -> Passage:
+        """Return the passage of a segment, or of several windows, and what was found for each."""
+        recognizer, segment = self.service.recognizer, parts[-1][0]
+        found, (place, signal) = parts[-1][1], extent([one for one, _ in parts])
+        if found.log_probs is not None:
+            rows = [
+                own_steps(one.log_probs, part, recognizer.stride)
+                for part, one in parts
+                if one.log_probs is not None
+            ]
+            found = await self.service.queue.decode(np.concatenate(rows), self.decoder)
+        transcript = segment.known or recognizer.placing.transcript(found.hypotheses, found.steps, signal)
+        return Passage(transcript, place, segment.whole, segment.region, segment.name)
 
     async def _next(self, opened: Opened) -> Segment | None:
         if opened.is_read:
             return next(opened.segments, None)
         return await self.service.read(next, opened.segments, None)
 
-    def _found(self, segment: Segment) -> "asyncio.Future[Found]":
-        """Return what will have the hypotheses of a segment; there are none for one whose text is known."""
+    def found(self, segment: Segment) -> "asyncio.Future[Found]":
+        """Return what will have the hypotheses of a segment; there are none for one whose text is known.
+
+        For a window there will be log-probabilities, which `passage` joins.
+        """
         if segment.known is None:
-            return self.service.queue.put(self.ticket, segment.signal.values, self.decoder)
+            decoder = None if is_window(segment) else self.decoder
+            return self.service.queue.put(self.ticket, segment.signal.values, decoder)
         future = asyncio.get_running_loop().create_future()
         future.set_result(Found([], 0))
         return future
 
 
 def _opened(recognizer: Transcriber, source: Source) -> Opened:
-    model = ModelSteps(recognizer.task, None)  # the queue knows single segments only
-    found = recognizer.modality.segmentation(
-        source, recognizer.signal_config, recognizer.segmentation_config, model
-    )
+    found = recognizer.segmentation(source)
     return Opened(iter(found.segments), found.page, isinstance(found.segments, Sequence))

@@ -24,6 +24,10 @@ def _format_config(modality: Modality) -> type:
     return modality.format_config if modality.timed_formats else NoSettings
 
 
+def _segmentation_config(modality: Modality) -> type:
+    return NoSettings if modality.on_paper else modality.segmentation_config
+
+
 @dataclass(frozen=True, kw_only=True)
 class AlignFlags:
     """Find where each word and character of known texts is: in transcribed examples, or in one file.
@@ -50,4 +54,5 @@ class AlignFlags:
     """Where the network is computed."""
     threads: int = 0
     """Threads that compute the network; 0: one for each core."""
+    segmentation: Annotated[Any, Flag(flat=True, kind=_segmentation_config)] = None
     corpus: Corpus

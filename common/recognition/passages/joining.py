@@ -71,12 +71,12 @@ def after_passages(segments: Sequence[Segment] | Iterator[Segment], count: int) 
             count -= 1
 
 
-def extent(items: Sequence[Item]) -> tuple[Place, Signal]:
+def extent(segments: Sequence[Segment]) -> tuple[Place, Signal]:
     """Return the place of the passage that has these segments, and a signal of its length without values."""
-    first, last = items[0].present, items[-1].present
-    if len(items) == 1 and not is_window(first):
+    first, last = segments[0], segments[-1]
+    if len(segments) == 1 and not is_window(first):
         return first.place, first.signal
     assert isinstance(first.place, Interval) and isinstance(last.place, Interval), "lines are not windows"
-    size = sum(len(item.present.signal.values) - item.present.before - item.present.after for item in items)
+    size = sum(len(one.signal.values) - one.before - one.after for one in segments)
     values = np.broadcast_to(np.float32(0), size)
     return Interval(first.place.start, last.place.end), Signal(values, first.signal.unit_per_step)

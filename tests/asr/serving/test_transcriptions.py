@@ -3,6 +3,7 @@
 import copy
 import json
 import math
+import re
 import threading
 from dataclasses import replace
 
@@ -10,7 +11,7 @@ import pytest
 from served import TRANSCRIPTIONS, client_of, noise
 from untrained import recognizer_of
 
-from asr.configuration import SubtitleConfig
+from asr.configuration import SegmentationConfig, SubtitleConfig
 from asr.formats.subtitles import to_srt, to_vtt
 from asr.signal import read
 from common.data.signal import Segment, Segmentation, Signal
@@ -146,6 +147,25 @@ def test_what_breaks_off_is_an_error_and_in_a_stream_an_event_after_the_good_par
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid_file")
     assert first["type"] == "transcript.text.delta"
     assert error == answer.json()
+
+
+def test_speech_without_a_pause_has_the_text_of_transcribe_whose_windows_overlap():
+    recognizer = recognizer_of("asr")
+    recognizer.segmentation_config = SegmentationConfig(vad="none", vad_max_speech_duration_s=5)
+    content = noise(23)
+    (document,) = recognizer.documents([content])
+    with client_of(recognizer) as (client, service):
+        *deltas, done = events_of(ask(client, content, stream="true"))
+        verbose = ask(client, content, response_format="verbose_json").json()
+        assert service.queue.backlog.units == 0
+        figures = client.get("/metrics").text
+    computed = int(re.search(r"^amanuensis_segments_total (\d+)$", figures, re.M)[1])
+    assert computed > 2 * len(document.passages)  # both answers together
+    assert "".join(one["delta"] for one in deltas) == done["text"] == verbose["text"]
+    assert done["text"] == " ".join(one.text for one in document.transcripts)
+    assert [(one["start"], one["end"]) for one in verbose["segments"]] == [
+        (one.place.start, one.place.end) for one in document.passages
+    ]
 
 
 def test_hot_words_are_those_of_this_request_alone(client, recognizer, document):
