@@ -102,4 +102,5 @@ ASR = Modality(
     raw=as_raw,
     stream=stream,
     serving=_serving,
+    page=Path(__file__).parent / "serving" / "page",
 )

@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from browser import chromium_path
 from hypothesis import settings
 
 import ocr.synthesis
@@ -24,7 +25,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip the tests that need a GPU where there is none."""
+    """Skip the tests that need a GPU or a browser where there is none."""
+    if item.get_closest_marker("browser") and chromium_path() is None:
+        pytest.skip("needs Chromium")
     if item.get_closest_marker("gpu"):
         import torch
 

@@ -1,20 +1,19 @@
 """The verb serve: who may be answered, and a whole process that the `openai` package asks."""
 
-import re
 import signal
 import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 
 import openai
 import pytest
 from command import call
-from served import noise
+from served import noise, process
 from untrained import recognizer_of
 
 import asr as speech
@@ -87,21 +86,6 @@ def test_without_the_extra_a_sentence_says_what_to_install():
 
 
 # --- a process
-
-
-@contextmanager
-def process(name: str, *flags: object) -> Iterator[tuple[subprocess.Popen[str], int]]:
-    """Give a process that serves, and its port."""
-    command = [sys.executable, "-m", name, "serve", "--port", "0", "--threads", "1", *map(str, flags)]
-    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as running:
-        try:
-            assert running.stderr is not None
-            said = running.stderr.readline()
-            address = re.search(r"http://127\.0\.0\.1:(\d+)", said)
-            assert address, said + running.stderr.read()
-            yield running, int(address[1])
-        finally:
-            running.kill()
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp
 from common.recognition.transcriber import Transcriber
 from common.serving.errors import RequestError
 from common.serving.gate import Gate
+from common.serving.page.routes import page_routes
 from common.serving.service import Service, ServingConfig
 
 METRICS_TYPE = "text/plain; version=0.0.4"
@@ -33,10 +34,11 @@ def build(recognizer: Transcriber, name: str, config: ServingConfig) -> tuple[AS
         async with service.running():
             yield
 
-    routes = [*_common_routes(service), *own]
+    page = page_routes(recognizer.modality.page) if recognizer.modality.page else []
+    routes = [*_common_routes(service), *page, *own]
     router = Router(routes, redirect_slashes=False, lifespan=lifespan)
     paths = frozenset(route.path for route in routes if isinstance(route, Route))
-    return Gate(router, service, paths), service
+    return Gate(router, service, paths, frozenset(route.path for route in page)), service
 
 
 def _common_routes(service: Service) -> list[Route]:

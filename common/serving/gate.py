@@ -19,8 +19,8 @@ from common.serving.service import Service
 
 LINGERING_S = 2.0
 """how long what still comes of a refused body is discarded"""
-OPEN_PATHS = ("/health/live", "/health/ready")
-"""addresses that need no key"""
+OPEN_PATHS = frozenset({"/health/live", "/health/ready"})
+"""addresses that need no key, beside those of the page"""
 LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
 
 
@@ -31,10 +31,18 @@ class Gate:
         application: what answers.
         service: whose limits hold, and where requests are counted.
         paths: the addresses that are counted under their own name.
+        page_paths: those of the page, which holds nothing secret and asks for the key.
     """
 
-    def __init__(self, application: ASGIApp, service: Service, paths: frozenset[str]) -> None:
+    def __init__(
+        self,
+        application: ASGIApp,
+        service: Service,
+        paths: frozenset[str],
+        page_paths: frozenset[str] = frozenset(),
+    ) -> None:
         self.application, self.service, self.paths = application, service, paths
+        self.open_paths = OPEN_PATHS | page_paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or pass on that the server begins or ends."""
@@ -81,7 +89,7 @@ class Gate:
         origin = headers.get("origin")
         if origin is not None and _place(origin).netloc != host:
             raise RequestError(403, "pages of other sites may not ask here", code="wrong_origin")
-        if not config.keys or path in OPEN_PATHS:
+        if not config.keys or path in self.open_paths:
             return
         scheme, _, key = headers.get("authorization", "").partition(" ")
         given = key.strip().encode()
@@ -119,7 +127,9 @@ class Talk:
         """Send a part of the answer; before the last one, discard the rest of the body."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            message = {**message, "headers": [*message["headers"], (b"cache-control", b"no-store")]}
+            message = {**message, "headers": list(message["headers"])}
+            if all(name.lower() != b"cache-control" for name, _ in message["headers"]):
+                message["headers"].append((b"cache-control", b"no-store"))
             if not self._body_ended:
                 message["headers"].append((b"connection", b"close"))
         elif not message.get("more_body") and not self._body_ended:

@@ -1,8 +1,12 @@
-"""Small untrained recognizers behind an application, called in this process."""
+"""What answers requests: small untrained recognizers in this process, and processes with the bundled models."""
 
 import io
+import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +18,7 @@ from common.recognition.transcriber import Transcriber
 from common.serving.application import build
 from common.serving.service import Service, ServingConfig
 
+ROOT = Path(__file__).parents[2]
 TRANSCRIPTIONS = "/v1/audio/transcriptions"
 
 
@@ -24,6 +29,21 @@ def client_of(recognizer: Transcriber | str, **config: Any) -> Iterator[tuple[Te
     application, service = build(served, "tiny", ServingConfig(**config))
     with TestClient(application) as client:
         yield client, service
+
+
+@contextmanager
+def process(name: str, *flags: object) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """Give a process that serves, and its port."""
+    command = [sys.executable, "-m", name, "serve", "--port", "0", "--threads", "1", *map(str, flags)]
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as running:
+        try:
+            assert running.stderr is not None
+            said = running.stderr.readline()
+            address = re.search(r"http://127\.0\.0\.1:(\d+)", said)
+            assert address, said + running.stderr.read()
+            yield running, int(address[1])
+        finally:
+            running.kill()
 
 
 def noise(seconds: float = 1.0, seed: int = 0, format: str = "WAV", subtype: str | None = None) -> bytes:
