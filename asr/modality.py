@@ -50,6 +50,10 @@ def _serving(service: Any) -> Sequence[Any]:
     return routes(service)
 
 
+def _page() -> Path:
+    return Path(__file__).parent / "serving" / "page"
+
+
 def _bundled() -> Path:
     return _models() / "english.onnx"
 
@@ -102,5 +106,5 @@ ASR = Modality(
     raw=as_raw,
     stream=stream,
     serving=_serving,
-    page=Path(__file__).parent / "serving" / "page",
+    page=_page,
 )

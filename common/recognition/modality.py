@@ -186,8 +186,8 @@ class Modality:
     `read`, possibly after good pieces. None: signals of this kind do not arrive over time."""
     serving: Callable[[Any], Sequence[Any]] | None = None
     """`(service)`, a `common.serving.service.Service`: its routes. None: this modality is not served."""
-    page: Path | None = None
-    """folder of the files of the page that the server shows in a browser, `index.html` first. None: it has none"""
+    page: Callable[[], Path] | None = None
+    """folder of the files of the page that the server shows in a browser, `index.html` first. None: none"""
 
     @property
     def gpu_batch_budget(self) -> float:

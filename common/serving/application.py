@@ -34,7 +34,7 @@ def build(recognizer: Transcriber, name: str, config: ServingConfig) -> tuple[AS
         async with service.running():
             yield
 
-    page = page_routes(recognizer.modality.page) if recognizer.modality.page else []
+    page = page_routes(recognizer.modality.page()) if recognizer.modality.page else []
     routes = [*_common_routes(service), *page, *own]
     router = Router(routes, redirect_slashes=False, lifespan=lifespan)
     paths = frozenset(route.path for route in routes if isinstance(route, Route))

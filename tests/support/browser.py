@@ -35,8 +35,8 @@ def chromium(*flags: str) -> Iterator["Browser"]:
 def visit(browser: "Browser", address: str, **context: Any) -> Iterator["Page"]:
     """Give the page at an address; at the end of the block all that it did was in order.
 
-    It has asked nothing of another origin, all its own files were there, and the browser had nothing to say on
-    its console: no error of a script, and nothing that the Content-Security-Policy forbids.
+    It has asked nothing of another origin, all its own files were there, and the browser had nothing to say
+    on its console: no error of a script, and nothing that the Content-Security-Policy forbids.
 
     Args:
         browser: what visits.

@@ -1,4 +1,4 @@
-"""What answers requests: small untrained recognizers in this process, and processes with the bundled models."""
+"""What answers requests: small untrained recognizers in this process, or processes with bundled models."""
 
 import io
 import re

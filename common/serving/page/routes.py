@@ -9,7 +9,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-SHARED = Path(__file__).parent / "static"
 START = "index.html"
 """the file at the address `/`"""
 MEDIA_TYPES = {
@@ -55,14 +54,20 @@ class PageFile:
         return f'"{sha256(self.content).hexdigest()[:32]}"'
 
 
+def shared_folder() -> Path:
+    """Return the folder of the files that all pages share."""
+    return Path(__file__).parent / "static"
+
+
 def page_routes(folder: Path) -> list[Route]:
     """Return the addresses of a page.
 
     Args:
         folder: the files of its modality; `index.html` is what a browser asks for first.
     """
-    files = {path.name: path for part in (SHARED, folder) for path in sorted(part.iterdir())}
-    assert len(files) == sum(len(list(part.iterdir())) for part in (SHARED, folder)), "a name is used twice"
+    paths = [*shared_folder().iterdir(), *folder.iterdir()]
+    files = {path.name: path for path in paths}
+    assert len(files) == len(paths), "two files have one name"
     return [
         Route("/" if name == START else f"/static/{name}", partial(_send, _read(path)))
         for name, path in files.items()

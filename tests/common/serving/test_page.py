@@ -1,14 +1,13 @@
 """The files of a page: who gets them, with which headers, and that a browser keeps them."""
 
 from html.parser import HTMLParser
-from pathlib import Path
 
 import pytest
 from served import client_of
 
 from asr.modality import ASR
 from common.recognition.modality import Modality
-from common.serving.page.routes import SHARED
+from common.serving.page.routes import shared_folder
 
 KEY = "a key of some length"
 PAGES = [modality for modality in (ASR,) if modality.page]
@@ -66,8 +65,7 @@ def test_a_file_is_sent_once():
 
 
 def test_no_file_of_a_page_names_an_address_elsewhere():
-    for folder in (SHARED, *(modality.page for modality in PAGES)):
-        assert isinstance(folder, Path)
+    for folder in (shared_folder(), *(modality.page() for modality in PAGES if modality.page)):
         for path in folder.iterdir():
             text = path.read_text().replace("http://www.w3.org/2000/svg", "")
             assert "://" not in text, path
