@@ -8,6 +8,10 @@ from common.serving.errors import RequestError, refused
 
 FORMATS = ("json", "text", "srt", "vtt", "verbose_json")
 GRANULARITIES = ("segment", "word")
+STREAMED = ("json", "text", "verbose_json")
+SUBTITLES = ("srt", "vtt")
+"""what an answer may have besides itself, so that one request is enough for all of them"""
+INCLUDED = ("logprobs", *SUBTITLES)
 KNOWN = {
     *("model", "language", "languages", "prompt", "response_format", "temperature", "keywords", "stream"),
     *("timestamp_granularities", "include", "chunking_strategy"),
@@ -25,7 +29,8 @@ class Parameters:
     language: str | None = None
     """as it was given; the model is known to have it, or does not say which languages it has"""
     granularities: tuple[str, ...] = ("segment",)
-    logprobs: bool = False
+    included: frozenset[str] = frozenset()
+    """some of `INCLUDED`"""
     keywords: tuple[str, ...] = ()
     stream: bool = False
     unused: tuple[str, ...] = ()
@@ -55,13 +60,13 @@ def parameters_of(fields: Mapping[str, Sequence[str]], name: str, card: Mapping[
         response_format=form,
         language=_language(fields, card),
         granularities=_granularities(fields, form),
-        logprobs=_logprobs(fields, form),
+        included=_included(fields, form),
         keywords=tuple(word for word in fields.get("keywords", ()) if word.strip()),
         stream=SWITCHES.get((_one(fields, "stream") or "false").lower(), False),
         unused=("prompt",) if _one(fields, "prompt") else (),
     )
-    if found.stream and form not in ("json", "text"):
-        raise refused("stream", f"stream: goes with response_format json or text, not {form}")
+    if found.stream and form not in STREAMED:
+        raise refused("stream", f"stream: goes with response_format {', '.join(STREAMED)}, not {form}")
     return found
 
 
@@ -123,10 +128,13 @@ def _granularities(fields: Mapping[str, Sequence[str]], form: str) -> tuple[str,
     return wanted or ("segment",)
 
 
-def _logprobs(fields: Mapping[str, Sequence[str]], form: str) -> bool:
-    wanted = set(fields.get("include", ()))
-    if others := wanted - {"logprobs"}:
-        raise refused("include", f"include: {sorted(others)[0]!r} is not supported; there is logprobs")
-    if wanted and form != "json":
+def _included(fields: Mapping[str, Sequence[str]], form: str) -> frozenset[str]:
+    wanted = frozenset(fields.get("include", ()))
+    if others := wanted.difference(INCLUDED):
+        known = ", ".join(INCLUDED)
+        raise refused("include", f"include: {min(others)!r} is not supported; there are {known}")
+    if "logprobs" in wanted and form != "json":
         raise refused("include", f"include: logprobs go with response_format json, not {form}")
-    return bool(wanted)
+    if wanted and form not in ("json", "verbose_json"):
+        raise refused("include", f"include: goes with response_format json or verbose_json, not {form}")
+    return wanted

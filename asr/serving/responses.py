@@ -5,8 +5,11 @@ import zlib
 from collections.abc import Sequence
 from typing import Any
 
-from asr.serving.parameters import Parameters
-from common.text.document import Interval, Passage
+from asr.configuration import SubtitleConfig
+from asr.formats.names import writer
+from asr.serving.parameters import SUBTITLES, Parameters
+from asr.serving.sound import NAME
+from common.text.document import Document, Interval, Passage
 from common.text.symbols import Symbols
 from common.text.transcript import Character, Transcript, Word
 
@@ -21,12 +24,9 @@ def plain_text(passages: Sequence[Passage]) -> str:
     return " ".join(one.transcript.text for one in passages if one.transcript.text)
 
 
-def to_json(passages: Sequence[Passage], duration_s: float, logprobs: bool) -> dict[str, Any]:
+def to_json(passages: Sequence[Passage], duration_s: float) -> dict[str, Any]:
     """Return the answer of the format json."""
-    found: dict[str, Any] = {"text": plain_text(passages), "usage": _usage(duration_s)}
-    if logprobs:
-        found["logprobs"] = logprobs_of(passages)
-    return found
+    return {"text": plain_text(passages), "usage": _usage(duration_s)}
 
 
 def to_verbose_json(
@@ -57,10 +57,21 @@ def to_verbose_json(
     if "segment" in asked.granularities:
         found["segments"] = [_segment(number, one, alphabet) for number, one in enumerate(spoken)]
     if "word" in asked.granularities:
-        found["words"] = [
-            {"word": word.text} | _times(one, word) for one in spoken for word in one.transcript.words
-        ]
+        found["words"] = [word for one in spoken for word in _words(one)]
     return found
+
+
+def included(passages: Sequence[Passage], asked: Parameters) -> dict[str, Any]:
+    """Return what an answer of json or verbose_json is to have besides."""
+    found: dict[str, Any] = {"logprobs": logprobs_of(passages)} if "logprobs" in asked.included else {}
+    return found | {form: subtitles(form, passages, asked) for form in SUBTITLES if form in asked.included}
+
+
+def subtitles(form: str, passages: Sequence[Passage], asked: Parameters) -> str:
+    """Return the answer of the formats srt and vtt."""
+    written = writer(form, SubtitleConfig(), asked.keywords)(Document(NAME, tuple(passages)))
+    assert isinstance(written, str), "subtitles are text"
+    return written
 
 
 def logprobs_of(passages: Sequence[Passage]) -> list[dict[str, Any]]:
@@ -75,18 +86,21 @@ def logprobs_of(passages: Sequence[Passage]) -> list[dict[str, Any]]:
     return found
 
 
-def delta(passage: Passage, is_first: bool, logprobs: bool) -> dict[str, Any]:
-    """Return the event for a passage; the deltas of a recording together are its text."""
+def delta(passage: Passage, is_first: bool, duration_s: float, asked: Parameters) -> dict[str, Any]:
+    """Return the event for a passage; the deltas of a recording together are its text.
+
+    Of verbose_json, it has the times of the passage, and of its words if they are wanted.
+    """
     space = "" if is_first else " "
     event: dict[str, Any] = {"type": "transcript.text.delta", "delta": space + passage.transcript.text}
-    if logprobs:
+    if "logprobs" in asked.included:
         event["logprobs"] = [_token(space, 0.0)] * bool(space) + logprobs_of([passage])
+    if asked.response_format == "verbose_json":
+        assert isinstance(passage.place, Interval), "speech has times"
+        event |= {"start": passage.place.start, "end": passage.place.end, "duration": duration_s}
+    if "word" in asked.granularities:
+        event["words"] = _words(passage)
     return event
-
-
-def done(passages: Sequence[Passage], duration_s: float, logprobs: bool) -> dict[str, Any]:
-    """Return the last event, which has the whole text."""
-    return {"type": "transcript.text.done"} | to_json(passages, duration_s, logprobs)
 
 
 def _usage(duration_s: float) -> dict[str, Any]:
@@ -115,6 +129,14 @@ def _segment(number: int, passage: Passage, alphabet: Symbols) -> dict[str, Any]
 def _labels(transcript: Transcript, alphabet: Symbols) -> list[int]:
     """Return the labels that spell a transcript; none for a text that is in another order than they are."""
     return [] if alphabet.unknown(transcript.text) else list(alphabet.encode(transcript.text))
+
+
+def _words(passage: Passage) -> list[dict[str, Any]]:
+    """Return the words of a passage; OpenAI's have no confidence."""
+    return [
+        {"word": word.text} | _times(passage, word) | {"confidence": float(word.confidence)}
+        for word in passage.transcript.words
+    ]
 
 
 def _times(passage: Passage, part: Word | Character) -> dict[str, float]:

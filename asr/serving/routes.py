@@ -1,6 +1,6 @@
 """The addresses of `asr serve`."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, aclosing, closing
 from functools import partial
 from typing import Any
@@ -9,17 +9,15 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from asr.configuration import SubtitleConfig
-from asr.formats.names import writer
 from asr.media.ffmpeg import delete_leftovers
 from asr.serving import responses
-from asr.serving.parameters import Parameters, parameters_of
-from asr.serving.sound import NAME, Sound, sound_of
+from asr.serving.parameters import SUBTITLES, Parameters, parameters_of
+from asr.serving.sound import Sound, sound_of
 from common.serving.answering import EventStream, unless_gone
 from common.serving.errors import refused
 from common.serving.hot_words import decoder_with
 from common.serving.service import Service, Work
-from common.text.document import Document, Passage
+from common.text.document import Passage
 
 UNUSED = "x-unused-parameters"
 """header of the answer that names parameters without effect"""
@@ -68,34 +66,40 @@ async def _passages(
 async def _events(
     service: Service, work: Work, asked: Parameters, content: bytes
 ) -> AsyncGenerator[dict[str, Any], None]:
-    """Yield the events of a streamed answer."""
+    """Yield the events of a streamed answer; the last one has the whole of it."""
     sound, found = await service.read(sound_of, content), list[Passage]()
     with closing(sound):
         async with aclosing(_passages(service, work, asked, sound)) as passages:
             async for passage in passages:
                 if passage.transcript.text:
-                    yield responses.delta(passage, not found, asked.logprobs)
+                    yield responses.delta(passage, not found, sound.duration_s, asked)
                     found.append(passage)
-    yield responses.done(found, sound.duration_s, asked.logprobs)
+    whole = await service.read(_object, service, asked, found, sound.duration_s)
+    yield {"type": "transcript.text.done"} | whole
 
 
 async def _answer(service: Service, work: Work, asked: Parameters, content: bytes) -> Response:
     """Return the whole answer."""
-    sound = await service.read(sound_of, content)
+    sound, form = await service.read(sound_of, content), asked.response_format
     with closing(sound):
         async with aclosing(_passages(service, work, asked, sound)) as passages:
             found = [passage async for passage in passages]
-    if asked.response_format == "json":
-        return JSONResponse(responses.to_json(found, sound.duration_s, asked.logprobs))
+    if form == "text":
+        return PlainTextResponse(responses.plain_text(found) + "\n")
+    if form in SUBTITLES:
+        written = await service.read(responses.subtitles, form, found, asked)
+        return PlainTextResponse(written, media_type=MEDIA_TYPES[form])
+    return JSONResponse(await service.read(_object, service, asked, found, sound.duration_s))
+
+
+def _object(
+    service: Service, asked: Parameters, found: Sequence[Passage], duration_s: float
+) -> dict[str, Any]:
+    """Return the answer of json or verbose_json. That of hours takes a while, in a thread that reads."""
     if asked.response_format == "verbose_json":
         recognizer = service.recognizer
         languages = recognizer.card.get("languages") or ()
-        return JSONResponse(
-            responses.to_verbose_json(found, sound.duration_s, asked, languages, recognizer.alphabet)
-        )
-    if asked.response_format == "text":
-        return PlainTextResponse(responses.plain_text(found) + "\n")
-    write = writer(asked.response_format, SubtitleConfig(), asked.keywords)
-    return PlainTextResponse(
-        write(Document(NAME, tuple(found))), media_type=MEDIA_TYPES[asked.response_format]
-    )
+        answer = responses.to_verbose_json(found, duration_s, asked, languages, recognizer.alphabet)
+    else:
+        answer = responses.to_json(found, duration_s)
+    return answer | responses.included(found, asked)

@@ -66,6 +66,7 @@ def test_verbose_json_has_segments_and_words_where_they_are_spoken(client, docum
     assert [(word["word"], word["start"], word["end"]) for word in answer["words"]] == [
         (word.text, word.start, word.end) for word in transcript.words
     ]
+    assert [word["confidence"] for word in answer["words"]] == [word.confidence for word in transcript.words]
     (segment,) = answer["segments"]
     assert (segment["start"], segment["end"], segment["text"]) == (0.0, 1.0, document.text)
     logs = [math.log(character.confidence) for character in transcript.characters]
@@ -95,6 +96,19 @@ def test_a_stream_has_the_text_in_pieces_and_as_a_whole(client, document):
     assert "".join(one["delta"] for one in deltas) == document.text
     assert {one["type"] for one in deltas} == {"transcript.text.delta"}
     assert (done["type"], done["text"]) == ("transcript.text.done", document.text)
+
+
+def test_one_answer_has_all_formats_if_that_is_wanted(client, document):
+    fields = {"response_format": "verbose_json", "timestamp_granularities[]": ["word", "segment"]}
+    answer = ask(client, **fields, **{"include[]": ["srt", "vtt"]}).json()
+    for form in ("srt", "vtt"):
+        assert answer.pop(form) == ask(client, response_format=form).text
+    assert answer == ask(client, **fields).json()
+    assert ask(client, **{"include[]": ["srt"]}).json() == {
+        "text": document.text,
+        "usage": {"type": "duration", "seconds": 1.0},
+        "srt": to_srt(document, SubtitleConfig()),
+    }
 
 
 @pytest.fixture
@@ -131,6 +145,11 @@ def test_a_recording_in_pieces_comes_in_pieces(in_pieces):
     with in_pieces(False) as (client, _):
         *deltas, done = events_of(ask(client, stream="true"))
         verbose = ask(client, response_format="verbose_json").json()
+        fields = {"response_format": "verbose_json", "timestamp_granularities[]": ["word", "segment"]}
+        *timed, whole = events_of(ask(client, stream="true", **fields))
+        assert whole == {"type": "transcript.text.done"} | ask(client, **fields).json()
+    assert [word for one in timed for word in one["words"]] == whole["words"]
+    assert [(one["start"], one["end"], one["duration"]) for one in timed] == [(0, 0.5, 1), (0.5, 1, 1)]
     assert len(deltas) == 2
     assert "".join(one["delta"] for one in deltas) == done["text"] == verbose["text"]
     assert [(one["start"], one["end"], one["id"]) for one in verbose["segments"]] == [
@@ -204,6 +223,7 @@ def test_a_language_of_the_model_is_accepted_with_its_country(client):
         ),
         ({"include[]": ["logprobs"], "response_format": "text"}, "include"),
         ({"include[]": ["thoughts"]}, "include"),
+        ({"include[]": ["srt"], "response_format": "text"}, "include"),
         ({"stream": "true", "response_format": "srt"}, "stream"),
         ({"stream": "perhaps"}, "stream"),
         ({"chunking_strategy": "server_vad"}, "chunking_strategy"),
