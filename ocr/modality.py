@@ -49,6 +49,10 @@ def _serving(service: Any) -> Sequence[Any]:
     return routes(service)
 
 
+def _page() -> Path:
+    return Path(__file__).parent / "serving" / "page"
+
+
 def _bundled() -> Path:
     return Path(__file__).parent / "models" / "printed.onnx"
 
@@ -82,6 +86,7 @@ OCR = Modality(
     compare_pages=_compare_pages,
     suffixes=IMAGE_SUFFIXES,
     serving=_serving,
+    page=_page,
     verbs={
         "train-lines": Verb(
             "ocr.segmentation.train_lines",

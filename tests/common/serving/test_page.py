@@ -8,9 +8,10 @@ from served import client_of
 from asr.modality import ASR
 from common.recognition.modality import Modality
 from common.serving.page.routes import shared_folder
+from ocr.modality import OCR
 
 KEY = "a key of some length"
-PAGES = [modality for modality in (ASR,) if modality.page]
+PAGES = [modality for modality in (ASR, OCR) if modality.page]
 
 
 class Links(HTMLParser):
