@@ -7,17 +7,22 @@ import { zipOf } from "./zip.js";
 /** images that training reads as they are */
 const KNOWN_IMAGES = /\.(png|jpe?g|webp|tiff?|bmp|jp2|avif)$/i;
 
-/** Return names for pages, each other than the ones before also where case does not count. */
+/** Return names for pages that every system takes, each other than those before also without case. */
 export function stemsOf(pages) {
   const taken = new Set();
   return pages.map((page) => {
     const digits = String(page.total).length, number = String(page.number + 1).padStart(digits, "0");
-    const wanted = page.total > 1 ? `${stemOf(page.file.name)}-${number}` : stemOf(page.file.name);
+    const stem = plain(stemOf(page.file.name)), wanted = page.total > 1 ? `${stem}-${number}` : stem;
     let name = wanted;
     for (let count = 2; taken.has(name.toLowerCase()); count++) name = `${wanted}_${count}`;
     taken.add(name.toLowerCase());
     return name;
   });
+}
+
+/** Return a name that no system refuses or hides. */
+function plain(name) {
+  return name.replace(/[\\/:*?"<>|\p{C}]/gu, "_").replace(/^[. ]+|[. ]+$/g, "").slice(0, 100) || "page";
 }
 
 /** Return the image of a page as {name, content}: the file itself if it is one, or what the server made of it. */

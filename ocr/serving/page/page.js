@@ -18,6 +18,8 @@ const WHOLE_FILE = ["text", "pdf"];
 /** formats that training reads: what is in such a file is not lost any more */
 const KEPT = ["page", "alto"];
 
+const isWaiting = (sheet) => sheet.status === "waiting";
+
 let sheets = [], shown = null, isReading = false;
 
 const viewer = new Viewer(
@@ -51,7 +53,7 @@ function add(files) {
 async function readAll() {
   if (isReading) return;
   isReading = true;
-  for (let sheet; (sheet = sheets.find((one) => one.status === "waiting"));) {
+  for (let sheet; (sheet = sheets.find(isWaiting));) {
     sheet.status = "reading";
     listSheets();
     try {
@@ -86,6 +88,7 @@ function take(sheet, answer) {
 function listSheets() {
   list.show(sheets, shown);
   byId("sheets").hidden = !sheets.length;
+  byId("stop").hidden = sheets.filter(isWaiting).length < 2;
   byId("downloads").hidden = !sheets.some((sheet) => sheet.isRead);
   const unsaved = sheets.filter((sheet) => sheet.isUnsaved).length;
   const said = `Corrections of ${counted(unsaved, "page")} are in no file yet.`;
@@ -93,7 +96,7 @@ function listSheets() {
 }
 
 function again(sheet) {
-  sheet.status = "waiting";
+  Object.assign(sheet, { status: "waiting", error: "" });
   listSheets();
   readAll();
 }
@@ -114,6 +117,7 @@ function remove(sheet) {
 // --- the page that is shown
 
 function open(sheet) {
+  if (sheet.error) showError(sheet.error);
   if (!sheet.isRead) return;
   close();
   shown = sheet;
@@ -240,6 +244,10 @@ const CLICKS = {
   whole: () => viewer.fit(),
   undo: () => step("undo"),
   redo: () => step("redo"),
+  stop: () => {
+    sheets = sheets.filter((sheet) => !isWaiting(sheet));
+    listSheets();
+  },
 };
 for (const [name, action] of Object.entries(CLICKS)) byId(name).addEventListener("click", action);
 for (const button of document.querySelectorAll("[data-truth]")) {

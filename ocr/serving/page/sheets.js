@@ -45,7 +45,7 @@ export class SheetList {
   #fill(sheet, item, isShown) {
     const [open, again, remove] = item.children, [name, state] = open.children;
     item.className = sheet.status;
-    open.ariaDisabled = sheet.isRead ? null : "true";
+    open.ariaDisabled = ["waiting", "reading"].includes(sheet.status) ? "true" : null;
     open.ariaCurrent = isShown ? "page" : null;
     again.hidden = sheet.status !== "failed";
     remove.hidden = sheet.status === "reading";
@@ -59,7 +59,7 @@ export class SheetList {
 function stateOf(sheet) {
   if (sheet.status === "waiting") return "waits";
   if (sheet.status === "reading") return "is read …";
-  if (sheet.status === "failed") return sheet.error;
+  if (sheet.status === "failed") return "could not be read";
   const done = sheet.lines.filter((line) => line.checked || line.leftOut).length;
   const checked = `${done} of ${counted(sheet.lines.length, "line")} checked`;
   return sheet.isUnsaved ? `${checked}, not in a file yet` : checked;

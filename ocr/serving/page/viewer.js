@@ -26,7 +26,7 @@ export class Viewer {
    */
   constructor(frame, onHover, onChoose) {
     Object.assign(this, { frame, onHover, onChoose, page: null, lines: [] });
-    Object.assign(this, { pointers: new Map(), dragged: false });
+    Object.assign(this, { pointers: new Map(), dragged: false, pressed: null });
     this.svg = drawn("svg", { "aria-hidden": "true" });
     this.word = drawn("polygon", { class: "word" });
     frame.append(this.svg);
@@ -36,6 +36,7 @@ export class Viewer {
     this.svg.addEventListener("pointermove", (event) => this.#move(event));
     this.svg.addEventListener("pointerup", (event) => this.#up(event));
     this.svg.addEventListener("pointercancel", (event) => this.#up(event));
+    this.svg.addEventListener("click", (event) => this.#click(event));
     this.svg.addEventListener("pointerover", (event) => onHover(this.#lineOf(event)));
     this.svg.addEventListener("pointerleave", () => onHover(null));
     new ResizeObserver(() => this.fit()).observe(frame);
@@ -134,6 +135,8 @@ export class Viewer {
   #down(event) {
     if (event.button !== 0) return;
     if (this.pointers.size === 0) this.dragged = false;
+    this.pressed = this.#lineOf(event); // the capture takes the line away from later events
+    this.svg.setPointerCapture(event.pointerId);
     this.pointers.set(event.pointerId, event);
   }
 
@@ -144,7 +147,6 @@ export class Viewer {
       this.#pinch(event, before);
     } else if (this.dragged || apart(event, before) > DRAG_PX) {
       this.dragged = true;
-      this.svg.setPointerCapture(event.pointerId);
       const from = this.#point(before), to = this.#point(event);
       this.#see(moved(this.view, from.x - to.x, from.y - to.y, this.page));
     } else return;
@@ -161,9 +163,13 @@ export class Viewer {
   }
 
   #up(event) {
-    const was = this.pointers.delete(event.pointerId);
-    if (!was || this.dragged || event.type === "pointercancel") return;
-    const at = this.#lineOf(event), { x, y } = this.#point(event);
-    if (at !== null) this.onChoose(at, [x, y]);
+    this.pointers.delete(event.pointerId);
+  }
+
+  /** Choose a line. A finger's click comes after the focus has moved to the picture. */
+  #click(event) {
+    if (this.dragged || this.pressed === null) return;
+    const { x, y } = this.#point(event);
+    this.onChoose(this.pressed, [x, y]);
   }
 }

@@ -143,6 +143,8 @@ def test_a_pdf_of_two_pages_becomes_two_pages_with_pictures_beside_their_texts(b
         second.click()
         wait_for(page.locator("#lines li")).to_have_count(len(SECOND))
         texts = first + lines_of(page, len(SECOND))
+        page.locator("#picture polygon").first.tap()
+        wait_for(page.locator("#lines textarea")).to_be_focused()
         names = unpacked(saved(page, "[data-truth=alto]"), tmp_path)
         assert page.evaluate("document.documentElement.scrollWidth") == PHONE["viewport"]["width"]
         pdf = saved(page, "[data-format=pdf]")
@@ -158,12 +160,12 @@ def test_files_that_are_no_pages_are_named_and_the_others_are_read(browser, addr
         )
         lines_of(page, len(SECOND))
         states = page.locator("#pages .state").all_inner_texts()
-        assert page.get_by_role("alert").inner_text().startswith("half.png: ")
+        assert page.get_by_role("alert").inner_text().startswith("half.png: cannot be read as an image")
+        page.get_by_role("button", name="notes.txt could not be read").click()
+        assert page.get_by_role("alert").inner_text().startswith("notes.txt: is neither a PDF nor an image")
         page.get_by_role("button", name="Remove notes.txt").click()
         assert page.locator("#pages li").count() == 2
-    assert states[0].startswith("notes.txt: is neither a PDF nor an image of ")
-    assert states[1].startswith("half.png: cannot be read as an image")
-    assert states[2] == "0 of 2 lines checked"
+    assert states == ["could not be read", "could not be read", "0 of 2 lines checked"]
 
 
 def test_all_of_it_is_done_with_keys(browser, address):
@@ -231,6 +233,20 @@ def test_words_that_stayed_are_those_of_the_longest_common_sequence(browser, add
         assert page.evaluate(stayed, ["a b c d", "a x c d y"]) == [True, False, True, True, False]
         assert page.evaluate(stayed, ["a b", "b a b"]) == [False, True, True]
         assert page.evaluate(stayed, ["", "a"]) == [False]
+
+
+def test_names_of_files_are_those_that_every_system_takes_and_no_two_are_alike(browser, address):
+    names = ["scan.png", "Scan.JPG", "a/b:c?.tif", ".hidden.png", "..", "é\u0007.png", f"{'x' * 300}.png"]
+    with visit(browser, address) as page:
+        stems = page.evaluate(
+            """async (names) => (await import("/static/ground_truth.js")).stemsOf(
+                names.map((name) => ({ file: { name }, number: 0, total: 1 })))""",
+            names,
+        )
+        pages = """async () => (await import("/static/ground_truth.js")).stemsOf(
+            [0, 9].map((number) => ({ file: { name: "b.pdf" }, number, total: 12 })))"""
+        assert page.evaluate(pages) == ["b-01", "b-10"]
+    assert stems == ["scan", "Scan_2", "a_b_c_", "hidden", "page", "é_", "x" * 100]
 
 
 def test_a_line_that_runs_down_the_page_is_laid_flat(browser, address):
