@@ -75,7 +75,7 @@ export function correctedPage(page, lines, hasText = () => true) {
   };
 }
 
-/** Return what decides whether a line is ground truth: not if it is left out, or unchecked with `onlyChecked`. */
+/** Return what decides whether a line is ground truth: it is not left out, and checked if that is wanted. */
 export function isTruth(onlyChecked) {
   return (line) => !line.leftOut && (line.checked || !onlyChecked);
 }

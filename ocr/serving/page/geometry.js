@@ -66,7 +66,7 @@ export function pointsOf(points) {
   return points.map((point) => point.join(",")).join(" ");
 }
 
-/** Return a line laid flat: the transformation that puts its start at 0,0 and its end on the right; its box. */
+/** Return a line laid flat: its box, and the transformation that puts its start at 0,0 and levels it. */
 export function flattened(line) {
   const [x, y] = line.baseline[0], [endX, endY] = line.baseline.at(-1);
   const angle = Math.atan2(endY - y, endX - x), length = Math.hypot(endX - x, endY - y);

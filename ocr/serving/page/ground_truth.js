@@ -25,7 +25,7 @@ function plain(name) {
   return name.replace(/[\\/:*?"<>|\p{C}]/gu, "_").replace(/^[. ]+|[. ]+$/g, "").slice(0, 100) || "page";
 }
 
-/** Return the image of a page as {name, content}: the file itself if it is one, or what the server made of it. */
+/** Return the image of a page, {name, content}: the file if it is an image, or the picture of the server. */
 export function imageOf(page, stem) {
   const ending = page.total === 1 && KNOWN_IMAGES.exec(page.file.name)?.[0];
   if (ending) return { name: stem + ending, content: page.file };

@@ -42,12 +42,15 @@ export class Lines {
     this.list.replaceChildren(...this.items);
   }
 
-  /** Show another state of the same page. */
+  /** Show another state of the same page; what had the focus in a line has it again. */
   update(lines) {
     const before = this.lines;
     this.lines = lines;
     lines.forEach((line, at) => {
-      if (line !== before[at] && at !== this.editing?.at) this.#fill(at);
+      if (line === before[at] || at === this.editing?.at) return;
+      const item = this.items[at], focused = document.activeElement, hadFocus = item.contains(focused);
+      this.#fill(at);
+      if (hadFocus) (item.querySelector(`.${focused.classList[0]}`) ?? item.querySelector(".text")).focus();
     });
   }
 
@@ -111,6 +114,7 @@ export class Lines {
     const tabIndex = at === this.current ? 0 : -1;
     const said = line.leftOut ? "left out" : line.checked ? (isChanged ? "corrected" : "checked") :
       `${Math.floor(100 * read.confidence)} %`;
+    const title = isChanged ? `Read: ${read.text}` : "";
     const text = element("div", {
       className: "text", role: "button", tabIndex, dir: "auto", "aria-describedby": `said-${at}`,
     }, ...this.#words(at));
@@ -120,7 +124,7 @@ export class Lines {
     item.replaceChildren(
       text,
       element("div", { className: "about" },
-        element("span", { className: "said", id: `said-${at}`, textContent: said }),
+        element("span", { className: "said", id: `said-${at}`, title }, said),
         isChanged ? button("revert", "↶", null, "Back to what was read (Backspace)") : "",
         button("check", "✓", String(line.checked), "The text is right (Space)"),
         button("leave", "⊘", String(line.leftOut), "Leave this line out of the ground truth (Delete)"),
@@ -173,18 +177,11 @@ export class Lines {
   }
 
   #toggle(at, name) {
-    this.#change(at, { [name]: !this.lines[at][name] });
+    this.onChange(at, { [name]: !this.lines[at][name] });
   }
 
   #revert(at) {
-    this.#change(at, { text: this.page.lines[at].text, checked: false });
-  }
-
-  /** Change a line; what had the focus in it has it again. */
-  #change(at, values) {
-    const name = this.items[at].contains(document.activeElement) ? document.activeElement.classList[0] : "";
-    this.onChange(at, values);
-    if (name) (this.items[at].querySelector(`.${name}`) ?? this.items[at].querySelector(".text")).focus();
+    this.onChange(at, { text: this.page.lines[at].text, checked: false });
   }
 
   // --- the editor

@@ -18,9 +18,11 @@ const WHOLE_FILE = ["text", "pdf"];
 /** formats that training reads: what is in such a file is not lost any more */
 const KEPT = ["page", "alto"];
 
+/** pages that are read at a time, once one is shown: while one is recognised, lines of the other are found */
+const AT_A_TIME = 2;
 const isWaiting = (sheet) => sheet.status === "waiting";
 
-let sheets = [], shown = null, isReading = false;
+let sheets = [], shown = null;
 
 const viewer = new Viewer(
   byId("picture"), (at) => mark(at, true), (at, point) => lines.edit(at, wordNear(at, point)),
@@ -42,29 +44,31 @@ const list = new SheetList(byId("pages"), { onOpen: open, onAgain: again, onRemo
 
 // --- reading
 
-/** Take files, and read them one after the other. */
+/** Take files, and read them. */
 function add(files) {
   clearError();
   sheets.push(...files.map((file) => new Sheet(file)));
-  listSheets();
-  readAll();
+  readOthers();
 }
 
-async function readAll() {
-  if (isReading) return;
-  isReading = true;
-  for (let sheet; (sheet = sheets.find(isWaiting));) {
+/** Read the next pages that wait, as long as there are not too many on the way. */
+function readOthers() {
+  while (sheets.filter((sheet) => sheet.status === "reading").length < (shown ? AT_A_TIME : 1)) {
+    const sheet = sheets.find(isWaiting);
+    if (!sheet) break;
     sheet.status = "reading";
-    listSheets();
-    try {
-      take(sheet, await send("v1/ocr/transcriptions", { body: formOf(sheet), name: sheet.name }));
-    } catch (error) {
-      Object.assign(sheet, { status: "failed", error: error.message });
-      showError(error.message);
-    }
-    listSheets();
+    read(sheet).then(readOthers);
   }
-  isReading = false;
+  listSheets();
+}
+
+async function read(sheet) {
+  try {
+    take(sheet, await send("v1/ocr/transcriptions", { body: formOf(sheet), name: sheet.name }));
+  } catch (error) {
+    Object.assign(sheet, { status: "failed", error: error.message });
+    showError(error.message);
+  }
 }
 
 /** Take the answer to a page; the first page of a file brings the others into the list. */
@@ -97,8 +101,7 @@ function listSheets() {
 
 function again(sheet) {
   Object.assign(sheet, { status: "waiting", error: "" });
-  listSheets();
-  readAll();
+  readOthers();
 }
 
 function remove(sheet) {
@@ -161,8 +164,11 @@ function wordNear(at, [x, y]) {
 
 function step(name) {
   if (!shown || lines.editing) return;
+  const before = shown.lines;
   shown.history[name]();
   refresh();
+  const at = shown.lines.findIndex((line, index) => line !== before[index]);
+  if (at >= 0) mark(at, true);
 }
 
 // --- downloads

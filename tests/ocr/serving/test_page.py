@@ -99,7 +99,10 @@ def test_a_page_is_dropped_corrected_downloaded_and_trained_on(browser, address,
         assert page.locator("#unsaved").inner_text() == "Corrections of 1 page are in no file yet."
         names = unpacked(saved(page, "[data-truth=page]"), tmp_path / "truth")
         wait_for(page.locator("#unsaved")).to_have_text("")
+        page.locator("#only-checked").check()
+        unpacked(saved(page, "[data-truth=page]"), tmp_path / "checked")
     assert names == ["scan.page.xml", "scan.png"]
+    assert texts_in(tmp_path / "checked") == [corrected]
     assert (tmp_path / "truth" / "scan.png").read_bytes() == drawn(FIRST)
     assert texts_in(tmp_path / "truth") == [before[0], corrected]
     run, small = tmp_path / "run", ("--epochs", 1, "--hidden-size", 8, "--layers", 1, "--workers", 0)
@@ -159,13 +162,13 @@ def test_files_that_are_no_pages_are_named_and_the_others_are_read(browser, addr
             page, [("notes.txt", b"no image"), ("half.png", drawn(FIRST)[:900]), ("scan.png", drawn(SECOND))]
         )
         lines_of(page, len(SECOND))
-        states = page.locator("#pages .state").all_inner_texts()
-        assert page.get_by_role("alert").inner_text().startswith("half.png: cannot be read as an image")
-        page.get_by_role("button", name="notes.txt could not be read").click()
-        assert page.get_by_role("alert").inner_text().startswith("notes.txt: is neither a PDF nor an image")
+        states = page.locator("#pages .state")
+        wait_for(states).to_have_text(["could not be read", "could not be read", "0 of 2 lines checked"])
+        for name, said in (("half.png", "cannot be read as an image"), ("notes.txt", "is neither a PDF nor")):
+            page.get_by_role("button", name=f"{name} could not be read").click()
+            assert page.get_by_role("alert").inner_text().startswith(f"{name}: {said}")
         page.get_by_role("button", name="Remove notes.txt").click()
         assert page.locator("#pages li").count() == 2
-    assert states == ["could not be read", "could not be read", "0 of 2 lines checked"]
 
 
 def test_all_of_it_is_done_with_keys(browser, address):
@@ -198,6 +201,7 @@ def test_all_of_it_is_done_with_keys(browser, address):
         for _ in range(4):
             page.keyboard.press("Control+z")
         assert (lines_of(page, 3), looks()) == (before, unchanged)
+        wait_for(page.locator("#lines .text").first).to_be_focused()
         for _ in range(2):
             page.keyboard.press("Control+Shift+z")
         assert lines_of(page, 3) == [before[0], f"{before[1]} more", before[2]]
