@@ -28,6 +28,7 @@ function ask() {
     ? "The server does not know this key. Check it, or ask whoever runs the server."
     : "This server answers only with a key. Ask whoever runs it. The key is kept until this tab is closed.";
   const form = element("form", {},
+    element("input", { type: "text", autocomplete: "username", value: "server", hidden: true }),  // for the browser's store
     element("div", { className: "field" },
       element("label", { htmlFor: "key" }, "Key"), field,
       element("p", { id: "key-why", className: wrong ? "error" : "soft", role: wrong ? "alert" : "note" }, why)),

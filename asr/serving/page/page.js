@@ -1,0 +1,37 @@
+// The page of `asr serve`: recordings become text, one after the other, each in a card of its own.
+
+import { byId } from "./dom.js";
+import { takeFiles } from "./intake.js";
+import { clearError, showError } from "./messages.js";
+import { bindRecorder } from "./microphone.js";
+import { RecordingCard } from "./recording.js";
+import { send } from "./request.js";
+
+let last = Promise.resolve();
+
+/** Show recordings, and transcribe each when those before it are done. */
+function take(files) {
+  clearError();
+  for (const file of files) {
+    const card = new RecordingCard(file, enqueue);
+    byId("recordings").append(card.element);
+    enqueue(card);
+  }
+}
+
+/** Let a card transcribe its recording when those that came before are done. */
+function enqueue(card) {
+  const words = wordsToExpect();
+  last = last.then(() => card.transcribe(words));
+}
+
+function wordsToExpect() {
+  return byId("words").value.split(",").map((word) => word.trim()).filter(Boolean);
+}
+
+takeFiles(byId("drop"), byId("files"), take);
+bindRecorder(take);
+send("/v1/models").then(
+  ({ data: [model] }) => { byId("model").textContent = `Model: ${model.id}`; },
+  (refusal) => showError(refusal.message),
+);
