@@ -73,10 +73,13 @@ def read(source: Source, config: SignalConfig) -> Signal:
                 f"{name}: is {duration_s:.4f} s long, at least {SHORTEST_S} s were wanted; drop it"
             )
         samples = np.concatenate(list(_pieces(sound, part, name, config)))
-    peak = max(samples.max(), -samples.min())
-    if peak > 1:
-        samples /= peak
-    return Signal(samples, 1 / config.sample_rate_hz)
+    return Signal(within_full_scale(samples), 1 / config.sample_rate_hz)
+
+
+def within_full_scale(samples: np.ndarray) -> np.ndarray:
+    """Return samples (N,), divided by their peak if that is beyond 1."""
+    peak = max(float(samples.max()), -float(samples.min()))
+    return samples / np.float32(peak) if peak > 1 else samples
 
 
 def pieces(source: Source, config: SignalConfig) -> Iterator[np.ndarray]:
@@ -232,16 +235,36 @@ def _resampling(blocks: Iterable[np.ndarray], rate_hz: int, wanted_hz: int) -> I
 
     If `blocks` raises an error, the samples before it are yielded first.
     """
-    if rate_hz == wanted_hz:
-        yield from blocks
-        return
-    resampler = soxr.ResampleStream(rate_hz, wanted_hz, 1, dtype="float32", quality="HQ")
-    failure = None
+    resampler, failure = Resampler(rate_hz, wanted_hz), None
     try:
         for block in blocks:
-            yield resampler.resample_chunk(np.ascontiguousarray(block))
+            yield resampler.feed(block)
     except ValueError as error:
         failure = error
-    yield resampler.resample_chunk(np.zeros(0, np.float32), last=True)
+    rest = resampler.finish()
+    if len(rest):
+        yield rest
     if failure is not None:
         raise failure
+
+
+class Resampler:
+    """Sound that comes in pieces at one rate, and is given at another one.
+
+    Args:
+        rate_hz: samples per second that come.
+        wanted_hz: samples per second that are wanted.
+    """
+
+    def __init__(self, rate_hz: int, wanted_hz: int) -> None:
+        same = rate_hz == wanted_hz
+        self._stream = None if same else soxr.ResampleStream(rate_hz, wanted_hz, 1, "float32", "HQ")
+
+    def feed(self, samples: np.ndarray) -> np.ndarray:
+        """Return the samples that are known with the next ones (N,)."""
+        return samples if self._stream is None else self._stream.resample_chunk(np.ascontiguousarray(samples))
+
+    def finish(self) -> np.ndarray:
+        """Return the last samples."""
+        rest = np.zeros(0, np.float32)
+        return rest if self._stream is None else self._stream.resample_chunk(rest, last=True)

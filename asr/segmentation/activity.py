@@ -3,8 +3,8 @@
 from typing import Protocol
 
 import numpy as np
-import soxr
 
+from asr.signal import Resampler
 from common.recognition.streams.steps import StepRecognizer, StepStream
 
 STEP_S = 0.04
@@ -41,21 +41,15 @@ class HeardActivity:
     def __init__(self, model: StepRecognizer, model_rate_hz: int, rate_hz: int) -> None:
         self.step_s = model.stride / model_rate_hz
         self._steps = StepStream(model)
-        self._resampler = None
-        if rate_hz != model_rate_hz:
-            self._resampler = soxr.ResampleStream(rate_hz, model_rate_hz, 1, dtype="float32", quality="HQ")
+        self._resampler = Resampler(rate_hz, model_rate_hz)
 
     def feed(self, samples: np.ndarray) -> np.ndarray:
         """Return the probabilities (S,) of the steps that are complete with the next samples (N,)."""
-        if self._resampler is not None:
-            samples = self._resampler.resample_chunk(np.ascontiguousarray(samples))
-        return _speech(self._steps.feed(samples))
+        return _speech(self._steps.feed(self._resampler.feed(samples)))
 
     def finish(self) -> np.ndarray:
         """Return the probabilities (S,) of the last steps."""
-        rest = np.zeros((0, 0), np.float32)
-        if self._resampler is not None:
-            rest = self._steps.feed(self._resampler.resample_chunk(np.zeros(0, np.float32), last=True))
+        rest = self._steps.feed(self._resampler.finish())
         return np.concatenate([_speech(rest), _speech(self._steps.finish())])
 
 

@@ -43,6 +43,10 @@ class Cutter:
         config: the settings.
         step_s: duration of a step in seconds.
         joins: whether a span may go on in the next; otherwise it is cut where speech is least likely.
+
+    Attributes:
+        start: the first step of the span in the making, None in a long pause.
+        reached: the step at which the last span ended.
     """
 
     def __init__(self, config: SegmentationConfig, step_s: float, joins: bool) -> None:
@@ -53,8 +57,8 @@ class Cutter:
         self._shortest_pause = max(1, round(SHORTEST_PAUSE_S / step_s))
         self._longest_passage = round(LONGEST_PASSAGE_S / step_s)
         self._step = 0  # the next one
-        self._free = 0  # the end of the last span
-        self._start: int | None = None  # of the span in the making
+        self.reached = 0
+        self.start: int | None = None
         self._passage = 0  # where the passage of this span starts
         self._spoken = -1  # the last step with speech
         self._quiet: int | None = None  # where the pause at the end of the span starts
@@ -64,24 +68,24 @@ class Cutter:
     @property
     def needed(self) -> int:
         """The first step that a later span may have."""
-        return max(self._free, self._step - self._pad) if self._start is None else self._start
+        return max(self.reached, self._step - self._pad) if self.start is None else self.start
 
     def feed(self, probabilities: np.ndarray) -> list[Span]:
         """Return the spans that are complete with the next steps (S,)."""
         found = list[Span]()
         for probability in probabilities.tolist():
             self._hear(probability)
-            if self._start is None:
+            if self.start is None:
                 continue
             if self._quiet is not None and self._step - self._quiet >= self._silence:
                 found += self._end(min(self._quiet + self._pad, self._step))
-            elif self._step - self._start >= self._longest:
+            elif self._step - self.start >= self._longest:
                 found.append(self._cut())
         return found
 
     def finish(self) -> list[Span]:
         """Return the last spans of a recording that ends here."""
-        if self._start is None:
+        if self.start is None:
             return []
         end = self._step if self._quiet is None else min(self._quiet + self._pad, self._step)
         return self._end(end)
@@ -90,15 +94,16 @@ class Cutter:
         step, self._step = self._step, self._step + 1
         if probability >= self._config.vad_threshold:
             self._spoken = step
-            if self._start is None:
-                self._start = self._passage = max(self._free, step - self._pad)
-                self._probabilities = [0.0] * (step - self._start)
+            if self.start is None:
+                self.start = self._passage = max(self.reached, step - self._pad)
+                self._probabilities = [0.0] * (step - self.start)
             if self._quiet is not None:
                 self._pauses.append((self._quiet, step))
                 self._quiet = None
-        elif self._start is not None and self._quiet is None and probability < self._neg_threshold:
+        elif self.start is not None and self._quiet is None and probability < self._neg_threshold:
             self._quiet = step
-        self._probabilities.append(probability)
+        if self.start is not None:
+            self._probabilities.append(probability)
 
     @property
     def _neg_threshold(self) -> float:
@@ -107,15 +112,15 @@ class Cutter:
 
     def _end(self, end: int) -> list[Span]:
         """End the span in a long pause, or with the recording; a rest without speech is no span."""
-        assert self._start is not None, "there is a span to end"
-        found = [Span(self._start, end)] if self._spoken >= self._start or self._start > self._passage else []
-        self._free, self._start, self._quiet, self._pauses = end, None, None, []
+        assert self.start is not None, "there is a span to end"
+        found = [Span(self.start, end)] if self._spoken >= self.start or self.start > self._passage else []
+        self.reached, self.start, self._quiet, self._pauses = end, None, None, []
         return found
 
     def _cut(self) -> Span:
         """Cut a span that is too long."""
-        assert self._start is not None, "there is a span to cut"
-        first = self._start
+        assert self.start is not None, "there is a span to cut"
+        first = self.start
         earliest = first + round(EARLIEST_CUT * self._longest)
         open_pause = [] if self._quiet is None else [(self._quiet, self._step)]
         pauses = [(max(start, earliest), end) for start, end in self._pauses + open_pause if end > earliest]
@@ -127,7 +132,7 @@ class Cutter:
             place, goes_on = earliest, True
         else:
             place = earliest + int(np.argmin(self._probabilities[earliest - first : self._longest]))
-        self._start = self._free = place
+        self.start = self.reached = place
         self._probabilities = self._probabilities[place - first :]
         self._pauses = [pause for pause in self._pauses if pause[0] >= place]
         if self._quiet is not None:
