@@ -47,7 +47,7 @@ def _evenly(config: Any) -> Any:
 def _serving(service: Any) -> Sequence[Any]:
     from asr.serving.routes import routes
 
-    return routes(service)
+    return routes(service, _listen)
 
 
 def _page() -> Path:

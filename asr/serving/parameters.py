@@ -16,7 +16,7 @@ KNOWN = {
     *("model", "language", "languages", "prompt", "response_format", "temperature", "keywords", "stream"),
     *("timestamp_granularities", "include", "chunking_strategy"),
 }
-OTHER_NAMES = ("whisper", "gpt-4o", "gpt-transcribe")
+OTHER_NAMES = ("whisper", "gpt-4o", "gpt-transcribe", "gpt-realtime", "gpt-live")
 """beginnings of the names of OpenAI's models, under which programs ask that were written for them"""
 SWITCHES = {"true": True, "1": True, "false": False, "0": False}
 
@@ -58,7 +58,7 @@ def parameters_of(fields: Mapping[str, Sequence[str]], name: str, card: Mapping[
     _check_plain(fields)
     found = Parameters(
         response_format=form,
-        language=_language(fields, card),
+        language=language_of(fields, card),
         granularities=_granularities(fields, form),
         included=_included(fields, form),
         keywords=tuple(word for word in fields.get("keywords", ()) if word.strip()),
@@ -101,7 +101,7 @@ def _check_plain(fields: Mapping[str, Sequence[str]]) -> None:
         raise refused("chunking_strategy", "chunking_strategy: only auto is supported")
 
 
-def _language(fields: Mapping[str, Sequence[str]], card: Mapping[str, Any]) -> str | None:
+def language_of(fields: Mapping[str, Sequence[str]], card: Mapping[str, Any]) -> str | None:
     """Return the language that is asked for; RequestError if the model says that it has others only."""
     language, known = _one(fields, "language"), _codes(card.get("languages") or ())
     param = "language" if language else "languages"

@@ -7,11 +7,13 @@ from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
 from asr.media.ffmpeg import delete_leftovers
+from asr.segmentation.utterances import Listen
 from asr.serving import responses
 from asr.serving.parameters import SUBTITLES, Parameters, parameters_of
+from asr.serving.realtime.endpoint import realtime_route
 from asr.serving.sound import Sound, sound_of
 from common.serving.answering import EventStream, unless_gone
 from common.serving.errors import refused
@@ -24,10 +26,13 @@ UNUSED = "x-unused-parameters"
 MEDIA_TYPES = {"srt": "application/x-subrip", "vtt": "text/vtt"}
 
 
-def routes(service: Service) -> list[Route]:
-    """Return the addresses of a service."""
+def routes(service: Service, listen: Listen) -> list[BaseRoute]:
+    """Return the addresses of a service; `listen` returns what judges whether somebody speaks."""
     delete_leftovers()
-    return [Route("/v1/audio/transcriptions", partial(transcribe, service), methods=["POST"])]
+    return [
+        Route("/v1/audio/transcriptions", partial(transcribe, service), methods=["POST"]),
+        realtime_route(service, listen),
+    ]
 
 
 async def transcribe(service: Service, request: Request) -> Response:

@@ -6,7 +6,7 @@ from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import BaseRoute, Route, Router
+from starlette.routing import BaseRoute, Route, Router, WebSocketRoute
 from starlette.types import ASGIApp
 
 from common.recognition.transcriber import Transcriber
@@ -37,7 +37,7 @@ def build(recognizer: Transcriber, name: str, config: ServingConfig) -> tuple[AS
     page = page_routes(recognizer.modality.page()) if recognizer.modality.page else []
     routes = [*_common_routes(service), *page, *own]
     router = Router(routes, redirect_slashes=False, lifespan=lifespan)
-    paths = frozenset(route.path for route in routes if isinstance(route, Route))
+    paths = frozenset(route.path for route in routes if isinstance(route, Route | WebSocketRoute))
     return Gate(router, service, paths, frozenset(route.path for route in page)), service
 
 

@@ -7,6 +7,7 @@ for a moment: a connection closed at once would destroy the answer on its way (R
 import asyncio
 import hmac
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from urllib.parse import SplitResult, urlsplit
 
@@ -21,6 +22,8 @@ LINGERING_S = 2.0
 """how long what still comes of a refused body is discarded"""
 OPEN_PATHS = frozenset({"/health/live", "/health/ready"})
 """addresses that need no key, beside those of the page"""
+KEY_PREFIX = "openai-insecure-api-key."
+"""beginning of the subprotocol in which pages bring a key, as OpenAI has it"""
 LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
 
 
@@ -50,8 +53,7 @@ class Gate:
             await self.application(scope, receive, send)
             return
         if scope["type"] == "websocket":
-            await receive()
-            await send({"type": "websocket.close", "code": 1008})
+            await self._opened(scope, receive, send)
             return
         scope["app"] = self  # errors of routes are raised, not answered
         headers = Headers(scope=scope)
@@ -81,23 +83,73 @@ class Gate:
                 await answer(scope, talk.receive, talk.send)
             # the connection is closed by the server, since its answer is not complete
 
-    def _check(self, path: str, headers: Headers) -> None:
-        """Raise RequestError for a request that may not be asked."""
+    async def _opened(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a websocket be opened, or refuse it with an answer of HTTP."""
+        metrics, path, handshake = self.service.metrics, scope["path"], Handshake(send)
+        scope["app"] = self
+        try:
+            self._check(None, Headers(scope=scope), scope["subprotocols"])
+            await self.application(scope, receive, handshake.send)
+        except Exception as error:
+            described = as_request_error(error)
+            metrics.count("errors_total", kind=described.code or str(described.status))
+            if handshake.status is None:
+                answer = JSONResponse(described.to_dict(), described.status, described.headers)
+                await answer(scope, receive, handshake.send)
+        finally:
+            path = path if path in self.paths else "other"
+            metrics.count("requests_total", path=path, status=str(handshake.status or "none"))
+
+    def _check(self, path: str | None, headers: Headers, subprotocols: Sequence[str] = ()) -> None:
+        """Raise RequestError for a request that may not be asked.
+
+        Pages of other sites may open websockets with a key. No browser sends a key unless the page has it,
+        unlike a cookie; so it was given to this page. Without keys, any page that somebody looks at on this
+        machine could listen to what the server hears.
+
+        Args:
+            path: the address; None for a websocket.
+            headers: those of the request.
+            subprotocols: what is asked for with a websocket: one may hold the key, since pages cannot send
+                the header.
+        """
         config, host = self.service.config, headers.get("host", "")
         if config.local_names_only and _place(f"//{host}").hostname not in LOCAL_NAMES:
             raise RequestError(403, "this server is called localhost; use that name", code="wrong_host")
         origin = headers.get("origin")
-        if origin is not None and _place(origin).netloc != host:
+        with_key = path is None and bool(config.keys)
+        if origin is not None and not with_key and _place(origin).netloc != host:
             raise RequestError(403, "pages of other sites may not ask here", code="wrong_origin")
         if not config.keys or path in self.open_paths:
             return
         scheme, _, key = headers.get("authorization", "").partition(" ")
-        given = key.strip().encode()
-        known = [hmac.compare_digest(given, one) for one in config.keys]
-        if scheme.lower() != "bearer" or not any(known):
+        offered = [one.removeprefix(KEY_PREFIX) for one in subprotocols if one.startswith(KEY_PREFIX)]
+        if scheme.lower() == "bearer":
+            offered.append(key.strip())
+        known = [hmac.compare_digest(given.encode(), one) for given in offered for one in config.keys]
+        if not any(known):
             message = "no key that is known here came in the header Authorization: Bearer"
             challenge = {"www-authenticate": "Bearer"}
             raise RequestError(401, message, code="invalid_api_key", headers=challenge)
+
+
+class Handshake:
+    """How a websocket is answered.
+
+    Attributes:
+        status: of the answer, 101 if the websocket is opened, None before that.
+    """
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.status: int | None = None
+
+    async def send(self, message: Message) -> None:
+        """Pass on a message."""
+        statuses = {"websocket.accept": 101, "websocket.close": 403}
+        if self.status is None:
+            self.status = message.get("status", statuses.get(message["type"]))
+        await self._send(message)
 
 
 class Talk:

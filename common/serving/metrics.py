@@ -11,6 +11,8 @@ COUNTERS = {
     "errors_total": "Requests that were not served, by kind.",
     "segments_total": "Segments that were computed: utterances or lines.",
     "length_total": "Length of these segments, in the unit of real_time_factor.",
+    "sessions_total": "Conversations over a websocket that began.",
+    "live_seconds_total": "Seconds of sound that came in conversations.",
     "network_seconds_total": "Seconds in which batches were computed, summed over those side by side.",
 }
 HISTOGRAMS: dict[str, tuple[str, tuple[float, ...]]] = {
@@ -26,6 +28,7 @@ GAUGES = {
     "queue_seconds": "Estimated seconds of work that waits or is under way.",
     "queue_segments": "Segments that wait.",
     "requests_open": "Requests that are being received or answered.",
+    "sessions_open": "Conversations that are open.",
     "upload_bytes": "Bytes of files that are held for open requests.",
     "ready": "1 if new requests are taken.",
 }

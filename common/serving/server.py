@@ -12,6 +12,7 @@ from types import FrameType
 import uvicorn
 from starlette.types import ASGIApp
 
+from common.serving.connections.protocol import MESSAGE_BYTES, PING_S, PONG_S, WebSocketProtocol
 from common.serving.service import Service
 
 log = logging.getLogger(__name__)
@@ -30,7 +31,11 @@ class Server(uvicorn.Server):
             uvicorn.Config(
                 application,
                 http="h11",
-                ws="none",
+                ws=WebSocketProtocol,
+                ws_max_size=MESSAGE_BYTES,
+                ws_ping_interval=PING_S,
+                ws_ping_timeout=PONG_S,
+                ws_per_message_deflate=False,  # it would cost memory, and sound in base64 gains little
                 lifespan="on",
                 log_config=None,
                 log_level=logging.ERROR,
@@ -45,6 +50,11 @@ class Server(uvicorn.Server):
     def listen(self, place: socket.socket) -> None:
         """Serve on a socket until SIGTERM or SIGINT; a second one ends at once."""
         asyncio.run(self.serve([place]))
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Tell what is open that the process ends, and wait until it is finished."""
+        self.service.ended.set()
+        await super().shutdown(sockets)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
@@ -26,6 +26,10 @@ from common.text.document import Document, Page, Passage
 
 READERS = 2
 """threads that read sources"""
+HELPERS = 2
+"""threads for what is short, and shall not wait for a source that is being read"""
+MOST_SESSIONS = 64
+"""conversations at a time"""
 AHEAD_SHARE = 0.5
 """segments of a request that are in the queue at a time, as a share of the modality's batch budget"""
 PAGES_AHEAD = 2
@@ -71,16 +75,20 @@ class Service:
         name: what the model is called.
         metrics, uploads, queue: what counts, receives and computes.
         open_requests: requests that are received or answered now.
+        sessions: conversations that are open now.
         ending: whether new work is refused, since the process is about to end.
+        ended: is set when the process ends: what is open is finished then.
     """
 
     def __init__(self, recognizer: Transcriber, name: str, config: ServingConfig) -> None:
         self.recognizer, self.name, self.config = recognizer, name, config
         self.metrics, self.uploads = Metrics(), Uploads(config.max_upload_bytes)
         self.queue = WorkQueue(recognizer, self.metrics)
-        self.open_requests, self.ending = 0, False
+        self.open_requests, self.sessions = 0, 0
+        self.ending, self.ended = False, asyncio.Event()
         self.reading = Backlog(ASSUMED_READING_S)
         self._readers = ThreadPoolExecutor(READERS, "reader")
+        self._helpers = ThreadPoolExecutor(HELPERS, "helper")
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -104,6 +112,7 @@ class Service:
             with suppress(asyncio.CancelledError):
                 await self._task
             self._readers.shutdown(wait=False, cancel_futures=True)
+            self._helpers.shutdown(wait=False, cancel_futures=True)
 
     def figures(self) -> str:
         """Return the metrics as text."""
@@ -112,6 +121,7 @@ class Service:
                 "queue_seconds": self.queue_s,
                 "queue_segments": self.queue.waiting,
                 "requests_open": self.open_requests,
+                "sessions_open": self.sessions,
                 "upload_bytes": self.uploads.held_bytes,
                 "ready": int(self.ready),
             }
@@ -131,16 +141,36 @@ class Service:
             raise RequestError(429, message, code="rate_limit_exceeded", retry_after_s=wait_s)
 
     @asynccontextmanager
-    async def work(self) -> "AsyncIterator[Work]":
-        """Give what does the work of one request; what is not done at the end of the block is dropped."""
+    async def work(self, measured: bool = True) -> "AsyncIterator[Work]":
+        """Give what does the work of one request; what is not done at the end of the block is dropped.
+
+        Args:
+            measured: whether its time counts for the real time factor; that of live sound does not.
+        """
         self._check_load()  # once more: others may have been faster
         work, started_s = Work(self), time.perf_counter()
         try:
             yield work
-            if length := self.queue.length(work.ticket):
+            if measured and (length := self.queue.length(work.ticket)):
                 self.metrics.observe("real_time_factor", (time.perf_counter() - started_s) / length)
         finally:
             self.queue.close(work.ticket)
+
+    @contextmanager
+    def session(self) -> Iterator[None]:
+        """Count a conversation for as long as it lasts; RequestError if there are too many."""
+        if self.sessions >= MOST_SESSIONS:
+            raise RequestError(429, "too many sessions at once; try again", code="busy", retry_after_s=10)
+        self.sessions += 1
+        self.metrics.count("sessions_total")
+        try:
+            yield
+        finally:
+            self.sessions -= 1
+
+    async def aside(self, function: Callable[..., T], *arguments: Any) -> T:
+        """Call a function that takes a moment in a thread that reads no sources."""
+        return await asyncio.get_running_loop().run_in_executor(self._helpers, function, *arguments)
 
     async def read(self, function: Callable[..., T], *arguments: Any) -> T:
         """Call a function in a thread of those that read sources.

@@ -1,0 +1,1 @@
+"""What stays open after a request: websockets, and what is said over them."""

@@ -1,0 +1,96 @@
+"""Send a recording to `asr serve` as a microphone would, or what a microphone records, and print the text.
+
+    asr serve --port 8000 &
+    python recipes/serve/live.py recipes/asr/sample.opus
+    arecord -q -t raw -f S16_LE -r 16000 -c 1 | python recipes/serve/live.py -
+
+Needs: nothing beside the extra `serve`. The key of --api-key-file is read from OPENAI_API_KEY.
+"""
+
+import argparse
+import asyncio
+import base64
+import json
+import os
+import sys
+from collections.abc import AsyncIterator
+from typing import Any
+
+import soundfile
+import soxr
+from websockets.asyncio.client import ClientConnection, connect
+
+RATE_HZ, PIECE_S = 16_000, 0.1
+PIECE_BYTES = round(2 * RATE_HZ * PIECE_S)
+
+
+async def pieces(source: str, speed: float) -> AsyncIterator[bytes]:
+    """Yield 16-bit samples, those of a file no faster than `speed` times real time."""
+    if source == "-":
+        while piece := await asyncio.to_thread(sys.stdin.buffer.read, PIECE_BYTES):
+            yield piece[: len(piece) // 2 * 2]
+        return
+    samples, rate_hz = soundfile.read(source, always_2d=True)
+    sound = (32767 * soxr.resample(samples.mean(1), rate_hz, RATE_HZ)).clip(-32768, 32767)
+    content, loop = sound.astype("<i2").tobytes(), asyncio.get_running_loop()
+    due_s = loop.time()
+    for start in range(0, len(content), PIECE_BYTES):
+        yield content[start : start + PIECE_BYTES]
+        due_s += PIECE_S / speed
+        await asyncio.sleep(due_s - loop.time())
+
+
+async def send(connection: ClientConnection, source: str, speed: float) -> None:
+    """Send the sound, and commit what is left of it; the answer to the clear comes after all of that."""
+    sound = {"input": {"format": {"type": "audio/pcm", "rate": RATE_HZ}}}
+    await connection.send(
+        json.dumps({"type": "session.update", "session": {"type": "transcription", "audio": sound}})
+    )
+    async for piece in pieces(source, speed):
+        audio = base64.b64encode(piece).decode()
+        await connection.send(json.dumps({"type": "input_audio_buffer.append", "audio": audio}))
+    await connection.send(json.dumps({"type": "input_audio_buffer.commit", "event_id": "last"}))
+    await connection.send(json.dumps({"type": "input_audio_buffer.clear"}))
+
+
+async def show(connection: ClientConnection) -> None:
+    """Print texts as they come, until what was committed last is answered."""
+    waiting, ended = set[str](), False
+    async for message in connection:
+        event: dict[str, Any] = json.loads(message)
+        kind = event["type"].rpartition(".")[2]
+        if kind == "committed":
+            waiting.add(event["item_id"])
+        elif kind == "cleared":
+            ended = True
+        elif kind == "delta":
+            print(event["delta"], end="", flush=True)
+        elif kind in ("completed", "failed"):
+            waiting.discard(event["item_id"])
+            print(f"({event['error']['message']})" if kind == "failed" else "", flush=True)
+        elif kind == "error" and event["error"]["event_id"] != "last":  # else a pause was at the end
+            raise SystemExit(event["error"]["message"])
+        if ended and not waiting:
+            return
+
+
+async def talk(arguments: argparse.Namespace) -> None:
+    """Hold a session."""
+    headers = {"Authorization": f"Bearer {os.environ.get('OPENAI_API_KEY', 'none')}"}
+    url = f"{arguments.url}/realtime?intent=transcription"
+    async with connect(url, additional_headers=headers) as connection, asyncio.TaskGroup() as group:
+        group.create_task(send(connection, arguments.source, arguments.speed))
+        group.create_task(show(connection))
+
+
+def main() -> None:
+    """Read the command line, and print what is said."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("source", help="sound file, or - for 16-bit samples at 16 kHz on standard input")
+    parser.add_argument("--url", default="ws://127.0.0.1:8000/v1")
+    parser.add_argument("--speed", type=float, default=1.0, help="how much faster than real time a file goes")
+    asyncio.run(talk(parser.parse_args()))
+
+
+if __name__ == "__main__":
+    main()
