@@ -19,7 +19,7 @@ export function bindRecorder(onFiles) {
   let recorder = null;
   const show = (active) => {
     button.textContent = active ? "Stop" : "Record";
-    button.setAttribute("aria-pressed", active);
+    button.classList.toggle("main", active);
     byId("recording").hidden = !active;
   };
   const end = async (keep) => {

@@ -12,17 +12,16 @@ let last = Promise.resolve();
 /** Show recordings, and transcribe each when those before it are done. */
 function take(files) {
   clearError();
-  for (const file of files) {
-    const card = new RecordingCard(file, enqueue);
-    byId("recordings").append(card.element);
-    enqueue(card);
-  }
+  const cards = files.map((file) => new RecordingCard(file, enqueue));
+  byId("recordings").append(...cards.map((card) => card.element));
+  cards[0].element.scrollIntoView({ block: "nearest" });
+  cards.forEach(enqueue);
 }
 
 /** Let a card transcribe its recording when those that came before are done. */
 function enqueue(card) {
-  const words = wordsToExpect();
-  last = last.then(() => card.transcribe(words));
+  const words = wordsToExpect(), { signal } = card.ending;
+  last = last.then(() => card.transcribe(words, signal));
 }
 
 function wordsToExpect() {

@@ -18,7 +18,7 @@ export class Player {
     this.text = text;
     this.duration = 0;
     this.address = URL.createObjectURL(file);
-    this.audio = new Audio();
+    this.audio = element("audio", { preload: "metadata" });
     this.wave = new Waveform();
     this.slider = element("div", {
       className: "wave", role: "slider", tabIndex: 0, "aria-label": "Place in the recording", "aria-valuemin": 0,

@@ -53,15 +53,15 @@ export class RecordingCard {
   /**
    * Send the recording and show its text as it comes.
    * @param {string[]} words to expect
+   * @param {AbortSignal} signal says that it is no longer wanted
    */
-  async transcribe(words) {
-    const { signal } = this.ending;
+  async transcribe(words, signal) {
     if (signal.aborted) return;
     this.text.clear();
     this.listen();
     this.show("Sending");
     try {
-      await this.finish(await send(ADDRESS, {
+      this.finish(await send(ADDRESS, {
         body: formOf(this.file, words),
         as: "events",
         name: this.file.name,
@@ -91,7 +91,7 @@ export class RecordingCard {
     this.show(`Transcribing: ${clock(event.end)} of ${clock(event.duration)}`, event.end / event.duration);
   }
 
-  async finish(answer) {
+  finish(answer) {
     const unsure = answer.words.filter((word) => levelOf(word.confidence)).length;
     const facts = [clock(answer.duration), plural(answer.words.length, "word"), `${unsure} unsure`];
     this.player.setDuration(answer.duration);
@@ -99,10 +99,13 @@ export class RecordingCard {
     this.state.replaceChildren();
     this.rest.replaceChildren();
     if (!answer.words.length) this.rest.append(element("p", { className: "soft" }, "No words were found."));
-    if (!await this.player.ready) this.rest.append(element("p", { className: "soft" }, UNPLAYABLE));
     this.rest.append(this.saving(answer));
     if (unsure) this.rest.append(legend());
     this.player.offer(unsure ? this.nextButton() : null);
+    this.player.ready.then((playable) => {
+      if (!playable) this.rest.append(element("p", { className: "soft" }, UNPLAYABLE));
+    });
+    if (answer.language !== "unknown") this.text.element.lang = answer.language;
     say(`${this.file.name} is transcribed: ${facts.slice(1).join(", ")}.`);
   }
 
@@ -133,6 +136,7 @@ export class RecordingCard {
   }
 
   fail(error) {
+    if (!this.element.isConnected) return;  // it was removed
     const cancelled = error.name === "AbortError";
     const sentence = cancelled ? "Cancelled." : error.message.replace(": keywords: ", ": ");  // a name of the interface
     const note = cancelled

@@ -29,7 +29,7 @@ export class TranscriptView {
 
   /** Add a passage: an event with its text, its times in seconds, and its words. */
   add({ delta, start, words }) {
-    const paragraph = element("span"), text = delta.trimStart();
+    const paragraph = element("span", { dir: "auto" }), text = delta.trimStart();
     let place = 0;
     for (const word of words) {
       const found = text.indexOf(word.word, place);

@@ -117,7 +117,7 @@ def test_on_a_phone_files_that_are_no_sound_or_cannot_be_played_get_a_sentence(b
         drop(page, [("notes.txt", b"no sound"), ("talk.aiff", unplayable)])
         page.get_by_role("button", name="JSON").wait_for()
         assert page.locator(".error").inner_text().startswith("notes.txt: cannot be read as sound")
-        assert page.get_by_text("This browser cannot play this kind of file").count() == 1
+        page.get_by_text("This browser cannot play this kind of file").wait_for()
         assert page.locator("[data-word]").count() > 20
         page.get_by_label("Names and words to expect").fill("Łódź")
         page.get_by_role("button", name="Transcribe again").click()

@@ -53,7 +53,7 @@ export async function send(path, options = {}) {
 function sendOnce(path, { body = null, as = "json", name = "", signal, onUpload, onEvent }) {
   const request = new XMLHttpRequest();  // fetch does not tell how much has been sent
   const headers = { ...keyHeaders(), ...(typeof body === "string" ? { "content-type": "application/json" } : {}) };
-  let sent = body === null;
+  let loaded = 0, sent = body === null;
   return new Promise((resolve, reject) => {
     const end = (then) => { signal?.removeEventListener("abort", abort); then(); };
     const abort = () => request.abort();
@@ -62,13 +62,21 @@ function sendOnce(path, { body = null, as = "json", name = "", signal, onUpload,
     for (const [header, value] of Object.entries(headers)) request.setRequestHeader(header, value);
     if (as === "blob") request.responseType = "blob";
     request.upload.addEventListener("progress", (event) => {
+      loaded = event.loaded;
       if (event.lengthComputable) onUpload?.(event.loaded / event.total);
     });
     request.upload.addEventListener("load", () => { sent = true; onUpload?.(1); });
     request.addEventListener("progress", () => events?.read());
     request.addEventListener("abort", () => end(() => reject(new DOMException("ended", "AbortError"))));
-    request.addEventListener("error", () => end(() => reject(new Refusal(begin(name) + unreached(sent)))));
-    request.addEventListener("load", () => end(() => { events?.read(); request.events = events; resolve(request); }));
+    request.addEventListener("error", () => end(() => reject(new Refusal(begin(name) + unreached(loaded > 0 && !sent)))));
+    request.addEventListener("load", () => end(() => {
+      try {
+        events?.read();
+        resolve(Object.assign(request, { events }));
+      } catch (error) {
+        reject(error);
+      }
+    }));
     if (signal?.aborted) return reject(new DOMException("ended", "AbortError"));
     signal?.addEventListener("abort", abort);
     request.send(body);
@@ -123,10 +131,10 @@ function sentenceOf(error, name) {
   return begin(name) + said + (/[.!?]$/.test(said) ? "" : ".");
 }
 
-function unreached(sent) {
-  return sent
-    ? "the server cannot be reached; check that it runs and that the network is there, then try again."
-    : "the connection ended while the file was sent: it may be too large for the server, or the network is gone.";
+function unreached(whileSending) {
+  return whileSending
+    ? "the connection ended while the file was sent: it may be too large for the server, or the network is gone."
+    : "the server cannot be reached; check that it runs and that the network is there, then try again.";
 }
 
 function begin(name) {
