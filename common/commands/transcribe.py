@@ -8,9 +8,10 @@ from functools import partial
 from typing import Any
 
 from common.command_line.parser import UsageError
+from common.commands.bulk import check_bulk, run_bulk, wanted_names
 from common.commands.decoding import build_decoder
 from common.commands.flags.shared import check_budget, check_threads
-from common.commands.flags.transcribe import TranscribeFlags
+from common.commands.flags.transcribe import JSON_LINES, TranscribeFlags
 from common.commands.output import DocumentFiles, ItemsFailedError, Writer, check_output, name_failure
 from common.commands.progress import Progress
 from common.commands.streaming import check_streams, transcribe_streams
@@ -45,6 +46,9 @@ def run(modality: Modality, arguments: TranscribeFlags) -> None:
         name_failure(modality, failures, sentence)
 
     recognizer.segmentation_config = arguments.segmentation
+    if arguments.format == JSON_LINES:
+        run_bulk(modality, arguments, recognizer, _settings(modality, arguments))
+        return
     files = _document_files(
         modality, arguments, recognizer, lambda sentence: name_failure(modality, unwritten, sentence)
     )
@@ -157,7 +161,9 @@ def _sources(
 ) -> Iterator[Source]:
     """Yield the sources of a call, each after `files` and the progress bar know that it will come."""
     parts = Parts(arguments.channel, arguments.audio_track, arguments.raw)
-    for found in find_sources(modality, arguments.files, parts, arguments.recursive, refuse):
+    for found in find_sources(
+        modality, wanted_names(modality, arguments, refuse), parts, arguments.recursive, refuse
+    ):
         wanted = list[Source]()
         try:
             for source in found.sources:
@@ -175,13 +181,14 @@ def _sources(
 
 
 def _check_transcribe(arguments: TranscribeFlags) -> None:
-    if not arguments.files:
+    if not arguments.files and arguments.list is None:
         raise UsageError("no file to transcribe; name one or more, or - for standard input")
     if arguments.alternatives < 0:
         raise UsageError(f"--alternatives is {arguments.alternatives}; give 0 or more")
-    if arguments.alternatives and arguments.format not in ("json", "all"):
+    if arguments.alternatives and arguments.format not in ("json", JSON_LINES, "all"):
         raise UsageError(f"--alternatives: {arguments.format} has no place for them; say --format json")
     _check_parts(arguments)
+    check_bulk(arguments)
     if arguments.resume and (arguments.output_dir is None or arguments.stream):
         raise UsageError("--resume: is for files in --output-dir; say which folder that is")
     check_budget(arguments.batch_budget)

@@ -1,13 +1,14 @@
 """The sources that a call names: files with their pages or channels, folders, pipes, standard input."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from common.data.signal import Source
 from common.files.folder import files_below
 from common.files.pipe import content_of, is_pipe, read_pipe
+from common.files.remote import is_remote, remote_content
 from common.files.source import present
 from common.files.standard import STANDARD_INPUT, standard_input
 from common.recognition.modality import Modality
@@ -35,8 +36,8 @@ class Parts(NamedTuple):
 
 def find_sources(
     modality: Modality,
-    names: Sequence[str],
-    wanted: "Parts",
+    names: Iterable[str],
+    wanted: Parts,
     recursive: bool,
     refuse: Callable[[str], None],
 ) -> Iterator[Found]:
@@ -49,19 +50,40 @@ def find_sources(
         recursive: whether folders stand for the files in them.
         refuse: is called with a sentence for each file that cannot be opened.
     """
+    for file, folder in find_files(modality, names, recursive, refuse):
+        try:
+            yield Found(sources_in(modality, file, wanted), folder)
+        except (ValueError, OSError) as error:
+            refuse(str(error))
+
+
+def find_files(
+    modality: Modality, names: Iterable[str], recursive: bool, refuse: Callable[[str], None]
+) -> Iterator[tuple[str, Path]]:
+    """Yield each file, and its folder below the folder that was named.
+
+    The arguments are those of `find_sources`; `refuse` is called for each folder without any file.
+    """
     for name in names:
-        files = [(name, Path())]
-        if recursive and name and Path(name).is_dir():
-            endings = sorted(modality.suffixes)
-            found = [file for file in files_below(Path(name)) if file.lower().endswith(tuple(endings))]
-            files = [(file, Path(os.path.relpath(file, name)).parent) for file in found]
-            if not files:
-                refuse(f"{name}: holds no file whose name ends in {' '.join(endings)}; name another folder")
-        for file, folder in files:
-            try:
-                yield Found(list(_sources(modality, file, wanted)), folder)
-            except (ValueError, OSError) as error:
-                refuse(str(error))
+        if not (recursive and name and Path(name).is_dir()):
+            yield name, Path()
+            continue
+        endings = sorted(modality.suffixes)
+        found = [file for file in files_below(Path(name)) if file.lower().endswith(tuple(endings))]
+        if not found:
+            refuse(f"{name}: holds no file whose name ends in {' '.join(endings)}; name another folder")
+        for file in found:
+            yield file, Path(os.path.relpath(file, name)).parent
+
+
+def sources_in(modality: Modality, file: str, wanted: Parts) -> list[Source]:
+    """Return the sources in a file: its pages, or its wanted channels.
+
+    Raises:
+        ValueError: it cannot be opened.
+        OSError: it cannot be read.
+    """
+    return list(_sources(modality, file, wanted))
 
 
 def _sources(modality: Modality, file: str, wanted: Parts) -> Iterator[Source]:
@@ -93,6 +115,8 @@ def _opened(file: str) -> Source:
         raise ValueError("a file has an empty name; name one, or - for standard input")
     if file == "-":
         return read_pipe(standard_input(), STANDARD_INPUT)
+    if is_remote(file):
+        return remote_content(file)
     if Path(file).is_dir():
         raise ValueError(f"{file}: is a folder; say --recursive for the files in it, or name them")
     return content_of(file) if is_pipe(file) else present(file)

@@ -21,6 +21,9 @@ SILENCE_HELP = (
     " end of the stream, which needs memory for all of it."
 )
 
+JSON_LINES = "jsonl"
+"""the format that has the rows of many files in one"""
+
 TRACK_HELP = "Audio track of each file to transcribe, counted from 1, such as the second language of a film."
 
 RAW_HELP = (
@@ -31,7 +34,19 @@ RAW_HELP = (
 FORMAT_HELP = (
     "txt: the text, or a label and its probability; json: words and characters with positions and"
     " confidences; tsv: one row for each word; ctm: NIST's rows of words, with source, start and duration;"
-    "{formats_help} all: each of these, in a file of its own."
+    " jsonl: a row of JSON for each file, with its name as id, and the error in place of a text; all rows go"
+    " into one file of --output-dir, where a second call goes on;{formats_help} all: each of these but jsonl,"
+    " in a file of its own."
+)
+
+LIST_HELP = (
+    "Take the names of the files from this text, one a line, or from a manifest (.jsonl, .csv); - is standard"
+    " input."
+)
+
+SHARD_HELP = (
+    "Take one of several shares of the files, such as 3/16, counted from 1: for one of 16 machines. The hash"
+    " of a name says which share it is in."
 )
 
 CHANNEL_HELP = (
@@ -41,7 +56,7 @@ CHANNEL_HELP = (
 
 
 def _formats(modality: Modality) -> Any:
-    return Literal[(*FORMATS, *modality.formats, "all")]
+    return Literal[(*FORMATS, JSON_LINES, *modality.formats, "all")]
 
 
 @dataclass(frozen=True)
@@ -50,6 +65,10 @@ class TranscribeFlags:
 
     files: Positional[tuple[str, ...]]
     """Files to transcribe; - is standard input."""
+    list: Annotated[Path | None, Flag(help=LIST_HELP, default="none")] = None
+    shard: Annotated[str | None, Flag(help=SHARD_HELP, default="all files")] = None
+    retry_failed: bool = False
+    """With --format jsonl: take those files again that failed in an earlier call."""
     recursive: Annotated[bool, Flag(aliases=("-r",))] = False
     """Take each folder as the files in it at any depth; in --output-dir they keep their folders."""
     model: Annotated[Path | None, Flag(aliases=("-m",), default="the model that is installed")] = None
