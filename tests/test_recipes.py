@@ -19,6 +19,7 @@ from ocr.modality import OCR
 
 ROOT = Path(__file__).parents[1]
 RECIPES = sorted((ROOT / "recipes").rglob("*.sh"))
+DEPLOYED = sorted((ROOT / "recipes").rglob("*.yaml"))
 
 
 def run(command: list[str], folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -42,7 +43,7 @@ def test_a_recipe_is_bash_that_stops_at_errors_and_passes_flags_on(recipe: Path)
 @pytest.mark.parametrize("verb", ["train", "evaluate", "transcribe", "align", "lm train", "serve"])
 @pytest.mark.parametrize("command", ["ocr", "asr"])
 def test_every_flag_that_recipes_and_readme_give_exists(command: str, verb: str, monkeypatch) -> None:
-    texts = [path.read_text(encoding="utf-8") for path in [*RECIPES, ROOT / "README.md"]]
+    texts = [path.read_text(encoding="utf-8") for path in [*RECIPES, *DEPLOYED, ROOT / "README.md"]]
     calls = [
         call for text in texts for call in re.findall(rf"^\s*{command} {verb} .*(?:\\\n.*)*", text, re.M)
     ]
@@ -111,3 +112,22 @@ def test_the_core_trains_on_ready_made_features_and_counts_its_errors(tmp_path: 
     errors = sum(Levenshtein.distance(found, text) for found, text in texts)
     length = 4 * len(held_out)
     assert f"%CER {100 * errors / length:.2f} [ {errors} / {length}," in done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("script", ["parallel", "slurm_array"])
+def test_shares_of_a_list_are_transcribed_side_by_side(script: str, tmp_path: Path) -> None:
+    for name in "abcd":
+        os.symlink(ROOT / "recipes" / "ocr" / "sample.png", tmp_path / f"{name}.png")
+    (tmp_path / "list.txt").write_text("".join(f"{name}.png\n" for name in "abcd"))
+    command = [str(ROOT / "recipes" / "scale" / f"{script}.sh"), "ocr", "list.txt", "out"]
+    if script == "parallel":
+        environments = [{"SHARES": "2", "AT_A_TIME": "2"}]
+    else:
+        array = {"SLURM_ARRAY_TASK_MIN": "0", "SLURM_ARRAY_TASK_MAX": "1"}
+        environments = [array | {"SLURM_ARRAY_TASK_ID": task} for task in "01"]
+    for environment in environments:
+        assert run(command, tmp_path, **environment).returncode == 0
+    rows = [json.loads(line) for path in (tmp_path / "out").glob("*.jsonl") for line in path.open()]
+    assert sorted(row["id"] for row in rows) == ["a.png", "b.png", "c.png", "d.png"]
+    assert len({row["text"] for row in rows}) == 1 and rows[0]["text"]

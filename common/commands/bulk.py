@@ -5,12 +5,14 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from common.command_line.parser import UsageError
 from common.commands.flags.transcribe import JSON_LINES, TranscribeFlags
 from common.commands.output import ItemsFailedError, writing
 from common.files.standard import STANDARD_OUTPUT
+from common.recognition.bulk.attempt import NoteFile, guarded_rows
 from common.recognition.bulk.listing import Shard, key_of, names_in, parse_shard
 from common.recognition.bulk.rows import Row, RowFile
 from common.recognition.bulk.work import BulkWork
@@ -116,7 +118,7 @@ def run_bulk(modality: Modality, arguments: TranscribeFlags, recognizer: Transcr
     wanted = wanted_names(modality, arguments, refuse)
     files = (file for file, _ in find_files(modality, wanted, arguments.recursive, refuse))
     with writing(STANDARD_OUTPUT if arguments.output_dir is None else arguments.output_dir):
-        for row in work.rows(_new(files, rows.before.keys, tally)):
+        for row in _guarded(work, _new(files, rows.before.keys, tally), rows.path):
             if key_of(row["id"]) not in rows.before.keys:  # a page of a file whose other pages were to come
                 rows.write(row)
                 tally.count(row)
@@ -128,6 +130,13 @@ def run_bulk(modality: Modality, arguments: TranscribeFlags, recognizer: Transcr
     if failed:
         retry = " (--retry-failed takes them again)" if arguments.output_dir is not None else ""
         raise ItemsFailedError(f"{modality.source}s without a text: {failed:,}; their rows say why{retry}")
+
+
+def _guarded(work: BulkWork, names: Iterator[str], path: Path | None) -> Iterator[Row]:
+    """Yield the rows of names; those of a file survive what ends the process, too."""
+    if path is None:
+        return work.rows(names)
+    return guarded_rows(work, names, NoteFile(path.with_suffix(".attempt")), path.stat().st_size)
 
 
 def _new(names: Iterator[str], before: set[int], tally: Tally) -> Iterator[str]:

@@ -111,6 +111,7 @@ class RowFile:
 
     Attributes:
         before: what is there already.
+        path: the file; None for standard output.
 
     Raises:
         ValueError: the folder holds texts of other settings, or of another number of shards.
@@ -118,11 +119,12 @@ class RowFile:
 
     def __init__(self, folder: Path | None, shard: Shard, settings: Any, retry_failed: bool = False) -> None:
         self.before = Before(set(), 0)
+        self.path: Path | None = None
         self._file: BinaryIO | None = None
         if folder is None:
             return
         _check(folder, shard, settings)
-        path = folder / f"part-{shard.number}-of-{shard.total}.jsonl"
+        self.path = path = folder / f"part-{shard.number}-of-{shard.total}.jsonl"
         if path.exists():
             _cut_torn_row(path)
             if retry_failed:

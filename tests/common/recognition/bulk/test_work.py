@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 from untrained import recognizer_of
 
+from common.recognition.bulk.attempt import guarded_rows
 from common.recognition.bulk.listing import Shard, key_of, names_in, parse_shard
 from common.recognition.bulk.rows import RowFile, error_row
 from common.recognition.bulk.work import BulkWork
@@ -178,7 +179,7 @@ def test_texts_of_other_settings_are_not_mixed(tmp_path, shard, settings, said):
 def test_a_file_of_something_else_is_not_added_to(tmp_path):
     RowFile(tmp_path, Shard(), "settings").close()
     (tmp_path / "part-1-of-1.jsonl").write_text("my notes\n")
-    with pytest.raises(ValueError, match="part-1-of-1.jsonl:1: is no row"):
+    with pytest.raises(ValueError, match=r"part-1-of-1\.jsonl:1: is no row"):
         RowFile(tmp_path, Shard(), "settings")
 
 
@@ -205,3 +206,68 @@ def test_an_address_is_read_like_a_file(recognizer, tmp_path, memory):
     assert [row["id"] for row in rows] == names
     assert rows[0]["text"] == expected(recognizer, [name])[name]
     assert all(row["error"].startswith(row["id"]) for row in rows[1:])
+
+
+# --- what ends the process
+
+
+class Ended(BaseException):
+    """Stands for the end of the process: nothing is done after it."""
+
+
+class Memory:
+    """A note in memory, which cannot be removed once the process has ended."""
+
+    def __init__(self) -> None:
+        self.text: str | None = None
+        self.ended = False
+
+    def read(self) -> str | None:
+        return self.text
+
+    def write(self, text: str) -> None:
+        self.text = text
+
+    def remove(self) -> None:
+        if not self.ended:
+            self.text = None
+
+
+@pytest.mark.parametrize("at", [0, 5, 11])
+def test_a_file_that_ends_the_process_is_found_within_four_calls(recognizer, tmp_path, monkeypatch, at):
+    names, note, rows = lines(tmp_path, 12), Memory(), dict[str, dict[str, Any]]()
+    texts, compute = expected(recognizer, names), recognizer.compute
+    width = Image.open(names[at]).width
+
+    def deadly(signals: list[np.ndarray]) -> Any:
+        if any(len(signal) == width for signal in signals):
+            note.ended = True
+            raise Ended
+        return compute(signals)
+
+    monkeypatch.setattr(recognizer, "compute", deadly)
+    for _ in range(4):
+        note.ended = False
+        left = iter([name for name in names if name not in rows])
+        try:
+            for row in guarded_rows(BulkWork(recognizer, opened, batch_budget=30), left, note, len(rows)):
+                assert row["id"] not in rows
+                rows[row["id"]] = row
+        except Ended:
+            continue
+        break
+    assert note.text is None
+    assert {name: row["text"] for name, row in rows.items() if "text" in row} == {
+        name: text for name, text in texts.items() if name != names[at]
+    }
+    assert "ended without a word" in rows[names[at]]["error"]
+
+
+def test_a_process_that_was_stopped_goes_on_in_batches(recognizer, tmp_path, monkeypatch):
+    """Only if nothing was written since the last start are names read one by one."""
+    names, note, sizes = lines(tmp_path, 6), Memory(), list[int]()
+    note.text = '{"progress": 3, "alone": ""}'
+    compute = recognizer.compute
+    monkeypatch.setattr(recognizer, "compute", lambda signals: sizes.append(len(signals)) or compute(signals))
+    assert len(list(guarded_rows(BulkWork(recognizer, opened), iter(names), note, 5))) == 6
+    assert max(sizes) > 1
