@@ -211,14 +211,23 @@ def _rows(path: Path) -> Iterator[tuple[bytes, str, bool]]:
     Raises:
         ValueError: a line is no row.
     """
-    decoder = json.JSONDecoder()
     with path.open("rb") as file:
         for number, line in enumerate(file, 1):
             try:
-                if not line.startswith(OPENING):
-                    raise ValueError("no id")
-                text = line.decode("utf-8")
-                name, end = decoder.raw_decode(text, len(OPENING))  # the rest of a long row is not parsed
+                name, failed = id_and_failure(line)
             except ValueError:
                 raise ValueError(f"{path}:{number}: is no row of a transcription; take it out") from None
-            yield line, name, text.startswith(FAILED, end)
+            yield line, name, failed
+
+
+def id_and_failure(line: bytes) -> tuple[str, bool]:
+    """Return the id of a row, and whether it has failed; the rest of the row is not parsed.
+
+    Raises:
+        ValueError: the line is no row.
+    """
+    if not line.startswith(OPENING):
+        raise ValueError("a row begins with its id")
+    text = line.decode("utf-8")
+    name, end = json.JSONDecoder().raw_decode(text, len(OPENING))
+    return name, text.startswith(FAILED, end)
