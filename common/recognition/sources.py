@@ -8,9 +8,9 @@ from typing import NamedTuple
 from common.data.signal import Source
 from common.files.folder import files_below
 from common.files.pipe import content_of, is_pipe, read_pipe
-from common.files.remote import is_remote, remote_content
 from common.files.source import present
 from common.files.standard import STANDARD_INPUT, standard_input
+from common.recognition.bulk.remote import is_remote, remote_content
 from common.recognition.modality import Modality
 
 

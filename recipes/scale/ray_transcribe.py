@@ -30,10 +30,10 @@ from common.command_line.flag import Positional
 from common.command_line.parser import parse
 from common.files.aside import written_aside
 from common.files.plain_text import json_text
-from common.files.remote import is_remote, remote_content
 from common.files.standard import ANY_NAME
 from common.recognition.bulk.attempt import guarded_rows
 from common.recognition.bulk.listing import key_of, names_in
+from common.recognition.bulk.remote import is_remote, remote_content
 from common.recognition.bulk.rows import id_and_failure
 from common.recognition.bulk.work import BulkWork
 from common.recognition.loading import Device, load_recognizer, model_path
