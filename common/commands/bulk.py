@@ -22,7 +22,7 @@ from common.recognition.transcriber import Transcriber
 
 log = logging.getLogger(__name__)
 
-NEWS_S = 60.0
+SAID_EVERY_S = 60.0
 """seconds between lines that say how far a call is"""
 
 
@@ -75,7 +75,7 @@ class Tally:
             self.failed += 1
         else:
             self.done += 1
-        if time.monotonic() - self._said > NEWS_S:
+        if time.monotonic() - self._said > SAID_EVERY_S:
             self._said = time.monotonic()
             log.info("%s", self)
 

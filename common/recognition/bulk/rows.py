@@ -20,7 +20,7 @@ from common.recognition.bulk.listing import Shard, key_of
 from common.text.document import Document, Interval, Line, Passage, Place
 from common.text.transcript import Transcript, Word
 
-NAME = "transcription.json"
+SETTINGS_NAME = "transcription.json"
 OPENING = b'{"id": '
 """how each row begins"""
 FAILED = ', "error": '
@@ -151,7 +151,7 @@ class RowFile:
 def _check(folder: Path, shard: Shard, settings: Any) -> None:
     """Write what the texts of a folder depend on, or check that it is the same."""
     digest = hashlib.sha256(repr(settings).encode()).hexdigest()
-    path, ours = folder / NAME, {"shards": shard.total, "settings": digest}
+    path, ours = folder / SETTINGS_NAME, {"shards": shard.total, "settings": digest}
     try:
         theirs = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
