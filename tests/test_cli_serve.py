@@ -1,20 +1,24 @@
 """The verb serve: who may be answered, and a whole process that the `openai` package asks."""
 
+import json
 import signal
 import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from itertools import pairwise
 from pathlib import Path
 
 import openai
 import pytest
 from command import call
+from live import appends, pcm_of
 from served import noise, process
 from untrained import recognizer_of
+from websockets.exceptions import ConnectionClosedError
+from websockets.sync.client import connect
 
 import asr as speech
 from asr.configuration import SubtitleConfig
@@ -229,11 +233,34 @@ def readable(connection: socket.socket) -> bool:
 
 
 @pytest.mark.slow
-def test_after_a_killed_process_the_next_one_listens_at_the_same_address():
-    with process("asr") as (running, port):
-        assert b"200 OK" in fetched(port, "/health/ready")
+def test_a_process_that_is_killed_leaves_closed_connections_and_a_free_address(tmp_path, monkeypatch):
+    """One connection waits for an answer, and over the other live sound is sent."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    part = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
+    body = part + noise(60) + b"\r\n--b--\r\n"
+    request = (
+        f"POST /v1/audio/transcriptions HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n"
+        "Content-Type: multipart/form-data; boundary=b\r\n\r\n"
+    )
+    with (
+        process("asr") as (running, port),
+        socket.create_connection(("127.0.0.1", port), 60) as connection,
+        connect(f"ws://127.0.0.1:{port}/v1/realtime") as live,
+    ):
+        before = set(tmp_path.iterdir())
+        for event in appends(pcm_of(noise(2, subtype="PCM_16"))):
+            live.send(json.dumps(event))
+        connection.sendall(request.encode() + body)
+        while b"requests_open 2" not in fetched(port, "/metrics") and not readable(connection):
+            pass
         running.kill()
         running.wait()
+        with suppress(ConnectionResetError):
+            assert not connection.recv(65536).endswith(b"}")
+        with pytest.raises(ConnectionClosedError):
+            while True:
+                live.recv(60)
+    assert set(tmp_path.iterdir()) == before
     with process("asr", "--port", port) as (_, again):
         assert again == port
         assert b"200 OK" in fetched(port, "/health/ready")

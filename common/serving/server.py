@@ -12,7 +12,14 @@ from types import FrameType
 import uvicorn
 from starlette.types import ASGIApp
 
-from common.serving.connections.protocol import MESSAGE_BYTES, PING_S, PONG_S, WebSocketProtocol
+from common.serving.connections.protocol import (
+    MESSAGE_BYTES,
+    PING_S,
+    PONG_S,
+    HttpProtocol,
+    WebSocketProtocol,
+    give_up_on_silent_peers,
+)
 from common.serving.service import Service
 
 log = logging.getLogger(__name__)
@@ -30,7 +37,7 @@ class Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 application,
-                http="h11",
+                http=HttpProtocol,
                 ws=WebSocketProtocol,
                 ws_max_size=MESSAGE_BYTES,
                 ws_ping_interval=PING_S,
@@ -86,6 +93,7 @@ def bound_socket(host: str, port: int) -> socket.socket:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         place = socket.socket(family, kind, protocol)
         place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        give_up_on_silent_peers(place)
         place.bind(address)
         place.listen(BACKLOG)
     except OSError as error:
