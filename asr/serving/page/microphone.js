@@ -1,6 +1,7 @@
 // The microphone becomes a WAV file. (Browsers' own recorders write webm or mp4, which not every server reads.)
 
 import { byId } from "./dom.js";
+import { LivePreview } from "./live.js";
 import { clearError, say, showError } from "./messages.js";
 import { clock } from "./times.js";
 import { wavOf } from "./wav.js";
@@ -16,15 +17,22 @@ const REASONS = {
 /** Let the buttons of the page record, and hand a recording over when it is stopped. */
 export function bindRecorder(onFiles) {
   const button = byId("record");
-  let recorder = null;
+  let recorder = null, preview = null;
   const show = (active) => {
     button.textContent = active ? "Stop" : "Record";
     button.classList.toggle("main", active);
-    byId("recording").hidden = !active;
+    byId("recording").hidden = byId("live").hidden = !active;
+    byId("live").textContent = "";
+  };
+  const hear = (piece, seconds, peak) => {
+    byId("elapsed").textContent = clock(seconds);
+    byId("level").value = peak;
+    preview?.send(piece);
   };
   const end = async (keep) => {
     const ending = recorder;
     recorder = null;
+    preview.close();
     show(false);
     const sound = await ending.stop();
     button.focus();
@@ -36,7 +44,8 @@ export function bindRecorder(onFiles) {
     clearError();
     button.disabled = true;
     try {
-      recorder = await Recorder.start(showProgress);
+      recorder = await Recorder.start(hear);
+      preview = new LivePreview(RATE, showLive);
       show(true);
       say("Recording.");
     } catch (error) {
@@ -48,9 +57,10 @@ export function bindRecorder(onFiles) {
   window.addEventListener("beforeunload", (event) => { if (recorder) event.preventDefault(); });
 }
 
-function showProgress(seconds, peak) {
-  byId("elapsed").textContent = clock(seconds);
-  byId("level").value = peak;
+function showLive(text) {
+  const place = byId("live");
+  place.textContent = text;
+  place.scrollTop = place.scrollHeight;
 }
 
 function nameOfNow() {
@@ -61,8 +71,8 @@ function nameOfNow() {
 }
 
 class Recorder {
-  /** @param {function(number, number)} onProgress gets the seconds so far, and the latest peak, 0 to 1 */
-  static async start(onProgress) {
+  /** @param {function(Int16Array, number, number)} onPiece gets each piece, the seconds so far, and its peak, 0 to 1 */
+  static async start(onPiece) {
     if (!navigator.mediaDevices?.getUserMedia) {
       throw new Error("Browsers record only on pages with https, or at the address localhost.");
     }
@@ -81,10 +91,10 @@ class Recorder {
       recorder.node.port.onmessage = ({ data }) => {
         if (data === null) return resolve();
         recorder.pieces.push(data.samples);
-        onProgress((count += data.samples.length) / RATE, data.peak);
+        onPiece(data.samples, (count += data.samples.length) / RATE, data.peak);
       };
     });
-    onProgress(0, 0);
+    onPiece(new Int16Array(), 0, 0);
     recorder.context.createMediaStreamSource(stream).connect(recorder.node);
     recorder.node.connect(recorder.context.destination);  // of silence: some browsers drive no other nodes
     await recorder.context.resume();

@@ -4,6 +4,7 @@ import io
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 SAMPLE = ROOT / "recipes" / "asr" / "sample.opus"
-KEY = "a key of some length"
+KEY = "a-key-of-some-length"
 TONE_HZ, MICROPHONE_HZ = 440, 48_000
 VERBOSE = {"response_format": "verbose_json", "timestamp_granularities[]": ["segment", "word"]}
 
@@ -154,10 +155,38 @@ def test_a_wrong_key_is_asked_for_again_and_nothing_is_shown_without_one(browser
         assert page.locator("#model").inner_text() == ""
 
 
+def test_what_is_said_is_shown_while_it_is_recorded(browser, address):
+    kind = "conversation.item.input_audio_transcription.delta"
+    heard = list[dict[str, Any]]()
+
+    def answer(route: Any, message: str) -> None:
+        heard.append(json.loads(message))
+        if len(heard) == 3:  # the session, and two pieces of sound
+            for item, delta in (("one", "LIVE"), ("one", " TEXT"), ("two", "COMES")):
+                route.send(json.dumps({"type": kind, "item_id": item, "delta": delta}))
+
+    with opened(browser, address, permissions=["microphone"]) as page:
+        page.route_web_socket("**/v1/realtime*", lambda route: route.on_message(partial(answer, route)))
+        page.get_by_role("button", name="Record").click()
+        page.get_by_text("LIVE TEXT COMES").wait_for()
+        page.get_by_role("button", name="Discard").click()
+        page.get_by_text("LIVE TEXT COMES").wait_for(state="detached")
+        assert page.locator(".recording").count() == 0
+    assert [one["type"] for one in heard[:2]] == ["session.update", "input_audio_buffer.append"]
+
+
 def test_the_microphone_is_recorded_with_16000_samples_a_second(browser, address):
     with opened(browser, address, permissions=["microphone"]) as page:
+        frames = list[str]()
+
+        def keep(frame: str) -> None:
+            frames.append(frame)
+
+        page.on("websocket", lambda socket: socket.on("framereceived", keep))
         page.get_by_role("button", name="Record").click()
         page.get_by_role("timer").get_by_text("0:01").wait_for()
+        while not any('"session.updated"' in frame for frame in frames):
+            page.wait_for_timeout(50)  # the server has taken the sound for live text, too
         page.get_by_role("button", name="Stop").click()
         page.get_by_role("button", name="JSON").wait_for()
         recorded = saved(page, "Sound").read_bytes()

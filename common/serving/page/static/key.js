@@ -5,9 +5,14 @@ import { element } from "./dom.js";
 const PLACE = "key";
 let asking = null;
 
+/** Return the key; null if none was given. */
+export function currentKey() {
+  return sessionStorage.getItem(PLACE);
+}
+
 /** Return the headers of a request: those of the key, if there is one. */
 export function keyHeaders() {
-  const key = sessionStorage.getItem(PLACE);
+  const key = currentKey();
   return key ? { authorization: `Bearer ${key}` } : {};
 }
 
@@ -18,7 +23,7 @@ export function askForKey() {
 }
 
 function ask() {
-  const wrong = sessionStorage.getItem(PLACE) !== null;
+  const wrong = currentKey() !== null;
   sessionStorage.removeItem(PLACE);
   const field = element("input", {
     id: "key", type: "password", required: true, autocomplete: "current-password", "aria-describedby": "key-why",
