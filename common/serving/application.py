@@ -70,5 +70,6 @@ def _common_routes(service: Service) -> list[Route]:
 
 
 def _model(service: Service) -> dict[str, Any]:
-    """Return the model as OpenAI's interface describes one."""
-    return {"id": service.name, "object": "model", "created": 0, "owned_by": "amanuensis"}
+    """Return the model as OpenAI's interface describes one, and the largest file that it is sent."""
+    model = {"id": service.name, "object": "model", "created": 0, "owned_by": "amanuensis"}
+    return model | {"max_upload_bytes": service.config.max_upload_bytes}

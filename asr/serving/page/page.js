@@ -8,6 +8,7 @@ import { RecordingCard } from "./recording.js";
 import { send } from "./request.js";
 
 let last = Promise.resolve();
+let mostBytes = Infinity;
 
 /** Show recordings, and transcribe each when those before it are done. */
 function take(files) {
@@ -29,8 +30,8 @@ function wordsToExpect() {
 }
 
 takeFiles(byId("drop"), byId("files"), take);
-bindRecorder(take);
-send("/v1/models").then(
-  ({ data: [model] }) => { byId("model").textContent = `Model: ${model.id}`; },
-  (refusal) => showError(refusal.message),
-);
+bindRecorder(take, () => mostBytes);
+send("/v1/models").then(({ data: [model] }) => {
+  byId("model").textContent = `Model: ${model.id}`;
+  mostBytes = model.max_upload_bytes;
+}, (refusal) => showError(refusal.message));

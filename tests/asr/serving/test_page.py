@@ -175,6 +175,24 @@ def test_what_is_said_is_shown_while_it_is_recorded(browser, address):
     assert [one["type"] for one in heard[:2]] == ["session.update", "input_audio_buffer.append"]
 
 
+def test_a_recording_that_grows_too_large_for_the_server_goes_on_in_another_file(browser, address):
+    models = {"data": [{"id": "english", "max_upload_bytes": 20_000}]}
+    with opened(browser, address, permissions=["microphone"]) as page:
+        page.route("**/v1/models", lambda route: route.fulfill(json=models))
+        page.reload()
+        page.get_by_text("Model: english").wait_for()
+        page.get_by_role("button", name="Record").click()
+        page.locator(".recording").nth(1).wait_for()
+        page.get_by_role("button", name="Stop").click()
+        page.locator(".recording").nth(2).get_by_role("button", name="JSON").wait_for()
+        sizes = []
+        for number in range(2):
+            with page.expect_download() as waiting:
+                page.get_by_role("button", name="Sound").nth(number).click()
+            sizes.append(Path(waiting.value.path()).stat().st_size)
+    assert all(19_000 < size < 23_000 for size in sizes)  # a piece has 3200 bytes
+
+
 def test_the_microphone_is_recorded_with_16000_samples_a_second(browser, address):
     with opened(browser, address, permissions=["microphone"]) as page:
         frames = list[str]()
