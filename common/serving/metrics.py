@@ -30,6 +30,7 @@ GAUGES = {
     "requests_open": "Requests that are being received or answered.",
     "sessions_open": "Conversations that are open.",
     "upload_bytes": "Bytes of files that are held for open requests.",
+    "readers_lost": "Threads that read a file for too long, and were given up.",
     "ready": "1 if new requests are taken.",
 }
 Labels = tuple[tuple[str, str], ...]

@@ -21,11 +21,10 @@ from common.serving.backlog import Backlog
 from common.serving.errors import RequestError
 from common.serving.metrics import Metrics
 from common.serving.queue import Found, WorkQueue
+from common.serving.reading.readers import Readers
 from common.serving.uploads import Uploads
 from common.text.document import Document, Page, Passage
 
-READERS = 2
-"""threads that read sources"""
 HELPERS = 2
 """threads for what is short, and shall not wait for a source that is being read"""
 MOST_SESSIONS = 64
@@ -87,7 +86,7 @@ class Service:
         self.open_requests, self.sessions = 0, 0
         self.ending, self.ended = False, asyncio.Event()
         self.reading = Backlog(ASSUMED_READING_S)
-        self._readers = ThreadPoolExecutor(READERS, "reader")
+        self._readers = Readers()
         self._helpers = ThreadPoolExecutor(HELPERS, "helper")
         self._task: asyncio.Task[None] | None = None
 
@@ -111,7 +110,7 @@ class Service:
             self._task.cancel()
             with suppress(asyncio.CancelledError):
                 await self._task
-            self._readers.shutdown(wait=False, cancel_futures=True)
+            self._readers.close()
             self._helpers.shutdown(wait=False, cancel_futures=True)
 
     def figures(self) -> str:
@@ -123,6 +122,7 @@ class Service:
                 "requests_open": self.open_requests,
                 "sessions_open": self.sessions,
                 "upload_bytes": self.uploads.held_bytes,
+                "readers_lost": self._readers.lost,
                 "ready": int(self.ready),
             }
         )
@@ -176,10 +176,11 @@ class Service:
         """Call a function in a thread of those that read sources.
 
         Raises:
-            RequestError: it has raised a ValueError or OSError, which says what is wrong with the file.
+            RequestError: it takes too long, or has raised a ValueError or OSError, which says what is wrong
+                with the file.
         """
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._readers, function, *arguments)
+            return await self._readers.call(function, *arguments)
         except (ValueError, OSError) as error:
             raise RequestError(400, str(error), "file", "invalid_file") from None
 

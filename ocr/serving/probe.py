@@ -15,10 +15,10 @@ from common.files.pipe import PipeContent
 from ocr.formats.pdf_pages import count_pages
 
 MEMORY_BYTES = 1_500_000_000
-START_S, PAGE_S = 10, 2
-"""processor time for the file, and for each page"""
-PATIENCE = 5
-"""how many times longer it may take where other processes have the processor"""
+START_S, PAGE_S, MOST_S = 10, 2, 100
+"""processor time for the file, for each page, and for all"""
+PATIENCE, LONGEST_S = 5, 250
+"""how many times longer it may take where other processes have the processor, and how long at most"""
 SIDE_PX = 500
 """the larger side of a page that is rendered"""
 
@@ -43,7 +43,7 @@ def pages_in_pdf(content: bytes, wanted: Sequence[int] | None, most_pages: int, 
             [sys.executable, "-c", code, given],
             input=content,
             capture_output=True,
-            timeout=PATIENCE * (START_S + PAGE_S * pages),
+            timeout=min(LONGEST_S, PATIENCE * _seconds(pages)),
             check=False,
         )
         answer = json.loads(done.stdout)
@@ -77,7 +77,7 @@ def _rendered(content: PipeContent, wanted: list[int] | None, most_pages: int) -
     numbers = [number for number in (range(count) if wanted is None else wanted) if number < count]
     if len(numbers) > most_pages:
         return count
-    _limit(START_S + PAGE_S * len(numbers))
+    _limit(_seconds(len(numbers)))
     with pypdfium2.PdfDocument(content.getvalue()) as pdf:
         for number in numbers:
             try:
@@ -87,6 +87,11 @@ def _rendered(content: PipeContent, wanted: list[int] | None, most_pages: int) -
             except pypdfium2.PdfiumError as error:
                 raise ValueError(f"{content.name}: cannot be read as a PDF ({error})") from None
     return count
+
+
+def _seconds(pages: int) -> int:
+    """Return the processor time for a file of so many pages."""
+    return min(MOST_S, START_S + PAGE_S * pages)
 
 
 def _limit(seconds: int) -> None:
