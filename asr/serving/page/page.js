@@ -7,6 +7,7 @@ import { bindRecorder } from "./microphone.js";
 import { RecordingCard } from "./recording.js";
 import { send } from "./request.js";
 
+const recorded = [];  // files of the microphone
 let last = Promise.resolve();
 let mostBytes = Infinity;
 
@@ -30,7 +31,10 @@ function wordsToExpect() {
 }
 
 takeFiles(byId("drop"), byId("files"), take);
-bindRecorder(take, () => mostBytes);
+bindRecorder((files) => { recorded.push(...files); take(files); }, () => mostBytes);
+window.addEventListener("beforeunload", (event) => {
+  if (recorded.some((file) => !file.isSaved)) event.preventDefault();  // they are nowhere else
+});
 send("/v1/models").then(({ data: [model] }) => {
   byId("model").textContent = `Model: ${model.id}`;
   mostBytes = model.max_upload_bytes;

@@ -1,7 +1,7 @@
 // A recording on the page: it is sent, its text comes, it can be heard, and its text can be saved.
 
 import { legend, levelOf } from "./confidence.js";
-import { element } from "./dom.js";
+import { byId, element } from "./dom.js";
 import { download, stemOf } from "./download.js";
 import { say } from "./messages.js";
 import { Player } from "./player.js";
@@ -45,9 +45,11 @@ export class RecordingCard {
   /** Show that others come first. */
   wait() {
     this.ending = new AbortController();
-    this.rest.replaceChildren();
     this.player?.offer(null);
-    this.show("Waiting", null);
+    this.replace(() => {
+      this.rest.replaceChildren();
+      this.show("Waiting", null);
+    });
   }
 
   /**
@@ -96,11 +98,13 @@ export class RecordingCard {
     const facts = [clock(answer.duration), plural(answer.words.length, "word"), `${unsure} unsure`];
     this.player.setDuration(answer.duration);
     this.facts.textContent = answer.words.length ? facts.join(" · ") : facts[0];
-    this.state.replaceChildren();
-    this.rest.replaceChildren();
-    if (!answer.words.length) this.rest.append(element("p", { className: "soft" }, "No words were found."));
-    this.rest.append(this.saving(answer));
-    if (unsure) this.rest.append(legend());
+    this.replace(() => {
+      this.state.replaceChildren();
+      this.rest.replaceChildren();
+      if (!answer.text) this.rest.append(element("p", { className: "soft" }, "No words were found."));
+      this.rest.append(this.saving(answer));
+      if (unsure) this.rest.append(legend());
+    });
     this.player.offer(unsure ? this.nextButton() : null);
     this.player.ready.then((playable) => {
       if (!playable) this.rest.append(element("p", { className: "soft" }, UNPLAYABLE));
@@ -142,15 +146,28 @@ export class RecordingCard {
     const note = cancelled
       ? element("p", { className: "soft" }, sentence)
       : element("p", { className: "error" }, sentence);
-    this.state.replaceChildren();
-    this.rest.replaceChildren(note, element("div", { className: "row downloads" },
-      this.againButton("Try again"), ...this.soundButton()));
+    this.replace(() => {
+      this.state.replaceChildren();
+      this.rest.replaceChildren(note, element("div", { className: "row downloads" },
+        this.againButton("Try again"), ...this.soundButton()));
+    });
     say(sentence);
+  }
+
+  /** Change what is shown; if a button that had the focus goes, the first one that comes has it. */
+  replace(change) {
+    const held = [this.state, this.rest].some((part) => part.contains(document.activeElement));
+    change();
+    if (held) (this.state.querySelector("button") ?? this.rest.querySelector("button")).focus();
   }
 
   /** Return a button for the sound of a microphone, which is nowhere else, and none for other files. */
   soundButton() {
-    return this.file.recordedHere ? [this.button("Sound", () => download(this.file.name, this.file))] : [];
+    if (!this.file.recordedHere) return [];
+    return [this.button("Sound", () => {
+      download(this.file.name, this.file);
+      this.file.isSaved = true;
+    })];
   }
 
   againButton(label) {
@@ -189,7 +206,10 @@ export class RecordingCard {
   drop() {
     this.ending.abort();
     this.player?.close();
+    this.file.isSaved = true;  // nobody wants it
+    const next = this.element.nextElementSibling?.querySelector("button") ?? byId("files");
     this.element.remove();
+    next.focus();
     say(`${this.file.name} is removed.`);
   }
 }

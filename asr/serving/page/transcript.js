@@ -32,9 +32,8 @@ export class TranscriptView {
     const paragraph = element("span", { dir: "auto" }), text = delta.trimStart();
     let place = 0;
     for (const word of words) {
-      const found = text.indexOf(word.word, place);
-      if (found > place) paragraph.append(text.slice(place, found));
-      paragraph.append(this.spanOf(word));
+      const found = Math.max(place, text.indexOf(word.word, place));
+      paragraph.append(text.slice(place, found), this.spanOf(word));
       place = found + word.word.length;
     }
     paragraph.append(text.slice(place));
