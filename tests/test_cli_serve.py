@@ -79,8 +79,9 @@ def test_numbers_out_of_range_are_bad_usage(flags):
 
 
 @pytest.mark.slow
-def test_without_the_extra_a_sentence_says_what_to_install():
-    code = "import sys; sys.modules['starlette'] = None\nfrom asr.__main__ import main; main()"
+@pytest.mark.parametrize("package", ["starlette", "websockets"])
+def test_without_the_extra_a_sentence_says_what_to_install(package):
+    code = f"import sys; sys.modules['{package}'] = None\nfrom asr.__main__ import main; main()"
     done = subprocess.run(
         [sys.executable, "-c", code, "serve"], capture_output=True, text=True, cwd=ROOT, check=False
     )

@@ -8,7 +8,7 @@ from common.files.standard import STANDARD_OUTPUT
 OUT_OF_MEMORY = ("out of memory", "not enough memory", "allocate memory", "ALLOC_FAILED", "bad allocation")
 """words in errors of torch, CUDA, cuDNN and ONNX Runtime for lack of memory; not "illegal memory access" """
 
-SERVING_PACKAGES = ("python_multipart", "starlette", "uvicorn")
+SERVING_PACKAGES = ("python_multipart", "starlette", "uvicorn", "websockets")
 """packages of the extra `serve`"""
 
 

@@ -54,20 +54,20 @@ async def send(connection: ClientConnection, source: str, speed: float) -> None:
 
 
 async def show(connection: ClientConnection) -> None:
-    """Print texts as they come, until what was committed last is answered."""
-    waiting, ended = set[str](), False
+    """Print texts as they come, and after how long, until all that was committed is answered."""
+    clock, waiting, ended = asyncio.get_running_loop().time, dict[str, float](), False
     async for message in connection:
         event: dict[str, Any] = json.loads(message)
         kind = event["type"].rpartition(".")[2]
         if kind == "committed":
-            waiting.add(event["item_id"])
+            waiting[event["item_id"]] = clock()
         elif kind == "cleared":
             ended = True
         elif kind == "delta":
             print(event["delta"], end="", flush=True)
         elif kind in ("completed", "failed"):
-            waiting.discard(event["item_id"])
-            print(f"({event['error']['message']})" if kind == "failed" else "", flush=True)
+            delay_s = clock() - waiting.pop(event["item_id"])
+            print(f"  ({event['error']['message'] if kind == 'failed' else f'{delay_s:.2f} s'})", flush=True)
         elif kind == "error" and event["error"]["event_id"] != "last":  # else a pause was at the end
             raise SystemExit(event["error"]["message"])
         if ended and not waiting:

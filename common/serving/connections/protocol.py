@@ -48,6 +48,21 @@ class HttpProtocol(H11Protocol):
         super().connection_lost(exc)
         self._stop_timing()
 
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no HTTP, such as a broken chunk of a body; the application has nothing more to say.
+
+        uvicorn would let it answer as well, and write a trace to the log.
+        """
+        started = False
+        if self.cycle is not None and not self.cycle.response_complete:
+            started = self.cycle.response_started
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        if started:
+            self.transport.close()
+        else:
+            super().send_400_response(msg)
+
     def _time_head(self) -> None:
         if self._head_timer is None:
             self._head_timer = self.loop.call_later(HEAD_S, self._give_up)

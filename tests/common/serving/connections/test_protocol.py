@@ -103,6 +103,21 @@ def test_a_request_whose_answer_takes_longer_than_a_head_may_is_answered(monkeyp
             assert received(connection).startswith(b"HTTP/1.1 200 ")
 
 
+@pytest.mark.parametrize("path", ["/v1/audio/transcriptions", "/nowhere"])
+def test_a_body_that_breaks_off_in_no_http_is_answered_once_and_not_logged(place, path, caplog):
+    head = (
+        f"POST {path} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n"
+        "Content-Type: multipart/form-data; boundary=b\r\n\r\n"
+    )
+    for first in (b"", b"4\r\n--b\r\r\n"):
+        with closing(socket.create_connection(place, 30)) as connection:
+            connection.sendall(head.encode() + first + b"no chunk\r\n")
+            answer = received(connection)
+        assert answer.startswith(b"HTTP/1.1 4")
+        assert answer.count(b"HTTP/1.1") == 1
+    assert caplog.text == ""
+
+
 @pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="the system has no such limit")
 def test_a_client_that_takes_nothing_of_its_answers_is_given_up(place):
     """Requests for the metrics, one after the other, whose answers are never read: the buffers fill up."""
