@@ -220,6 +220,29 @@ def test_a_process_that_is_told_to_end_answers_what_it_has_taken_and_ends_well(n
         assert "Traceback" not in running.stderr.read()
 
 
+@pytest.mark.slow
+def test_a_decoder_that_hangs_keeps_neither_the_client_nor_the_end_waiting():
+    """The process is another program, in which nothing is ever decoded."""
+    code = (
+        "import sys, time, asr.serving.routes, common.serving.reading.readers as readers\n"
+        "readers.READING_S, asr.serving.routes.sound_of = 0.2, lambda content: time.sleep(3600)\n"
+        "from asr.__main__ import main\nsys.argv = ['asr', 'serve', '--port', '0', '--threads', '1']\nmain()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], cwd=ROOT, stderr=subprocess.PIPE, text=True
+    ) as running:
+        try:
+            assert running.stderr is not None
+            url = f"{running.stderr.readline().split()[-1]}/v1"
+            client = openai.OpenAI(base_url=url, api_key="none", max_retries=0)
+            with pytest.raises(openai.BadRequestError, match="takes more than"):
+                client.audio.transcriptions.create(file=noise(), model="whisper-1")
+            running.send_signal(signal.SIGTERM)
+            assert running.wait(60) == 0
+        finally:
+            running.kill()
+
+
 def fetched(port: int, path: str) -> bytes:
     with socket.create_connection(("127.0.0.1", port), 60) as connection:
         connection.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())

@@ -2,6 +2,7 @@
 
 import ipaddress
 import logging
+import os
 import socket
 import sys
 from pathlib import Path
@@ -48,6 +49,8 @@ def run(modality: Modality, arguments: ServeFlags) -> None:
     logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # it logs bytes of damaged forms
     print(f"{modality.name}: {service.name} at {_address(place)}", file=sys.stderr)
     Server(application, service).listen(place)
+    if service.readers.lost:
+        os._exit(0)  # Python would wait for threads that hang
 
 
 def _check(modality: Modality, arguments: ServeFlags) -> None:

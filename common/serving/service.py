@@ -72,7 +72,7 @@ class Service:
     Attributes:
         recognizer, config: the arguments.
         name: what the model is called.
-        metrics, uploads, queue: what counts, receives and computes.
+        metrics, uploads, readers, queue: what counts, receives, reads and computes.
         open_requests: requests that are received or answered now.
         sessions: conversations that are open now.
         ending: whether new work is refused, since the process is about to end.
@@ -86,7 +86,7 @@ class Service:
         self.open_requests, self.sessions = 0, 0
         self.ending, self.ended = False, asyncio.Event()
         self.reading = Backlog(ASSUMED_READING_S)
-        self._readers = Readers()
+        self.readers = Readers()
         self._helpers = ThreadPoolExecutor(HELPERS, "helper")
         self._task: asyncio.Task[None] | None = None
 
@@ -110,7 +110,7 @@ class Service:
             self._task.cancel()
             with suppress(asyncio.CancelledError):
                 await self._task
-            self._readers.close()
+            self.readers.close()
             self._helpers.shutdown(wait=False, cancel_futures=True)
 
     def figures(self) -> str:
@@ -122,7 +122,7 @@ class Service:
                 "requests_open": self.open_requests,
                 "sessions_open": self.sessions,
                 "upload_bytes": self.uploads.held_bytes,
-                "readers_lost": self._readers.lost,
+                "readers_lost": self.readers.lost,
                 "ready": int(self.ready),
             }
         )
@@ -180,7 +180,7 @@ class Service:
                 with the file.
         """
         try:
-            return await self._readers.call(function, *arguments)
+            return await self.readers.call(function, *arguments)
         except (ValueError, OSError) as error:
             raise RequestError(400, str(error), "file", "invalid_file") from None
 
