@@ -218,6 +218,31 @@ class ReadAhead:
         return Wanted(self.train, self._epoch + 1, 0) if self._epoch + 1 < self.epochs else None
 
 
+def parts_of(batch: Batch, count: int) -> list[Batch]:
+    """Return a batch as up to `count` batches that have every count-th of its rows, each padded for itself.
+
+    Args:
+        batch: on the host.
+        count: 1 or more; there are fewer parts if the batch has fewer rows, but at least one.
+    """
+    if count == 1 or not batch.indices:
+        return [batch]
+    parts = []
+    for first in range(min(count, len(batch.indices))):
+        rows = slice(first, None, count)
+        lengths, target_lengths = batch.lengths[rows], batch.target_lengths[rows]
+        part = batch._replace(
+            signals=batch.signals[rows, : int(lengths.max())],
+            lengths=lengths,
+            targets=batch.targets[rows, : max(1, int(target_lengths.max()))],
+            target_lengths=target_lengths,
+            sources=batch.sources[rows],
+            indices=batch.indices[rows],
+        )
+        parts.append(part)
+    return parts
+
+
 def to_batch(arrays: Arrays, pinned: bool = False) -> Batch:
     """Return arrays as tensors, without the sources and the number over all ranks, which the loader adds."""
     numbers = (arrays.signals, arrays.lengths, arrays.targets, arrays.target_lengths)

@@ -18,6 +18,7 @@ from lightning.fabric import Fabric
 from torch import Tensor
 
 from common.files.aside import written_aside
+from common.training.optimisation import seed_rank
 
 
 @dataclass
@@ -176,11 +177,17 @@ def random_states(fabric: Fabric) -> dict[str, Tensor]:
     return {name: state.reshape(fabric.world_size, -1).cpu() for name, state in gathered.items()}
 
 
-def restore_random_states(fabric: Fabric, states: dict[str, Tensor]) -> None:
+def restore_random_states(fabric: Fabric, states: dict[str, Tensor], seed: int) -> None:
     """Set this rank's generators to the states that `random_states` returned.
 
-    A rank that has no state there, because the run had fewer ranks, keeps its own.
+    Args:
+        fabric: gives the rank.
+        states: as they were returned, under any number of ranks.
+        seed: for a rank that has no state there, because the run had fewer ranks; it should differ from
+            checkpoint to checkpoint, or such a rank would draw what it has drawn before.
     """
+    if fabric.global_rank >= len(states["cpu"]):
+        seed_rank(fabric, seed)
     if fabric.global_rank < len(states["cpu"]):
         # copies: torch 2.11 crashes if the state is a view that does not begin at the start of its storage
         torch.set_rng_state(states["cpu"][fabric.global_rank].clone())

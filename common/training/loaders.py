@@ -60,7 +60,7 @@ def build_loaders(
         "development data": described(development, modality.item),
         "symbols": described_symbols(recognizer.alphabet),
     }
-    data = Data(train, dev, fingerprints)
+    data = Data(train, dev, fingerprints, divisible=True)
     if settings.workers:
         receive = partial(to_batch, pinned=pinned)
         workers = Workers(settings.workers, {"train": seen, "dev": unseen}, receive)

@@ -11,7 +11,7 @@ Lightning's Fabric places the model and the batches on devices and averages grad
 import logging
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -21,7 +21,7 @@ from lightning.fabric import Fabric
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from common.data.batching import Batch, BatchLoader, HostSizes
+from common.data.batching import Batch, BatchLoader, HostSizes, parts_of
 from common.training.checkpoint import (
     Progress,
     carried_by_all,
@@ -84,12 +84,15 @@ class Data(NamedTuple):
 
     fingerprints: descriptions of what must be the same when a run is resumed, by its name.
     close: ends the processes that read.
+    divisible: whether a rank may compute its share of a batch in parts: no row depends on another one, or on
+        the batch before.
     """
 
     train: BatchLoader
     dev: BatchLoader
     fingerprints: Mapping[str, str] = {}
     close: Callable[[], None] = lambda: None
+    divisible: bool = False
 
 
 class TrainingModule(nn.Module):
@@ -226,11 +229,13 @@ class Trainer:
         progress = self.progress
         rate = learning_rate(self.config, progress.step, self.steps)
         set_learning_rate(self.optimizer, rate, frozen=progress.epoch < self.config.freeze_epochs)
-        total, impossible = self._loss(batch)
+        parts, impossible = parts_of(batch, self._parts()), list[int]()
         progress.batch, progress.step = progress.batch + 1, progress.step + 1
-        outcome = self.updates.make(total, batch.planned, progress.step)
+        outcome = self.updates.make(self._totals(parts, impossible), batch.planned, progress.step)
         refused, sources = len(batch.refused), batch.sources
-        self._pending.append(Pending(outcome, progress.batch, batch.planned, impossible, refused, sources))
+        self._pending.append(
+            Pending(outcome, progress.batch, batch.planned, sum(impossible), refused, sources)
+        )
         return len(self._pending) >= self.read_every and self._count()
 
     def _count(self) -> bool:
@@ -270,6 +275,25 @@ class Trainer:
     def _place(self, outcome: Outcome) -> tuple[int, int]:
         """Return the epoch and the batch of an update, counted from 1."""
         return self.progress.epoch + 1, outcome.pending.batch
+
+    def _parts(self) -> int:
+        """Return in how many parts a rank computes its share of a batch, so that each is within its budget.
+
+        These are more than one if the batches are planned for more devices than there are ranks.
+        """
+        return -(-self.data.train.shares // self.fabric.world_size) if self.data.divisible else 1
+
+    def _totals(self, parts: Sequence[Batch], impossible: list[int]) -> Iterator[Tensor]:
+        """Yield the sum of the losses of each part, and append its number of unreachable targets.
+
+        The caller differentiates each one before it asks for the next. DDP adds the gradients of all ranks
+        in the last part only.
+        """
+        for number, part in enumerate(parts, start=1):
+            with self.fabric.no_backward_sync(self.module, enabled=number < len(parts)):
+                total, unreachable = self._loss(part)
+                impossible.append(unreachable)
+                yield total
 
     def _loss(self, batch: Batch) -> tuple[Tensor, int]:
         """Return what `TrainingModule.forward` returns for this rank's share of a batch."""
@@ -360,7 +384,7 @@ class Trainer:
         waiting = {"patience_best": kept["best"], "patience_epoch": kept["best_epoch"]}
         self.progress = Progress(**waiting | kept)  # checkpoints of older versions do not have the two
         self.model.carried = share_of_carried(self.fabric, checkpoint.get("carried", {}))
-        restore_random_states(self.fabric, checkpoint["random"])
+        restore_random_states(self.fabric, checkpoint["random"], self.config.seed + self.progress.step)
         self._keep_batches(checkpoint.get("shares", 1))  # an older version planned for one device
 
     def _keep_batches(self, shares: int) -> None:
@@ -371,8 +395,7 @@ class Trainer:
                 shares,
                 self.fabric.world_size,
             )
-        for loader in (self.data.train, self.data.dev):
-            loader.shares = shares
+        self.data.train.shares = shares
         self.steps = self._planned_steps()
 
     def _report(self) -> None:

@@ -193,7 +193,7 @@ def _data(
         model.truncation = Truncation(settings.k1, k2)
     rank, ranks = fabric.global_rank, fabric.world_size
     train, dev_loader = (BatchLoader(some, rank=rank, ranks=ranks, plan=some.plan) for some in (seen, unseen))
-    return Data(train, dev_loader)
+    return Data(train, dev_loader, divisible=settings.k1 == 0)
 
 
 def _values(model: LanguageModel, labels: Sequence[str]) -> list[np.ndarray] | None:

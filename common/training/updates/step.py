@@ -11,7 +11,7 @@ GradScaler, and clips by `grad_scale`, by which it divides the gradients. That o
 2.11 (pytorch#186360): there the host reads each outcome and leaves bad updates out.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -77,21 +77,27 @@ class Updates:
         self.average, self.clip_norm, self.scale = average, clip_norm, scale
         self.parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
 
-    def make(self, total: Tensor, planned: int, updates: int) -> Tensor:
+    def make(self, totals: Iterable[Tensor], planned: int, updates: int) -> Tensor:
         """Make an update, or none if the loss or a gradient is not finite; return the outcome of `Pending`.
 
         Args:
-            total: () sum of the losses of this rank's share of a batch.
+            totals: () sums of the losses of the parts of this rank's share of a batch, one or more. Each is
+                differentiated before the next is asked for, so that one at a time is in memory; the ranks
+                add their gradients with the last one.
             planned: the number of examples of the batch over all ranks.
             updates: the number of updates with this one.
         """
         # a mean over the examples of all ranks: DDP divides the sum of the ranks' gradients by their number
-        loss = total * (self.fabric.world_size / max(1, planned))
+        ranks = self.fabric.world_size
         self.optimizer.zero_grad()
-        self.fabric.backward(loss if self.scale is None else loss * self.scale.value)
+        losses = []
+        for total in totals:
+            loss = total * (ranks / max(1, planned))
+            self.fabric.backward(loss if self.scale is None else loss * self.scale.value)
+            losses.append(loss.detach().float())
         with torch.no_grad():
-            mean: Any = loss.detach().float() / self.fabric.world_size
-            if self.fabric.world_size > 1:
+            mean: Any = torch.stack(losses).sum() / ranks
+            if ranks > 1:
                 mean = self.fabric.all_reduce(mean, reduce_op="sum")
             gradients = [one.grad for one in self.parameters if one.grad is not None]
             norm = torch.nn.utils.get_total_norm(gradients)

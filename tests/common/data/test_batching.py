@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common.data.batch_plan import plan_batches
-from common.data.batching import Batch, BatchLoader, pad
+from common.data.batching import Batch, BatchLoader, pad, parts_of
 from common.data.examples import Examples
 from common.data.manifest import Example
 from common.data.signal import Signal
@@ -196,6 +196,30 @@ def test_ranks_see_together_what_one_sees(ranks, epoch):
                 row = batch.sources.index(source)
                 assert torch.equal(values[:length], batch.signals[row, :length])
     assert {len(share) for share in shares} == {len(whole)}
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.integers(1, 5), st.integers(0, 2))
+def test_parts_of_a_batch_hold_its_rows_and_stay_within_the_budget_of_as_many_devices(count, epoch):
+    loader = loader_of()
+    loader.shares = count
+    for batch in loader.batches(epoch):
+        parts = parts_of(batch, count)
+        assert sorted(sources_of(parts)) == sorted(batch.sources)
+        for part in parts:
+            assert part.signals.shape[:2] == (len(part.sources), int(part.lengths.max()))
+            assert len(part.sources) == 1 or part.signals.shape[0] * part.signals.shape[1] <= loader.budget
+            for row, source in enumerate(part.sources):
+                there, length = batch.sources.index(source), int(part.lengths[row])
+                assert torch.equal(part.signals[row, :length], batch.signals[there, :length])
+                spelt = int(part.target_lengths[row])
+                assert spelt == batch.target_lengths[there]
+                assert torch.equal(part.targets[row, :spelt], batch.targets[there, :spelt])
+
+
+def test_a_batch_without_rows_is_its_only_part():
+    (empty,) = list(BatchLoader(examples_of(["3"]), 60.0, 1, rank=1, ranks=2).batches())
+    assert parts_of(empty, 3) == [empty]
 
 
 def test_a_rank_without_a_share_gets_an_empty_batch_and_stays_in_step():

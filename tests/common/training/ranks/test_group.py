@@ -139,6 +139,21 @@ def test_a_run_of_which_a_rank_was_killed_is_resumed_exactly(lines: Path, tmp_pa
     assert curve(tmp_path / "killed") == curve(tmp_path / "whole")
 
 
+@pytest.mark.parametrize(("before", "ranks"), [(2, 1), (2, 3), (3, 2)])
+def test_a_run_that_goes_on_with_another_number_of_ranks_has_the_curve_of_the_whole(
+    before: int, ranks: int, lines: Path, alone: list[list[float]], tmp_path: Path
+) -> None:
+    """Fewer ranks compute their share of a batch in two parts. Sums are in another order than in `alone`."""
+    command = words(lines, tmp_path / "run", before, *EQUAL, "--checkpoint-minutes", 0)
+    ends_for(run_ranks(OCR, before, command, tmp_path, {1: "killed"}), 1, LOST)
+    ended = run_ranks(OCR, ranks, [*command, "--resume"], tmp_path)
+    assert [rank.status for rank in ended] == [0] * ranks, ended
+    assert f"the batches stay those of {before} devices" in ended[0].err
+    np.testing.assert_allclose(curve(tmp_path / "run"), alone, rtol=1e-3)
+    states = torch.load(tmp_path / "run" / "latest.ckpt", weights_only=True)["random"]["cpu"]
+    assert len(states.unique(dim=0)) == ranks  # a new rank draws numbers of its own
+
+
 def test_a_run_that_lost_rank_0_goes_on_with_its_batches_on_fewer_devices(
     lines: Path, alone: list[list[float]], tmp_path: Path
 ) -> None:

@@ -36,7 +36,7 @@ class Case:
         return ((self.module(inputs) - targets) ** 2).sum() * factor
 
     def make(self, number: int, factor: float = 1.0) -> torch.Tensor:
-        return self.updates.make(self.loss(number, factor), 6, number + 1)
+        return self.updates.make([self.loss(number, factor)], 6, number + 1)
 
     def state(self) -> list[torch.Tensor]:
         """Return copies of the weights, their average, and the moments and counts of the optimiser."""
