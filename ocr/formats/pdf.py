@@ -1,11 +1,14 @@
 """Searchable PDF: the images of the pages as they are, and the text under them, which is not painted.
 
 scan.jpg    a page of the size of the image; the JPEG itself is passed through
-book.pdf    the pages of the PDF as they are, with the text under what is on them
+book.pdf    the pages of the PDF as they are, with the text under what is on them, in place of invisible
+            text that was there; text that a page shows stays, and is not written again
 """
 
+import dataclasses
+import logging
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -13,17 +16,23 @@ from typing import Any, BinaryIO
 from PIL import Image
 
 from common.files.pipe import PipeContent
-from common.text.document import Document
+from common.text.document import Document, Line, Passage
 from ocr.formats.pdf_pages import Matrix, is_pdf, page_matrix, pikepdf_module
 from ocr.formats.pdf_text import Text
+from ocr.formats.pdf_unseen import remove_invisible_text
+from ocr.formats.text_layer import painted_lines
 from ocr.formats.xml.pages import is_xml
 from ocr.source import ORIENTATION, Place, locate, open_image, viewed_size
+
+log = logging.getLogger(__name__)
 
 POINTS_PER_INCH = 72
 USUAL_DPI = 300.0
 """resolution of an image that does not know its own"""
 LEAST_DPI, MOST_DPI = 30.0, 5000.0
 """a resolution outside of these is a placeholder, such as 1"""
+PAINTED = 0.5
+"""a line is text of the PDF if more than this share of its width is"""
 COLOUR_SPACES = {"L": "/DeviceGray", "RGB": "/DeviceRGB"}
 ORIENTED: dict[int, Matrix] = {
     1: (1, 0, 0, 1, 0, 0),
@@ -71,6 +80,7 @@ class PdfBook:
                 self._pages[document.source] = b" "  # it is in the file already
                 return
             matrix = page_matrix(self.file, _number(document.source), page.width_px, page.height_px)
+            document = self._new(document)
         else:
             if isinstance(self.file, Path) and is_xml(document.source) and document.page is not None:
                 self._images[document.source] = document.page.image
@@ -78,6 +88,20 @@ class PdfBook:
                 scale = POINTS_PER_INCH / _resolution(image)
                 matrix = (scale, 0.0, 0.0, -scale, 0.0, viewed_size(image)[1] * scale)
         self._pages[document.source] = self._text.content(document, matrix)
+
+    def _new(self, document: Document) -> Document:
+        """Return a document without the lines that its page has as text already; their number is said."""
+        painted = painted_lines(self.file, _number(document.source), document.source)
+        new = tuple(one for one in document.passages if not _is_among(one, painted))
+        if known := len(document.passages) - len(new):
+            log.warning(
+                "%s: lines whose text the PDF has stay as they are: %d of %d; to take all text from the PDF, "
+                "say --text-layer",
+                document.source,
+                known,
+                len(document.passages),
+            )
+        return dataclasses.replace(document, passages=new)
 
     def write(self, path: Path | BinaryIO) -> None:
         """Write the pages that were expected; those whose text did not come are as they were.
@@ -92,16 +116,15 @@ class PdfBook:
         if on_disk and path.exists() and path.samefile(self.file):  # type: ignore[union-attr, arg-type]
             raise ValueError(f"{path}: is the file that is read; name another --output-dir")
         with _opened(self.file if self._over else None, name) as pdf:
+            fonts = self._text.fonts(pdf)
             if self._over:
-                self._write_over(pdf)
+                self._write_over(pdf, fonts)
             else:
                 for source, content in self._pages.items():
                     with suppress(ValueError):  # an image that cannot be read has been named
                         add_image_page(pdf, self._image(source), content)
-            fonts = self._text.fonts(pdf)
-            for page in pdf.pages:
-                for name, font in fonts.items():
-                    page.add_resource(font, "/Font", name)
+                for page in pdf.pages:
+                    page.Resources.Font = fonts
             pdf.docinfo["/Producer"] = "amanuensis"
             pdf.save(path)
 
@@ -111,16 +134,42 @@ class PdfBook:
             return locate(self._images.get(source, source))
         return Place(PipeContent(self.file.getvalue(), source), locate(source).page, source)
 
-    def _write_over(self, pdf: Any) -> None:
+    def _write_over(self, pdf: Any, fonts: Any) -> None:
         """Put the texts under the pages of the PDF that was read, and remove those not asked for."""
+        from pikepdf import Name
+
         texts = {_number(source): content for source, content in self._pages.items()}
         for number in range(len(pdf.pages) - 1, -1, -1):
             if number not in texts:
                 del pdf.pages[number]
-                continue
-            page = pdf.pages[number]  # q and Q: whatever state its content leaves behind is undone
-            page.contents_add(pdf.make_stream(b"q\n"), prepend=True)
-            page.contents_add(pdf.make_stream(b"\nQ\n" + texts[number]))
+            elif text := texts[number].strip():
+                page = pdf.pages[number]
+                remove_invisible_text(pdf, page)
+                name = page.add_resource(_drawing(pdf, page, text, fonts), Name.XObject)
+                page.contents_add(pdf.make_stream(b"q\n"), prepend=True)
+                page.contents_add(
+                    pdf.make_stream(f"\nQ q {name} Do Q\n".encode())
+                )  # undoes what state is left
+
+
+def _is_among(passage: Passage, painted: Sequence[Line]) -> bool:
+    """Return whether most of a line of a page lies on lines of text that the page shows."""
+    assert isinstance(passage.place, Line), "pages have lines"
+    left, top, right, bottom = passage.place.box
+    covered = 0.0
+    for x0, y0, x1, y1 in (line.box for line in painted):
+        if y0 <= (top + bottom) / 2 <= y1:
+            covered += max(min(right, x1) - max(left, x0), 0.0)
+    return covered > PAINTED * (right - left)
+
+
+def _drawing(pdf: Any, page: Any, text: bytes, fonts: Any) -> Any:
+    """Return operators as an object of their own, whose fonts have names of their own."""
+    from pikepdf import Dictionary, Name
+
+    return pdf.make_stream(
+        text, Type=Name.XObject, Subtype=Name.Form, BBox=page.mediabox, Resources=Dictionary(Font=fonts)
+    )
 
 
 def _number(source: str) -> int:
@@ -137,7 +186,7 @@ def _opened(file: Path | BinaryIO | None, name: str) -> Iterator[Any]:
             yield pdf
     except pikepdf.PasswordError:
         raise ValueError(f"{name}: is encrypted; save it without a password first") from None
-    except pikepdf.PdfError as error:
+    except (pikepdf.PdfError, pikepdf.PdfParsingError) as error:
         raise ValueError(f"{name}: cannot be read as a PDF ({error}); is the file whole?") from error
 
 

@@ -7,7 +7,7 @@ import ctypes
 from collections.abc import Iterator, Sequence
 from itertools import groupby, pairwise
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -81,8 +81,24 @@ def read_layer(file: Path | BinaryIO, page: int, name: str) -> Document | None:
     return Document(name, tuple(placed), "px", Page(width, height, tuple(regions), stored, shown.dpi, True))
 
 
-def _signs(shown: Shown) -> Iterator[Sign | None]:
-    """Yield the characters of a page in the order of the file, and None where a line ends."""
+def painted_lines(file: Path | BinaryIO, page: int, name: str) -> list[Line]:
+    """Return the lines of the text that a page shows as text, not as a picture of it.
+
+    Invisible text is none of it, nor are characters whose text the PDF does not say. Arguments and errors are
+    those of `read_layer`.
+    """
+    with PDFIUM, opened_page(file, page, name) as shown:
+        signs = (one for one in _signs(shown, painted=True) if one is None or one.text != UNKNOWN)
+        return [_row(line, name).line for line in _lines(signs)]
+
+
+def _signs(shown: Shown, painted: bool = False) -> Iterator[Sign | None]:
+    """Yield the characters of a page in the order of the file, and None where a line ends.
+
+    Args:
+        shown: the page.
+        painted: leave out characters that are invisible, and the spaces that PDFium has added.
+    """
     from pypdfium2 import raw
 
     text = shown.page.get_textpage()
@@ -99,6 +115,8 @@ def _signs(shown: Shown) -> Iterator[Sign | None]:
         if character in "\r\n":
             yield None
             continue
+        if painted and _is_invisible(text, at):
+            continue
         x, y = ctypes.c_double(), ctypes.c_double()
         raw.FPDFText_GetCharOrigin(text, at, x, y)
         origin = _moved([(x.value, y.value)], to_pixels)[0]
@@ -111,6 +129,14 @@ def _signs(shown: Shown) -> Iterator[Sign | None]:
             left, bottom, right, top = text.get_charbox(at)
             box = _moved([(left, bottom), (right, bottom), (right, top), (left, top)], to_pixels)
         yield Sign(character, origin, box, along / max(float(np.hypot(*along)), 1e-9), size)
+
+
+def _is_invisible(text: Any, at: int) -> bool:
+    """Return whether a character of a text page is not painted, or none of the file."""
+    from pypdfium2 import raw
+
+    shown = raw.FPDFText_GetTextObject(text, at)
+    return not shown or raw.FPDFTextObj_GetTextRenderMode(shown) == raw.FPDF_TEXTRENDERMODE_INVISIBLE
 
 
 def _is_pair(high: int, low: int) -> bool:
@@ -218,7 +244,7 @@ def _follows(one: Line, other: Line) -> bool:
 
 def _is_on(place: Line, width: int, height: int) -> bool:
     """Return whether the middle of a line is on the page."""
-    x, y = np.mean(place.baseline, axis=0)
+    x, y = np.mean(place.polygon, axis=0)
     return bool(0 <= x <= width and 0 <= y <= height)
 
 

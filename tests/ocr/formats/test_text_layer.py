@@ -121,3 +121,92 @@ def test_text_that_is_in_a_pdf_is_not_written_into_it_again(tmp_path):
     book.add(Document(f"{path}[0]", found.passages, "px", found.page))
     book.write(tmp_path / "b.pdf")
     assert layer(tmp_path / "b.pdf").text == found.text
+
+
+def test_a_line_at_the_lower_edge_of_its_page_is_read_back(tmp_path):
+    """An image of a single line has its baseline there, and no page is a whole number of points high."""
+    for height in (20, 22, 47, 48, 96):
+        Image.new("L", (300, height), 255).save(tmp_path / "a.png", dpi=(200, 200))
+        signs = [Character(sign, 30 * at, 30 * at + 30, 0.9) for at, sign in enumerate("ein-Zeile!")]
+        passage = Passage(Transcript.from_characters(signs, unit="px"), Line.rectangle(300, height))
+        book = PdfBook(str(tmp_path / "a.png"))
+        book.expect(str(tmp_path / "a.png"))
+        book.add(Document(str(tmp_path / "a.png"), (passage,), "px", Page(300, height)))
+        book.write(tmp_path / "a.pdf")
+        assert layer(tmp_path / "a.pdf").text == "ein-Zeile!"
+
+
+def over(path: Path, text: str, pixels: tuple[float, float]) -> Path:
+    """Write what a recogniser has read on the first page, a word, at a point of it, over the PDF."""
+    width, height = render(path, 0, "a.pdf").size
+    signs = [Character(sign, 30 * at, 30 * at + 30, 0.9) for at, sign in enumerate(text)]
+    place = Line((Point(*pixels), Point(pixels[0] + 30 * len(text), pixels[1])), 40.0, 10.0)
+    book = PdfBook(str(path))
+    book.expect(f"{path}[0]")
+    read = Passage(Transcript.from_characters(signs, unit="px"), place)
+    book.add(Document(f"{path}[0]", (read,), "px", Page(width, height)))
+    book.write(path.parent / "over.pdf")
+    return path.parent / "over.pdf"
+
+
+IN_A_FORM = b"q 3 Tr /Form Do Q BT /F 12 Tf 72 100 Td (stays) Tj ET"
+
+
+@pytest.mark.parametrize("content", [
+    b"BT 3 Tr /F 12 Tf 72 700 Td (old) Tj 0 Tr 72 100 Td (stays) Tj ET",
+    b"q 3 Tr BT /F 12 Tf 12 TL 72 700 Td (old) ' 1 2 (old) \" [(o) 3 (ld)] TJ ET Q "
+    b"BT /F 12 Tf 72 100 Td (stays) Tj ET",
+    IN_A_FORM,
+])  # fmt: skip
+def test_new_text_takes_the_place_of_invisible_text(content, tmp_path):
+    path = pdf_of(tmp_path / "plain.pdf", content, content)
+    with pikepdf.open(path) as pdf:
+        form = pdf.make_stream(
+            b"BT /F 12 Tf 72 700 Td (old) Tj ET", Type=pikepdf.Name.XObject, Subtype=pikepdf.Name.Form
+        )
+        form.BBox, form.Resources = pikepdf.Array([0, 0, 595, 842]), pdf.pages[0].Resources
+        for page in pdf.pages:
+            page.add_resource(form, pikepdf.Name.XObject, pikepdf.Name.Form)
+        pdf.save(tmp_path / "a.pdf")
+    assert "old" in layer(tmp_path / "a.pdf").text
+    before = np.asarray(render(tmp_path / "a.pdf", 0, "a.pdf"))
+    book = over(tmp_path / "a.pdf", "new", (900, 600))
+    assert layer(book).text.split() == ["stays", "new"]
+    np.testing.assert_array_equal(np.asarray(render(book, 0, "over.pdf")), before)
+
+
+def test_a_page_that_was_not_recognised_keeps_its_invisible_text(tmp_path):
+    content = b"BT 3 Tr /F 12 Tf 72 700 Td (old) Tj ET"
+    path = pdf_of(tmp_path / "a.pdf", content, content)
+    book = PdfBook(str(path))
+    for page in (0, 1):
+        book.expect(f"{path}[{page}]")
+    word = Transcript.from_characters([Character("x", 0, 30, 0.9)], unit="px")
+    place = Line((Point(900, 600), Point(930, 600)), 40.0, 10.0)
+    book.add(Document(f"{path}[0]", (Passage(word, place),), "px", Page(2480, 3509)))
+    book.write(tmp_path / "b.pdf")
+    assert [layer(tmp_path / "b.pdf", page).text for page in (0, 1)] == ["x", "old"]
+
+
+def test_text_that_a_page_shows_is_not_written_a_second_time_which_is_said(tmp_path, caplog):
+    path = pdf_of(tmp_path / "a.pdf", b"BT /F 12 Tf 72 700 Td (old) Tj ET")
+    scale = 300 / 72
+    book = over(path, "o1d", (72 * scale - 5, (842 - 699) * scale))
+    assert layer(book).text == "old"
+    assert "a.pdf[0]: lines whose text the PDF has stay as they are: 1 of 1;" in caplog.text
+
+
+def test_a_scan_that_was_made_searchable_twice_has_its_text_once(tmp_path):
+    Image.new("L", (800, 200), 255).save(tmp_path / "a.jpg")
+    signs = [Character(sign, 30 * at, 30 * at + 30, 0.9) for at, sign in enumerate("first")]
+    passage = Passage(
+        Transcript.from_characters(signs, unit="px"), Line((Point(20, 60), Point(170, 60)), 30.0, 10.0)
+    )
+    book = PdfBook(str(tmp_path / "a.jpg"))
+    book.expect(str(tmp_path / "a.jpg"))
+    book.add(Document(str(tmp_path / "a.jpg"), (passage,), "px", Page(800, 200)))
+    book.write(tmp_path / "a.pdf")
+    assert layer(over(tmp_path / "a.pdf", "second", (300, 150))).text == "second"
+    with pikepdf.open(tmp_path / "over.pdf") as pdf:
+        image = pdf.pages[0].Resources.XObject.Image
+        assert image.read_raw_bytes() == (tmp_path / "a.jpg").read_bytes()
