@@ -186,7 +186,7 @@ def _opened(file: Path | BinaryIO | None, name: str) -> Iterator[Any]:
             yield pdf
     except pikepdf.PasswordError:
         raise ValueError(f"{name}: is encrypted; save it without a password first") from None
-    except (pikepdf.PdfError, pikepdf.PdfParsingError) as error:
+    except pikepdf.PdfError as error:
         raise ValueError(f"{name}: cannot be read as a PDF ({error}); is the file whole?") from error
 
 
