@@ -7,6 +7,7 @@ sources -> segments -> batches of like length      reading.py
         -> one document for each source
 """
 
+import logging
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
@@ -15,7 +16,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from common.data.frame_targets import FrameLabels
-from common.data.signal import Segmentation, Signal, Source
+from common.data.signal import Segment, Segmentation, Signal, Source
 from common.decoding.arrays import Array, to_numpy
 from common.decoding.decoder import Decoder
 from common.decoding.hypothesis import Hypothesis
@@ -32,6 +33,7 @@ from common.recognition.passages.joining import (
     is_window,
     own_steps,
 )
+from common.recognition.passages.turning import is_surer, may_be_upside_down, upside_down
 from common.recognition.placing import Placing
 from common.recognition.reading import (
     Computed,
@@ -44,9 +46,11 @@ from common.recognition.reading import (
     name_of,
     refusing,
 )
-from common.text.document import Document, Passage
+from common.text.document import Document, Passage, Place
 from common.text.symbols import Symbols
 from common.text.transcript import Transcript
+
+log = logging.getLogger(__name__)
 
 Output = TypeVar("Output")
 BACKWARDS = "its encoder reads from the end, too (train with --no-bidirectional)"
@@ -261,8 +265,26 @@ class Transcriber:
                         found[0] if single else self._decoded(np.concatenate(found), alternatives)
                     )
                     transcript = self.placing.transcript(hypotheses, steps, signal, item.name)
+                    if self.modality.on_paper and self.task in ("ctc", "attention"):
+                        transcript, place = self._as_it_lies(segment, transcript, place, alternatives)
                 passage = Passage(transcript, place, segment.whole, segment.region, segment.name)
             yield Arrival(item.name, passage, item.last, item.page, item.complete)
+
+    def _as_it_lies(
+        self, segment: Segment, transcript: Transcript, place: Place, alternatives: int
+    ) -> tuple[Transcript, Place]:
+        """Return the transcript and place of a line that may lie upside down, the surer one of both ways."""
+        if not may_be_upside_down(segment, transcript):
+            return transcript, place
+        turned = upside_down(segment)
+        found, lengths = self.hypotheses(self.compute([turned.signal.values]), alternatives + 1)
+        other = self.placing.transcript(found[0], int(lengths[0]), turned.signal, transcript.source)
+        if not is_surer(other, transcript):
+            return transcript, place
+        log.warning(
+            "%s: is upside down, and is read so; places are those of the image as it is", transcript.source
+        )
+        return other, turned.place
 
     def _finished(self, batch: Computed[Any], alternatives: int) -> list[Any]:
         """Return hypotheses and steps of each segment of a batch; of a window its log-probabilities."""
