@@ -1,1 +1,1 @@
-"""Transcription over HTTP as OpenAI's interface has it."""
+"""Transcription over HTTP and by websocket, as OpenAI's interface has it."""

@@ -199,6 +199,8 @@ def conversation(rng: Random, modality: str, _: bytes) -> Case:
             payload = damaged(payload, rng)
         opcode = 1 if rng.random() < 0.93 else rng.choice([0, 2, 3, 8, 9, 10, 15])
         frames.append(frame(rng, payload[:125] if opcode >= 8 else payload, opcode))
+    if rng.random() < 0.9:
+        frames.append(frame(rng, b"\x03\xe8", 8))  # a close, so that the server need not be waited for
     body = b"".join(frames)
     return Case("websocket", head + (damaged(body, rng, 2) if rng.random() < 0.2 else body))
 
