@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from asr.source import part_name
+from common.command_line.counting import counted
 from common.data.manifest import Corpus, Example, is_length, read_manifest
 from common.files.plain_text import read_line
 from common.files.source import name_key, present, source_file
@@ -134,9 +135,8 @@ def _read_csv(path: Path) -> Corpus:
         raise ValueError(f"{origin}: the columns are {header}; name them wav_filename,transcript")
     for origin, row in rows:
         if len(row) != len(header):
-            problems.append(
-                f"{origin}: has {len(row)} fields, {len(header)} were wanted; quote text with commas"
-            )
+            came = counted(len(row), "field")
+            problems.append(f"{origin}: has {came}, {len(header)} were wanted; quote text with commas")
             continue
         fields = dict(zip(header, row, strict=True))
         source = os.path.join(path.parent, fields["wav_filename"])

@@ -7,6 +7,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
+from common.command_line.counting import counted, first_of
 from common.data.manifest import Corpus, Example, read_manifest
 from common.files.folder import files_below
 from common.files.plain_text import read_line
@@ -107,10 +108,9 @@ def _read_folder(folder: Path, config: CorpusConfig) -> Corpus:
         elif suffix.lower() in IMAGE_SUFFIXES and os.path.realpath(file) not in pages.images:
             images[name_key(stem)].append(file)
     if not images and not transcriptions and not pages.found:
-        first = f"; the first of {len(problems)} problems: {problems[0]}" if problems else ""
         raise ValueError(
             f"{folder}: holds no images and no *{config.gt_ext}; a folder of line pairs, or of pages with"
-            f" PAGE or ALTO files, was wanted{first}"
+            f" PAGE or ALTO files, was wanted{first_of(problems)}"
         )
     lines: dict[str, list[str]] = defaultdict(list)  # line -> its images, unprocessed ones first
     for stem in sorted(images, key=lambda stem: stem not in transcriptions):
@@ -119,8 +119,8 @@ def _read_folder(folder: Path, config: CorpusConfig) -> Corpus:
         lines[stem if plain else name] += images[stem]
     paired = _paired(lines, images, transcriptions, config)
     if pages.found and paired.examples:
-        log.info("%s: %d line images, and %d lines of %d pages", folder,
-                 len(paired.examples), len(pages.corpus.examples), pages.found)  # fmt: skip
+        log.info("%s: %s, and %s of %s", folder, counted(len(paired.examples), "line image"),
+                 counted(len(pages.corpus.examples), "line"), counted(pages.found, "page"))  # fmt: skip
     return Corpus(pages.corpus.examples + paired.examples, problems + paired.problems)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
+from common.command_line.counting import counted
 from common.data.signal import Signal, Source
 from common.files.pipe import PipeContent
 from ocr.source import ORIENTATION, count_pages, locate, open_image, viewed_size
@@ -121,7 +122,7 @@ def expand(source: Source) -> list[Source]:
     count = count_pages(place)
     first, last = wanted or (0, count - 1)
     if not first <= last < count:
-        raise ValueError(f"{source}: its {count} pages are counted from 0; name the first and last of some")
+        raise ValueError(f"{source}: has {counted(count, 'page')}, counted from 0; name first and last")
     if count == 1:
         return [file]
     digits = len(str(count - 1))

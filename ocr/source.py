@@ -17,7 +17,7 @@ from PIL import Image, UnidentifiedImageError
 from common.data.signal import Source
 from common.files.pipe import content_of, is_pipe
 from ocr.formats.pdf_pages import count_pages as count_pdf_pages
-from ocr.formats.pdf_pages import is_pdf, render
+from ocr.formats.pdf_pages import is_pdf, no_such_page, render
 
 ORIENTATION = 0x0112
 """EXIF tag of the orientation; images of 5 to 8 are viewed with width and height exchanged"""
@@ -85,7 +85,7 @@ def open_image(place: Place, any_page: bool = False) -> Iterator[Image.Image]:
             pages = page_count(image)
             if place.page is not None:
                 if place.page >= pages:
-                    raise ValueError(f"{place.name}: its {pages} pages are counted from 0; name one of them")
+                    raise no_such_page(place.name, pages)
                 image.seek(place.page)
             elif pages > 1 and not any_page:
                 raise _several_pages(place, pages)

@@ -241,7 +241,7 @@ def test_a_part_of_a_recording_is_named_by_its_seconds(asr, tmp_path):
 
 def test_several_corpora_stand_between_commas_and_a_folder_may_have_one_in_its_name(ocr, tmp_path):
     write_drawn_lines(tmp_path / "one,two", TEXTS[:1], 1, seed=3)
-    assert "1 lines" in ocr.evaluate(tmp_path / "one,two").out
+    assert "1 line," in ocr.evaluate(tmp_path / "one,two").out
     assert "8 lines" in ocr.evaluate(f"{ocr.dev},{ocr.dev}").out
 
 
@@ -628,7 +628,7 @@ def test_a_model_can_be_started_from_one_with_another_alphabet(ocr, tmp_path):
     few = ocr.training(
         tmp_path / "few", "--start-from", ocr.model, "--start-symbols", "texts", train=tmp_path / "lines"
     )
-    assert "2 of its symbols are dropped (--start-symbols texts): 'c' 'd'" in few.err
+    assert "--start-symbols texts drops 2 symbols of it: 'c' 'd'" in few.err
     assert read_model(tmp_path / "few" / "best.safetensors").header["alphabet"]["symbols"] == list(" abxy")
     other = ocr.training(tmp_path / "other", "--start-from", ocr.model, "--cell", "gru")
     assert other.status == 1

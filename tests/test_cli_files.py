@@ -255,7 +255,7 @@ def test_a_pdf_is_not_written_over_its_source_and_the_status_says_so(tmp_path):
     before = path.read_bytes()
     done = call(OCR, "transcribe", path, "-f", "pdf", "-o", tmp_path)
     assert (done.status, path.read_bytes()) == (1, before)
-    assert done.err.splitlines()[-1] == "ocr: 1 files could not be written"
+    assert done.err.splitlines()[-1] == "ocr: 1 file could not be written"
 
 
 def test_the_language_of_the_model_stands_in_the_files(tmp_path):

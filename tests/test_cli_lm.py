@@ -138,7 +138,7 @@ def test_texts_are_spelled_like_a_model_writes_and_the_rest_is_counted(tmp_path,
     assert_same(load_ngrams(tmp_path / "lm.npz"), wanted)
     assert "respelled: 3 times, '’' as \"'\" (1), 'ë' as 'E' (1), 'é' as 'E' (1)" in outcome.err
     assert "left out: 7 times" in outcome.err
-    assert "1 lines, 38 characters and ends of lines, 2 of them unknown" in outcome.out
+    assert "1 line, 38 characters and ends of lines, 2 of them unknown" in outcome.out
     assert "unknown: 2 times, '1' (1), '8' (1)" in outcome.err
 
 

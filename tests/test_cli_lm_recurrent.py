@@ -147,7 +147,7 @@ def test_words_are_measured_in_bits_per_word(text, tmp_path):
     lm("train", text, "--recurrent", "--run", tmp_path / "run", *flags)
     found = lm("evaluate", tmp_path / "run" / "best.safetensors", "-", stdin=b"tick tock ding dong\n")
     assert "bits per word" in found.out
-    assert re.search(r"4 words and ends of lines in 1 lines; 1 not counted", found.out)
+    assert re.search(r"4 words and ends of lines in 1 line; 1 not counted", found.out)
 
 
 @pytest.mark.parametrize(

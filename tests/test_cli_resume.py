@@ -107,7 +107,7 @@ def test_files_that_are_written_already_are_left(talk, tmp_path):
     (tmp_path / "a.json").write_text("mine")
     (tmp_path / "b.json").unlink()
     outcome = call(OCR, *arguments, "--resume")
-    assert "1 were written by an earlier call" in outcome.err
+    assert "1 image left as written by an earlier call" in outcome.err
     assert (tmp_path / "a.json").read_text() == "mine"
     assert (tmp_path / "b.json").exists()
 

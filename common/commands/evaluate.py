@@ -9,6 +9,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from common.command_line.counting import counted
 from common.command_line.parser import UsageError
 from common.commands.decoding import build_decoder
 from common.commands.flags.evaluate import EvaluateFlags
@@ -248,8 +249,8 @@ def _print_confusion(confusion: Confusion, done: int, item: str) -> None:
     interval = f"  (95 % interval {100 * low:.2f} to {100 * high:.2f})" if confusion.independent else ""
     print(f"accuracy {100 * confusion.accuracy:.2f} %{interval}")
     wrong = round(confusion.total * (1 - confusion.accuracy))
-    labels = "labels" if confusion.independent else "steps"
-    print(f"{done} {item}s, {confusion.total} {labels}, {wrong} wrong")
+    label = "label" if confusion.independent else "step"
+    print(f"{counted(done, item)}, {counted(confusion.total, label)}, {wrong:,} wrong")
     print(confusion.table())
 
 
@@ -260,6 +261,6 @@ def _print_rate(rate: ErrorRate, item: str) -> None:
         low, high = rate.interval(name)
         value = getattr(rate, name)
         print(f"{name.upper()} {100 * value:.2f} %  (95 % interval {100 * low:.2f} to {100 * high:.2f})")
-    print(f"{rate.count} {item}s, {rate.sentences_wrong} with an error")
+    print(f"{counted(rate.count, item)}, {rate.sentences_wrong:,} with an error")
     for (reference, hypothesis), count in rate.confusions.most_common(10):
         print(f"  {count:5d}  {reference or 'nothing'!r} read as {hypothesis or 'nothing'!r}")

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
+from common.command_line.counting import counted
 from common.command_line.parser import UsageError
 from common.commands.bulk import check_bulk, run_bulk, wanted_names
 from common.commands.decoding import build_decoder
@@ -72,7 +73,10 @@ def run(modality: Modality, arguments: TranscribeFlags) -> None:
     files.close()
     journal.finish()
     if files.left:
-        print(f"{modality.name}: {files.left} were written by an earlier call and are left", file=sys.stderr)
+        print(
+            f"{modality.name}: {counted(files.left, modality.source)} left as written by an earlier call",
+            file=sys.stderr,
+        )
     total = len(arguments.files) if arguments.stream else len(failures) + done
     if failures:
         raise ItemsFailedError(f"{len(failures)} of {total} {modality.source}s could not be transcribed")
@@ -122,7 +126,7 @@ def _settings(modality: Modality, arguments: TranscribeFlags) -> tuple[Any, ...]
 def _check_written(unwritten: Sequence[str]) -> None:
     """Raise ItemsFailedError if there are files that could not be written; each has been named."""
     if unwritten:
-        raise ItemsFailedError(f"{len(unwritten)} files could not be written")
+        raise ItemsFailedError(f"{counted(len(unwritten), 'file')} could not be written")
 
 
 def _document_files(

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from common.command_line.counting import counted, first_of
 from common.data.frame_targets import FrameLabels, frame_names, parts_of
 from common.data.lengths import length_cache, with_lengths
 from common.data.manifest import Example
@@ -51,8 +52,7 @@ def load_examples(modality: Modality, paths: str, corpus_config: Any) -> tuple[l
         measured, unmeasured = with_lengths(corpus.examples, modality.measure, length_cache(path))
         problems += corpus.problems + unmeasured
         if not measured:
-            reason = f"; the first of {len(problems)} problems: {problems[0]}" if problems else ""
-            raise ValueError(f"{path}: holds no usable {modality.item}{reason}")
+            raise ValueError(f"{path}: holds no usable {modality.item}{first_of(problems)}")
         examples += measured
     if not examples:
         raise ValueError(f"no corpus was named by {paths!r}; give a folder or a manifest")
@@ -226,9 +226,8 @@ def report_unknown(texts: Iterable[str], alphabet: Symbols, what: str) -> None:
     if counts:
         listed = ", ".join(f"{symbol!r} (in {count})" for symbol, count in counts.most_common(12))
         log.warning(
-            "%s: %d %s are not in the alphabet of %d symbols and will count as errors: %s",
-            what, len(counts), alphabet.noun,
-            len(alphabet.symbols), listed,
+            "%s: what is not in the alphabet of %d symbols will count as errors: %d %s: %s",
+            what, len(alphabet.symbols), len(counts), alphabet.noun, listed,
         )  # fmt: skip
 
 
@@ -239,10 +238,8 @@ def report_invisible(symbols: Symbols, what: str) -> None:
         named = ", ".join(
             f"U+{ord(one[-1]):04X} {unicodedata.name(one[-1], '')}".strip() for one in hidden[:12]
         )
-        sentence = (
-            "%s: %d symbols are invisible or of private use and will be learnt; remove them if not meant: %s"
-        )
-        log.warning(sentence, what, len(hidden), named)
+        sentence = "%s: %s invisible or of private use, which will be learnt; remove what is not meant: %s"
+        log.warning(sentence, what, counted(len(hidden), "symbol"), named)
 
 
 # --- what is recorded

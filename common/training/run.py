@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import torch
 
+from common.command_line.counting import counted
 from common.command_line.parser import UsageError
 from common.data.manifest import Example
 from common.recognition.configuration import ModelConfig
@@ -238,14 +239,13 @@ def _log_start(trainer: Trainer, training: Sequence[Example], development: Seque
     recognizer, shares = trainer.model, trainer.data.train.shares
     together = f", {shares * trainer.data.train.budget:g} on {shares} devices" if shares > 1 else ""
     log.info(
-        "%d %ss to train on (%.0f %s), %d to measure on; %d symbols; %s parameters; %s, %s, torch %s;"
+        "%s to train on (%.0f %s), %d to measure on; %s; %s parameters; %s, %s, torch %s;"
         " batches of up to %g %s%s",
-        len(training),
-        recognizer.modality.item,
+        counted(len(training), recognizer.modality.item),
         sum(example.length or 0 for example in training),
         recognizer.modality.length_unit,
         len(development),
-        len(recognizer.alphabet.symbols),
+        counted(len(recognizer.alphabet.symbols), "symbol"),
         f"{recognizer.parameter_count:,}",
         trainer.fabric.device,
         trainer.fabric._precision.precision,

@@ -6,6 +6,7 @@ from dataclasses import asdict, replace
 
 import torch
 
+from common.command_line.counting import counted
 from common.recognition.configuration import HeadConfig
 from common.recognition.recognizer import Recognizer
 from common.text.symbols import Alphabet, Names, Symbols
@@ -102,10 +103,12 @@ def report_start(symbols: Symbols, recognizer: Recognizer, other: Recognizer) ->
     dropped = [symbol for symbol in known if symbol not in kept]
     log.info("starting from a model that knows %d of %d symbols", len(wanted) - len(new), len(wanted))
     if new:
-        log.warning("%d symbols are new to it and learnt from nothing: %s", len(new), _listed(new))
+        log.warning("%s new to it and learnt from nothing: %s", counted(len(new), "symbol"), _listed(new))
     if dropped:
         log.warning(
-            "%d of its symbols are dropped (--start-symbols texts): %s", len(dropped), _listed(dropped)
+            "--start-symbols texts drops %s of it: %s",
+            counted(len(dropped), "symbol"),
+            _listed(dropped),
         )
     cases = [case for case in ("upper", "lower") if not any(map(getattr(str, f"is{case}"), known))]
     for case in cases:
@@ -114,9 +117,9 @@ def report_start(symbols: Symbols, recognizer: Recognizer, other: Recognizer) ->
         ]
         if other_case:
             log.warning(
-                "%d of the new symbols are letters that the model knows, but it writes no %s case;"
+                "the model knows %s of these in the other case, but writes no %s case;"
                 " give it texts in its case to make use of what it has learnt",
-                len(other_case),
+                counted(len(other_case), "letter"),
                 case,
             )
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from common.command_line.counting import counted
 from common.files.folder import files_below
 from common.recognition.reading import refusing
 from common.recognition.transcriber import Transcriber
@@ -30,8 +31,8 @@ class ComparedPages:
         figures = summed(self.scores)
         return [
             "lines  precision {precision:.3f}  recall {recall:.3f}  F {f:.3f}".format_map(figures),
-            "{lines} lines of {pages} pages: {missed} missed, {invented} invented, {merged} merged,"
-            " {split} split".format_map(figures),
+            f"{counted(int(figures['lines']), 'line')} of {counted(len(self), 'page')}: "
+            + "{missed} missed, {invented} invented, {merged} merged, {split} split".format_map(figures),
             f"successors kept {100 * figures['successors_kept']:.1f} %",
             f"CER in order {100 * figures['cer_in_order']:.2f} %",
             f"CER free of order {100 * figures['cer_free_of_order']:.2f} %",

@@ -10,6 +10,8 @@ from typing import Any, BinaryIO, NamedTuple
 
 from PIL import Image
 
+from common.command_line.counting import counted
+
 PDFIUM = threading.Lock()
 """PDFium may be called by one thread at a time"""
 POINTS_PER_INCH = 72
@@ -71,6 +73,11 @@ def count_pages(file: Path | BinaryIO, name: str) -> int:
         return len(pdf)
 
 
+def no_such_page(name: str, pages: int) -> ValueError:
+    """Return the error for a page that a file does not have."""
+    return ValueError(f"{name}: is not there; the file has {counted(pages, 'page')}, counted from 0")
+
+
 def render(file: Path | BinaryIO, page: int, name: str) -> Image.Image:
     """Return a page as an image of mode L or RGB, as it is viewed; `info["dpi"]` has its resolution.
 
@@ -96,7 +103,7 @@ def opened_page(file: Path | BinaryIO, page: int, name: str) -> Iterator[Shown]:
     """Open a page; the caller holds PDFIUM. Arguments and errors are those of `render`."""
     with _opened(file, name) as pdf:
         if page >= len(pdf):
-            raise ValueError(f"{name}: its {len(pdf)} pages are counted from 0; name one of them")
+            raise no_such_page(name, len(pdf))
         shown = pdf[page]
         width, height = shown.get_size()
         most = (MOST_PIXELS / max(width * height, 1e-6)) ** 0.5 * POINTS_PER_INCH

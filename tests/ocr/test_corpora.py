@@ -73,7 +73,8 @@ def test_every_format_that_is_read_is_found_in_a_folder(tmp_path):
         except (KeyError, ValueError, OSError):
             continue
         read_again.add(suffix)
-    assert {".png", ".jpe", ".jfif"} <= read_again <= IMAGE_SUFFIXES
+    drawings = {".eps", ".ps"}  # which Pillow reads only where Ghostscript is installed
+    assert {".png", ".jpe", ".jfif"} <= read_again - drawings <= IMAGE_SUFFIXES
 
 
 def test_names_may_have_dots(tmp_path):

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from common.command_line import counting
 from common.commands.flags.lm import LanguageModelEvaluateFlags
 from common.commands.lm.spelling import read_spelling
 from common.commands.lm.texts import read_texts, require_texts
@@ -61,7 +62,7 @@ def run(modality: Modality, arguments: LanguageModelEvaluateFlags) -> None:
     left = ", ".join(f"{token!r} ({count:,})" for token, count in unknown.most_common(SHOWN))
     more = f" and {len(unknown) - SHOWN} more" if len(unknown) > SHOWN else ""
     print(
-        f"{total:,} {unit}s and ends of lines in {len(lines):,} lines"
+        f"{total:,} {unit}s and ends of lines in {counting.counted(len(lines), 'line')}"
         + (f"; {unknown.total():,} not counted, unknown to a model: {left}{more}" if unknown else "")
     )
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from common.command_line.counting import counted
 from common.command_line.parser import UsageError
 from common.commands.flags.lm import LanguageModelTrainFlags, RecurrentSettings
 from common.commands.lm.spelling import read_spelling
@@ -63,7 +64,7 @@ def _print_counts(counts: Counts, taken: Sequence[Discounts], model: NGram, line
     """Print the tokens of the texts, and the n-grams and discounts of each length."""
     raw = counts.levels[0].raw
     total, unknown = raw.sum() - raw[START_ID], raw[UNKNOWN_ID]
-    print(f"{lines:,} lines, {total:,} {model.unit}s and ends of lines, {unknown:,} of them unknown")
+    print(f"{counted(lines, 'line')}, {total:,} {model.unit}s and ends of lines, {unknown:,} of them unknown")
     for length, (level, kept, discount) in enumerate(zip(counts.levels, model.counts, taken, strict=True), 1):
         share = "" if kept == len(level.raw) else f" of {len(level.raw):,}"
         why = " (the fallback: too few n-grams to tell)" if discount.is_fallback else ""

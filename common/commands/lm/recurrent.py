@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from lightning.fabric import Fabric
 
+from common.command_line.counting import counted
 from common.command_line.parser import UsageError
 from common.commands.flags.lm import LanguageModelTrainFlags, RecurrentSettings
 from common.data.batching import BatchLoader
@@ -118,8 +119,8 @@ def _log_start(trainer: Trainer, texts: Texts, held_out: Texts) -> None:
     """Log the amount of text, the size of the model and the device."""
     model, fabric = trainer.model, trainer.fabric
     log.info(
-        "%d lines to train on, %d to measure on; %d %ss%s; %s parameters; %s, %s, torch %s",
-        sum(map(len, texts.values())),
+        "%s to train on, %d to measure on; %d %ss%s; %s parameters; %s, %s, torch %s",
+        counted(sum(map(len, texts.values())), "line"),
         sum(map(len, held_out.values())),
         len(model.vocabulary.symbols),
         model.vocabulary.unit,

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from lightning.fabric import Fabric
 
+from common.command_line.counting import counted
 from common.files.aside import written_aside
 from common.files.folder import files_below
 from common.files.onnx_file import metadata
@@ -71,7 +72,8 @@ def train_lines(arguments: TrainLinesFlags) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         write_config(folder, settings)
         lines = sum(len(page.lines) for page in train)
-        log.info("%d pages with %d lines to learn from, %d pages to measure on", len(train), lines, len(dev))
+        numbers = counted(len(train), "page"), counted(lines, "line"), counted(len(dev), "page")
+        log.info("%s with %s to learn from, %s to measure on", *numbers)
 
     on_rank_zero(fabric, begin)
     trainer.fit()

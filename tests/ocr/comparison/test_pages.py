@@ -119,7 +119,7 @@ def test_pages_are_found_compared_and_reported(folder):
     refused = []
     compared = compare_pages(Reader((ONE, TWO, passage("thre", 20, 480, 180))), [str(folder)], refused.append)
     assert len(compared) == 1 and len(refused) == 1
-    assert compared.lines()[1] == "3 lines of 1 pages: 0 missed, 0 invented, 0 merged, 0 split"
+    assert compared.lines()[1] == "3 lines of 1 page: 0 missed, 0 invented, 0 merged, 0 split"
     figures = json.loads(json.dumps(compared.to_dict()))
     assert figures["cer_free_of_order"] == pytest.approx(1 / 11)
     assert figures["by_page"][0]["source"] == str(folder / "page.xml")

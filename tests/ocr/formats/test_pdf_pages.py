@@ -53,7 +53,7 @@ def test_pages_are_counted_and_expanded_with_names_that_can_be_sorted(tmp_path):
 
 @pytest.mark.parametrize("pages", ["[3-12]", "[5-4]", "[12-12]"])
 def test_pages_that_are_not_there_are_said(pages, tmp_path):
-    with pytest.raises(ValueError, match="its 12 pages are counted from 0"):
+    with pytest.raises(ValueError, match="has 12 pages, counted from 0"):
         expand(f"{pdf_of(tmp_path / 'a.pdf', 12)}{pages}")
 
 
@@ -76,7 +76,7 @@ def test_pdfs_that_cannot_be_read_are_said_in_a_sentence(tmp_path):
         (tmp_path / "cut.pdf").write_bytes(whole[:size])
         with pytest.raises(ValueError, match=r"cut.pdf: cannot be read as a PDF.*; is the file whole\?"):
             expand(str(tmp_path / "cut.pdf"))
-    with pytest.raises(ValueError, match=r"whole.pdf\[7\]: its 2 pages are counted from 0; name one of them"):
+    with pytest.raises(ValueError, match=r"whole.pdf\[7\]: is not there; the file has 2 pages"):
         read(f"{tmp_path / 'whole.pdf'}[7]", SignalConfig())
     with pytest.raises(ValueError, match=r"whole.pdf: has 2 pages, one was wanted; name one, as in"):
         read(str(tmp_path / "whole.pdf"), SignalConfig())

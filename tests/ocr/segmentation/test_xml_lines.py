@@ -157,7 +157,7 @@ def test_pages_and_lines_may_stand_in_one_folder_and_it_is_said(tmp_path, caplog
     Image.new("L", (90, 30), 255).save(tmp_path / "line.png")
     (tmp_path / "line.gt.txt").write_text("a line")
     assert [one.text for one in corpus(tmp_path).examples] == ["one", "three", "a line"]
-    assert "1 line images, and 2 lines of 1 pages" in caplog.text
+    assert "1 line image, and 2 lines of 1 page" in caplog.text
 
 
 def test_files_that_cannot_be_used_are_problems_and_the_others_are_read(tmp_path):
