@@ -3,7 +3,10 @@
 import asyncio
 import base64
 import json
+import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -119,6 +122,20 @@ def test_the_openai_package_holds_a_session(port, recording, text):
         client.with_options(api_key="some other key, not known").realtime.connect(model="gpt-realtime"),
     ):
         pass
+
+
+def test_the_recipe_prints_what_is_said_and_how_long_texts_take(port, text):
+    command = [sys.executable, ROOT / "recipes" / "serve" / "live.py", SAMPLE, "--speed", "20"]
+    command += ["--url", f"ws://127.0.0.1:{port}/v1"]
+    environment = os.environ | {"OPENAI_API_KEY": KEY}
+    for sessions in (1, 3):
+        flags = ["--sessions", str(sessions)]
+        done = subprocess.run(
+            [*command, *flags], capture_output=True, text=True, env=environment, check=True, timeout=100
+        )
+        words = done.stdout.split()
+        assert len(words) == (0 if sessions > 1 else pytest.approx(len(text.split()), abs=3))
+        assert " texts, " in done.stderr
 
 
 def test_a_message_that_is_too_large_closes_its_connection_and_others_go_on(port, recording, text):
