@@ -132,7 +132,7 @@ class Answers:
         assert item.work is not None, "something was found"
         passage = await item.work.passage(item.parts)
         item.parts = []
-        if passage.transcript.text:
+        if passage.transcript.text and not item.dropped:
             event = responses.delta(passage, not item.passages, item.seconds, item.asked)
             item.passages.append(passage)
             about = {name: event[name] for name in ("delta", "logprobs") if name in event}
