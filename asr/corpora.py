@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from asr.source import part_name
-from common.command_line.counting import counted
+from common.command_line.counting import counted, first_of
 from common.data.manifest import Corpus, Example, is_length, read_manifest
 from common.files.plain_text import read_line
 from common.files.source import name_key, present, source_file
+from common.files.standard import ANY_NAME
 
 SOUND_EXTS = (
     *(".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3"),
@@ -264,7 +265,9 @@ def _table(path: Path, problems: list[str], optional: bool = False) -> dict[str,
     if optional and not path.exists():
         return {}
     rows: dict[str, tuple[str, str]] = {}
-    for origin, line in _lines(path, problems):
+    first = len(problems)
+    names_files = path.name == "wav.scp"  # such a name may be any bytes
+    for origin, line in _lines(path, problems, ANY_NAME if names_files else "strict"):
         fields = line.split(maxsplit=1)
         if not fields:
             continue
@@ -273,6 +276,8 @@ def _table(path: Path, problems: list[str], optional: bool = False) -> dict[str,
             continue
         rows[fields[0]] = (origin, fields[1].strip() if len(fields) > 1 else "")
     if not rows and not optional:
+        if problems[first:]:
+            raise ValueError(f"{path}: has no line that can be used{first_of(problems[first:])}")
         raise ValueError(f"{path}: has no lines; write one for each utterance")
     return rows
 
@@ -288,15 +293,18 @@ def _seconds(origin: str, field: str) -> float:
     return seconds
 
 
-def _lines(path: Path, problems: list[str]) -> Iterator[tuple[str, str]]:
-    r"""Yield ("path:line", text of the line); lines end with \n or \r\n. One not in UTF-8 is a problem."""
+def _lines(path: Path, problems: list[str], encoding_errors: str = "strict") -> Iterator[tuple[str, str]]:
+    r"""Yield ("path:line", text of the line); lines end with \n or \r\n.
+
+    A line that is not UTF-8 is a problem, unless `encoding_errors` allows it.
+    """
     try:
         content = path.read_bytes()
     except OSError as error:
         raise ValueError(f"{path}: cannot be read ({error.strerror}); a text file was wanted") from None
     for number, line in enumerate(content.removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
         try:
-            yield f"{path}:{number}", line.decode("utf-8").removesuffix("\r")
+            yield f"{path}:{number}", line.decode("utf-8", encoding_errors).removesuffix("\r")
         except UnicodeDecodeError as error:
             problems.append(
                 f"{path}:{number}: byte {error.start + 1} of the line is not UTF-8; convert the file to UTF-8"

@@ -8,6 +8,7 @@ import io
 import os
 import re
 import stat
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -230,7 +231,7 @@ def _whole_wav(file: io.BufferedReader | io.BytesIO, name: str) -> io.BufferedRe
     if start[:4] not in (b"RIFF", b"RF64") or start[8:] != b"WAVE":
         return file
     try:
-        _, size = find_samples(file, name)
+        described, size = find_samples(file, name)
     except ValueError:
         file.seek(0)
         return file  # libsndfile says what is wrong
@@ -239,6 +240,12 @@ def _whole_wav(file: io.BufferedReader | io.BytesIO, name: str) -> io.BufferedRe
         file.seek(place + size)
         refuse_more(file, size, name)
     file.seek(0)
+    frame = int.from_bytes(described[12:14], "little")
+    if not size and frame and (left := (end - place) % frame):
+        warnings.warn(
+            f"{name}: ends within a sample: {left} of its {frame} bytes are there; look at what wrote it",
+            stacklevel=2,
+        )
     if size or end - place >= UNBOUNDED:
         return file
     content = bytearray(file.read())

@@ -102,7 +102,7 @@ def _fault(error: Exception) -> str:
     """Return what an error of Pillow says about an image."""
     if isinstance(error, Image.DecompressionBombError):
         most = Image.MAX_IMAGE_PIXELS or 0
-        return f"has more than {2 * most:,} pixels, where {most:,} are allowed; scale it down, or cut it up"
+        return f"has more pixels than the {most:,} that are allowed; scale it down, or cut it into parts"
     cause = str(error) or type(error).__name__
     return f"cannot be read as an image ({cause}); is the file whole?"
 

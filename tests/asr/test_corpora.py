@@ -1,5 +1,6 @@
 """Corpora in the formats of others give the same examples; each missing item gives one sentence."""
 
+import os
 import unicodedata
 from pathlib import Path
 
@@ -115,6 +116,16 @@ def test_a_kaldi_folder_without_segments_is_read(tmp_path: Path) -> None:
         f"{tmp_path}/wav.scp:3: ben-1 has no line in {tmp_path}/text",
         f"{tmp_path}/text:3: carl-1 has no line in {tmp_path}/wav.scp",
     ]
+
+
+def test_a_recording_of_a_kaldi_folder_may_have_any_name_and_a_text_has_to_be_utf8(tmp_path: Path) -> None:
+    path = sound(tmp_path / "a.wav").rename(tmp_path / "caf\udce9.wav")
+    (tmp_path / "wav.scp").write_bytes(b"a " + os.fsencode(path) + b"\n")
+    (tmp_path / "text").write_bytes(b"a coffee\n")
+    assert [example.source for example in read_corpus(str(tmp_path), CONFIG).examples] == [str(path)]
+    (tmp_path / "text").write_bytes(b"a caf\xe9\n")
+    with pytest.raises(ValueError, match=r"text: has no line that can be used; .*text:1: byte 6 "):
+        read_corpus(str(tmp_path), CONFIG)
 
 
 def test_a_kaldi_folder_with_segments_has_parts_of_recordings(tmp_path: Path) -> None:

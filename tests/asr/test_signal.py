@@ -303,6 +303,12 @@ def test_a_wav_of_which_the_header_was_not_finished_is_whole(tmp_path: Path, for
     assert measure(str(path)) == 1
 
 
+@pytest.mark.parametrize("data_size", [0, 0xFFFF_FFFF, 0x7FFF_F000])
+def test_a_wav_of_unknown_size_that_ends_within_a_sample_is_read_and_it_is_said(data_size: int) -> None:
+    with pytest.warns(UserWarning, match="ends within a sample: 1 of its 2 bytes are there"):
+        assert len(read(io.BytesIO(wav(0, data_size)[:-1]), CONFIG).values) == 15_999
+
+
 @pytest.mark.parametrize(
     "after",
     [

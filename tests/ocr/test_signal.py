@@ -303,7 +303,7 @@ def broken(tmp_path: Path, name: str) -> Path:
     ("wide.png", "where 20000 px are allowed; cut it into shorter lines"),
     ("nan.tif", "NaN"),
     ("negative.tif", "from -1 to -1"),
-    ("bomb.bmp", "pixels, where 89,478,485 are allowed; scale it down"),
+    ("bomb.bmp", "more pixels than the 89,478,485 that are allowed; scale it down"),
     ("page.bmp", "scale it down, or cut it into parts"),
 ])  # fmt: skip
 def test_what_is_no_line_is_refused_in_one_sentence(tmp_path, name, words):
