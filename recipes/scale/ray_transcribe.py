@@ -8,11 +8,14 @@ one file of rows, which appears whole or not at all; a second call does what is 
 an actor that has ended to another one; if it ends again, its names are read one by one, and the one that ends
 an actor has an error for a row.
 
+RAY_ADDRESS names the cluster ("auto" on one of its nodes). Without it, Ray is started on this machine.
+
 Needs: pip install ".[scale]" and the model on each node, and what fsspec needs for addresses.
 """
 
 import json
 import logging
+import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -230,6 +233,9 @@ def main() -> None:
     """Transcribe the files of a list on the cluster of RAY_ADDRESS, or on this machine."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     options = parse(RayTranscribe)
+    ray.init(
+        os.environ.get("RAY_ADDRESS", "local")
+    )  # without an address, Ray waits for a cluster that has ended
     try:
         counts = transcribe(options)
     except ValueError as error:
