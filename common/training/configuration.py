@@ -114,6 +114,8 @@ class RunConfig:
     """A model file whose weights the run starts with, instead of random ones; the architecture must match."""
     start_symbols: Literal["keep", "texts"] = "keep"
     """With --start-from. keep: all symbols of that model, and those of the texts; texts: only these."""
+    start_case: Literal["keep", "fold"] = "keep"
+    """With --start-from. fold: take the texts in the one case that this model writes."""
     unicode_form: Literal["NFC", "NFD", "NFKC", "NFKD", "none"] | None = None
     """Unicode form of the texts, here and in every later comparison."""
     training: TrainingConfig = field(default_factory=TrainingConfig)

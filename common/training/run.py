@@ -45,7 +45,7 @@ from common.training.preparation import (
 )
 from common.training.ranks.agreement import agree_on_batches, agree_on_files, agree_on_settings
 from common.training.ranks.group import Group, group_of
-from common.training.start import copy_weights, extend_symbols, report_start, resolve_unicode_form
+from common.training.start import copy_weights, extend_symbols, fold_case, report_start, resolve_unicode_form
 
 log = logging.getLogger(__name__)
 
@@ -154,6 +154,8 @@ def _prepare(modality: Modality, config: RunConfig, other: Recognizer | None) ->
     check_folder(config.run, config.resume, settings)
     training, problems = usable_examples(modality, config.train, config.corpus, head)
     development, dev_problems = usable_examples(modality, config.dev, config.corpus, head)
+    if other is not None and config.start_case == "fold":
+        training, development = fold_case(training, other), fold_case(development, other)
     of_texts = find_labels(training, head, settings["unicode_form"], config.train, modality.on_paper)
     report_invisible(of_texts, config.train)
     alphabet = _alphabet(of_texts, other, config)

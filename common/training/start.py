@@ -7,6 +7,8 @@ from dataclasses import asdict, replace
 import torch
 
 from common.command_line.counting import counted
+from common.data.manifest import Example
+from common.decoding.beam.hot_words import in_case_of
 from common.recognition.configuration import HeadConfig
 from common.recognition.recognizer import Recognizer
 from common.text.symbols import Alphabet, Names, Symbols
@@ -57,6 +59,18 @@ def extend_symbols(symbols: Symbols, other: Recognizer, head: HeadConfig) -> Sym
         return replace(symbols, symbols=every, direction=symbols.direction or other.alphabet.direction)
     assert isinstance(symbols, Names), "the kinds of symbols that training makes"
     return replace(symbols, symbols=every)
+
+
+def fold_case(examples: Sequence[Example], other: Recognizer) -> list[Example]:
+    """Return examples whose texts have letters in the other case where only that is a symbol of a model."""
+    texts = in_case_of(other.alphabet.symbols, [example.text or "" for example in examples])
+    changed = sum(text != (example.text or "") for example, text in zip(examples, texts, strict=True))
+    if changed:
+        log.info("--start-case fold: the case of letters is changed in %s", counted(changed, "text"))
+    return [
+        example if example.text is None else replace(example, text=text)
+        for example, text in zip(examples, texts, strict=True)
+    ]
 
 
 def copy_weights(recognizer: Recognizer, other: Recognizer) -> None:
@@ -118,7 +132,7 @@ def report_start(symbols: Symbols, recognizer: Recognizer, other: Recognizer) ->
         if other_case:
             log.warning(
                 "the model knows %s of these in the other case, but writes no %s case;"
-                " give it texts in its case to make use of what it has learnt",
+                " say --start-case fold to take the texts in its case",
                 counted(len(other_case), "letter"),
                 case,
             )

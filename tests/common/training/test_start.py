@@ -8,10 +8,11 @@ import pytest
 import torch
 from untrained import KINDS
 
+from common.data.manifest import Example
 from common.recognition.configuration import EncoderConfig, HeadConfig, ModelConfig
 from common.recognition.recognizer import Recognizer
 from common.text.symbols import Alphabet, Names, Symbols
-from common.training.start import copy_weights, extend_symbols, report_start, resolve_unicode_form
+from common.training.start import copy_weights, extend_symbols, fold_case, report_start, resolve_unicode_form
 
 TASKS: dict[str, HeadConfig] = {
     "ctc": HeadConfig(),
@@ -119,3 +120,13 @@ def test_a_model_of_another_task_is_used_without_its_head(caplog: pytest.LogCapt
     copy_weights(model, other)
     report_start(model.alphabet, model, other)
     assert "a model of --task ctc: all but its head is used" in caplog.text
+
+
+def test_folded_texts_are_in_the_case_of_the_model_and_other_letters_stay(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    other = model_of(Alphabet(tuple("ABb é")), HeadConfig(), seed=1)
+    examples = [Example("1", "a Ab é É x"), Example("2", "AB"), Example("3", None)]
+    assert [one.text for one in fold_case(examples, other)] == ["A Ab é é x", "AB", None]
+    assert "the case of letters is changed in 1 text" in caplog.text
