@@ -9,7 +9,7 @@ from typing import Any
 
 from asr.source import part_name
 from common.command_line.counting import counted, first_of
-from common.data.manifest import Corpus, Example, is_length, read_manifest
+from common.data.manifest import Corpus, Example, is_length, manifest_rows, read_manifest
 from common.files.plain_text import read_line
 from common.files.source import name_key, present, source_file
 from common.files.standard import ANY_NAME
@@ -19,6 +19,9 @@ SOUND_EXTS = (
     *(".wave", ".w64", ".rf64", ".aif", ".aiff", ".aifc", ".au", ".snd", ".caf"),
     *(".m4a", ".mp4", ".aac", ".webm", ".mkv", ".mka", ".mov", ".wma", ".3gp", ".amr", ".mp2", ".spx", ".wv"),
 )
+
+SOURCE_KEYS, LENGTH_KEYS = ("audio_filepath", "source"), ("duration", "length")
+"""keys of a row of a manifest"""
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,7 @@ def _with_files(corpus: Corpus) -> Corpus:
 
 
 def _read_nemo(path: Path, text_key: str) -> Corpus:
-    read = read_manifest(path, ("audio_filepath", "source"), ("duration", "length"), text_key, _from_offset)
+    read = read_manifest(path, SOURCE_KEYS, LENGTH_KEYS, text_key, _from_offset)
     examples, problems = [], list(read.problems)
     for example in read.examples:
         if example.text is None:
@@ -99,6 +102,14 @@ def _read_nemo(path: Path, text_key: str) -> Corpus:
         else:
             examples.append(example)
     return Corpus(examples, problems)
+
+
+def read_rows(path: str) -> Iterator[Example | str]:
+    """Yield the utterance of each row of a NeMo manifest, or a sentence about a row that cannot be used.
+
+    The texts may be missing, and so may the recordings.
+    """
+    return manifest_rows(path, SOURCE_KEYS, LENGTH_KEYS, adapt=_from_offset)
 
 
 def _from_offset(example: Example, fields: dict[str, Any]) -> Example:

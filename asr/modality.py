@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from asr.configuration import SegmentationConfig, SubtitleConfig
-from asr.corpora import SOUND_EXTS, CorpusConfig, read_corpus
+from asr.corpora import SOUND_EXTS, CorpusConfig, read_corpus, read_rows
 from asr.formats.names import FORMATS, writer
 from asr.media.raw import as_raw
 from asr.rendering import render
@@ -92,6 +92,7 @@ ASR = Modality(
     measure=measure,
     steps_per_length=steps_per_length,
     corpora=read_corpus,
+    listed=read_rows,
     render=render,
     training=_training,
     segmentation_config=SegmentationConfig,

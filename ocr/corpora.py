@@ -4,11 +4,12 @@ import logging
 import os
 import re
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from common.command_line.counting import counted, first_of
-from common.data.manifest import Corpus, Example, read_manifest
+from common.data.manifest import Corpus, Example, manifest_rows, read_manifest
 from common.files.folder import files_below
 from common.files.plain_text import read_line
 from common.files.source import name_key
@@ -72,6 +73,14 @@ def read_corpus(path: str, config: CorpusConfig) -> Corpus:
             f"{path}: ends in none of {' '.join(MANIFEST_SUFFIXES)}; a folder or a manifest was wanted"
         )
     return _read_lines(place)
+
+
+def read_rows(path: str) -> Iterator[Example | str]:
+    """Yield the line of each row of a manifest, or a sentence about a row that cannot be used.
+
+    The texts may be missing, and so may the images.
+    """
+    return manifest_rows(path, SOURCE_KEYS)
 
 
 def _read_lines(path: Path) -> Corpus:

@@ -6,7 +6,7 @@ from typing import Any
 
 from common.recognition.modality import AugmentOne, Modality, PageComparison, Training, Verb
 from ocr.configuration import FormatConfig, SegmentationConfig
-from ocr.corpora import CorpusConfig, read_corpus
+from ocr.corpora import CorpusConfig, read_corpus, read_rows
 from ocr.formats.names import BOOK_FORMATS, ENDINGS, FORMATS, book, writer
 from ocr.rendering import render
 from ocr.segmentation.xml_lines import expand, measure, read, segment
@@ -72,6 +72,7 @@ OCR = Modality(
     measure=measure,
     steps_per_length=steps_per_length,
     corpora=read_corpus,
+    listed=read_rows,
     render=render,
     training=_training,
     on_paper=True,

@@ -129,7 +129,8 @@ def run_bulk(modality: Modality, arguments: TranscribeFlags, recognizer: Transcr
     failed = tally.failed + rows.before.failed + len(problems)
     if failed:
         retry = " (--retry-failed takes them again)" if arguments.output_dir is not None else ""
-        raise ItemsFailedError(f"{modality.source}s without a text: {failed:,}; their rows say why{retry}")
+        where = "their rows or the lines above say why" if problems else "their rows say why"
+        raise ItemsFailedError(f"{modality.source}s without a text: {failed:,}; {where}{retry}")
 
 
 def _guarded(work: BulkWork, names: Iterator[str], path: Path | None) -> Iterator[Row]:

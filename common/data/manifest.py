@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -73,9 +73,35 @@ def read_manifest(
     Raises:
         ValueError: the file cannot be read, or no line of it is an example.
     """
-    folder, keys = os.path.dirname(path), _Keys(source_keys, length_keys, text_key)
     examples: list[Example] = []
     problems: list[str] = []
+    for row in manifest_rows(path, source_keys, length_keys, text_key, adapt):
+        if isinstance(row, str):
+            problems.append(row)
+        else:
+            examples.append(row)
+    if not examples and problems:
+        raise ValueError(problems[0])
+    if not examples:
+        raise ValueError(f'{path}: no examples in it; write one JSON object a line, with "{source_keys[0]}"')
+    return Corpus(examples, problems)
+
+
+def manifest_rows(
+    path: str | Path,
+    source_keys: Sequence[str] = ("source",),
+    length_keys: Sequence[str] = ("length",),
+    text_key: str = "text",
+    adapt: Callable[[Example, dict[str, Any]], Example] | None = None,
+) -> Iterator[Example | str]:
+    """Yield the example of each row of a manifest, or a sentence about a row that cannot be used.
+
+    The arguments are those of `read_manifest`. One row is in memory at a time.
+
+    Raises:
+        ValueError: the file cannot be read.
+    """
+    folder, keys = os.path.dirname(path), _Keys(source_keys, length_keys, text_key)
     try:
         with open(path, "rb") as file:
             for number, line in enumerate(file, 1):
@@ -83,16 +109,12 @@ def read_manifest(
                 if not written.strip():
                     continue
                 try:
-                    examples.append(_example(written, f"{path}:{number}", folder, keys, adapt))
+                    row: Example | str = _example(written, f"{path}:{number}", folder, keys, adapt)
                 except ValueError as error:
-                    problems.append(f"{path}:{number}: {error}")
+                    row = f"{path}:{number}: {error}"
+                yield row
     except OSError as error:
         raise ValueError(f"{path}: cannot be read ({error.strerror}); name a file of JSON lines") from error
-    if not examples and problems:
-        raise ValueError(problems[0])
-    if not examples:
-        raise ValueError(f'{path}: no examples in it; write one JSON object a line, with "{source_keys[0]}"')
-    return Corpus(examples, problems)
 
 
 class _Keys(NamedTuple):

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from common.data.manifest import Corpus
+from common.data.manifest import Corpus, Example
 from common.data.signal import Segment, Segmentation, Signal, Source
 from common.text.document import Document, Interval
 from common.text.rendering import Rendering
@@ -140,6 +140,9 @@ class Modality:
     """returns the parts that only training needs"""
     gpu_batches: float = 4.0
     """how many times larger batches are in training on a GPU, which takes no longer for them"""
+    listed: Callable[[str], Iterator[Example | str]] | None = None
+    """`(path)`: the example of each row of a manifest, whose text may be missing, or a sentence about a row
+    that cannot be used. None: the rows are those of `corpora`."""
     source: str = "file"
     """what one source that is transcribed is called: "image" """
     on_paper: bool = False

@@ -7,8 +7,10 @@ import hashlib
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from typing import BinaryIO, NamedTuple
 
+from common.data.manifest import Example
 from common.files.pipe import refuse_device
 from common.files.standard import ANY_NAME, STANDARD_INPUT, standard_input
 from common.recognition.modality import Modality
@@ -65,10 +67,11 @@ def names_in(modality: Modality, path: str, refuse: Callable[[str], None]) -> It
         ValueError: the list cannot be read.
     """
     if path.lower().endswith(TABLES):
-        corpus = modality.corpora(path, modality.corpus_config())
-        for problem in corpus.problems:
-            refuse(problem)
-        yield from (example.source for example in corpus.examples)
+        for row in _rows(modality, path):
+            if isinstance(row, str):
+                refuse(row)
+            else:
+                yield row.source
     elif path == "-":
         yield from _lines(standard_input(), STANDARD_INPUT)
     else:
@@ -80,10 +83,19 @@ def names_in(modality: Modality, path: str, refuse: Callable[[str], None]) -> It
             raise ValueError(f"{path}: cannot be read ({error.strerror}); name a list of files") from error
 
 
+def _rows(modality: Modality, path: str) -> Iterator[Example | str]:
+    if modality.listed is not None and not path.lower().endswith(".csv"):
+        return modality.listed(path)
+    corpus = modality.corpora(path, modality.corpus_config())
+    return chain(corpus.problems, corpus.examples)
+
+
 def _lines(file: BinaryIO | Iterable[bytes], path: str) -> Iterator[str]:
     for number, line in enumerate(file, 1):
         name = os.fsdecode(line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line).strip("\r\n")
         if name.lstrip().startswith("{"):
-            raise ValueError(f"{path}:{number}: is a row of a manifest; let the list's name end in .jsonl")
+            raise ValueError(
+                f"{path}:{number}: is a row of a manifest; write it to a list whose name ends in .jsonl"
+            )
         if name.strip():
             yield name

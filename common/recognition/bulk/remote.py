@@ -32,6 +32,8 @@ def remote_content(address: str) -> PipeContent:
     try:
         with fsspec.open(address, "rb") as file:
             content: bytes = file.read(PIPE_LIMIT + 1)
+    except FileNotFoundError:
+        raise ValueError(f"{address}: does not exist; name another address") from None
     except Exception as error:  # each kind of address has errors of its own
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ValueError(f"{address}: cannot be read ({reason})") from error

@@ -47,18 +47,21 @@ class BulkWork:
 
         The id of a row is its name; of a page of several, the name and its part, as "book.pdf[3]". A file
         that cannot be read gives a row with an error. So does one on which the program itself fails: those
-        under way are then read one by one, and the others have their texts.
+        under way are then read one by one, and the others have their texts. An error of `names`, such as that
+        of a list, is raised after the rows of the names before it.
         """
-        remaining = iter(names)
+        remaining = _Names(iter(names))
         while True:
             flow = _Flow(self)
             try:
                 yield from flow.rows(remaining)
-                return
+                break
             except Exception:
                 log.debug("a batch failed; its sources are read one by one", exc_info=True)
             for name in flow.open_names():
                 yield from self._alone(name, flow.answered)
+        if remaining.error is not None:
+            raise remaining.error
 
     def _alone(self, name: str, answered: set[str]) -> list[Row]:
         """Return the rows of one name that are not among those `answered`."""
@@ -69,6 +72,26 @@ class BulkWork:
             reason = " ".join(f"{type(error).__name__}: {error}".split())
             return [error_row(name, f"{name}: the program failed on it ({reason})")]
         return [row for row in found if row["id"] not in answered]
+
+
+@dataclass
+class _Names:
+    """Names that end where their list has an error, which is kept: it is no fault of a source."""
+
+    names: Iterator[str]
+    error: Exception | None = None
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        try:
+            return next(self.names)
+        except StopIteration:
+            raise
+        except Exception as error:
+            self.error = error
+            raise StopIteration from None
 
 
 @dataclass

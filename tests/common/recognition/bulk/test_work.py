@@ -1,7 +1,7 @@
 """Rows of bulk work: one for each id, in order, whatever fails, and after a kill."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 from untrained import recognizer_of
 
+from asr.modality import ASR
 from common.recognition.bulk.attempt import guarded_rows
 from common.recognition.bulk.listing import Shard, key_of, names_in, parse_shard
 from common.recognition.bulk.rows import RowFile, error_row
@@ -97,6 +98,19 @@ def test_a_fault_of_the_program_costs_only_the_file_that_it_is_about(recognizer,
     assert names[at] in failed and "IndexError: a fault" in failed
 
 
+def test_an_error_of_the_list_is_raised_after_the_rows_before_it(recognizer, tmp_path):
+    """A list that breaks off is no shorter list."""
+    names, rows = lines(tmp_path, 3), list[dict[str, Any]]()
+
+    def listed() -> Iterator[str]:
+        yield from names
+        raise ValueError("list.txt:4: is no name")
+
+    with pytest.raises(ValueError, match=r"list\.txt:4"):
+        rows.extend(BulkWork(recognizer, opened).rows(listed()))
+    assert [row["id"] for row in rows] == names
+
+
 # --- shares
 
 
@@ -127,10 +141,22 @@ def test_a_list_has_names_of_any_kind(tmp_path):
 
 
 def test_a_manifest_is_a_list_of_its_sources(tmp_path):
-    (tmp_path / "list.jsonl").write_text('{"image": "a.png", "text": "a"}\n{"text": "b"}\n')
+    (tmp_path / "list.jsonl").write_text(
+        '{"image": "a.png", "text": "a"}\n{"text": "b"}\n{"image": "c.png"}\n'
+    )
     problems = list[str]()
-    assert list(names_in(OCR, str(tmp_path / "list.jsonl"), problems.append)) == [str(tmp_path / "a.png")]
+    names = list(names_in(OCR, str(tmp_path / "list.jsonl"), problems.append))
+    assert names == [str(tmp_path / "a.png"), str(tmp_path / "c.png")]
     assert len(problems) == 1 and ":2: " in problems[0]
+
+
+def test_a_row_of_a_manifest_may_be_a_part_of_a_recording(tmp_path):
+    path = tmp_path / "list.jsonl"
+    path.write_text(
+        '{"audio_filepath": "a.wav", "offset": 1.5, "duration": 2}\n{"audio_filepath": "b.wav"}\n'
+    )
+    wanted = [f"{tmp_path}/a.wav[1.5,3.5]", f"{tmp_path}/b.wav"]
+    assert list(names_in(ASR, str(path), print)) == wanted
 
 
 # --- the file of a share
