@@ -18,6 +18,7 @@ HEAD = """<?xml version="1.0" encoding="UTF-8"?>
   <meta name="ocr-system" content="amanuensis"/>
   <meta name="ocr-capabilities" content="ocr_page ocr_carea ocr_line ocrx_word"/>
   <meta name="ocr-langs" content="{language}"/>
+  <meta name="ocr-number-of-pages" content="1"/>
  </head>
  <body>
 """

@@ -66,3 +66,12 @@ def test_a_line_that_is_read_from_right_to_left_says_so():
     assert 'class="ocr_line" id="line_1_1" dir="rtl"' in to_hocr(
         Document("a", (passage("שלום", 0, 50),), "px", Page(100, 60))
     )
+
+
+def test_the_head_has_what_the_specification_recommends():
+    """hOCR 1.2, section "Metadata": the system, its capabilities, the languages and the number of pages."""
+    written = to_hocr(Document("a.png", (), "px", Page(30, 20), language="de"))
+    root = ElementTree.fromstring(written.split("\n", 2)[2])
+    found = {one.get("name"): one.get("content") for one in root.iter(NAMESPACE + "meta") if one.get("name")}
+    assert found.keys() == {"ocr-system", "ocr-capabilities", "ocr-langs", "ocr-number-of-pages"}
+    assert (found["ocr-langs"], found["ocr-number-of-pages"]) == ("de", "1")
