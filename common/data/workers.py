@@ -12,6 +12,7 @@ spawned.
 A worker ends when this process does, however that ends: its connection is then closed.
 """
 
+import atexit
 import mmap
 import multiprocessing
 import os
@@ -89,6 +90,7 @@ class Workers:
         self._ending, self._end = multiprocessing.Pipe(duplex=False)
         self._thread = threading.Thread(target=self._receive_all, daemon=True)
         self._thread.start()
+        atexit.register(self.close)  # before multiprocessing waits for processes that heed no SIGTERM
 
     def submit(self, part: str, items: Sequence[Item]) -> Future:
         """Ask the worker with the fewest requests for items of a part; return their batch to be."""
@@ -102,11 +104,12 @@ class Workers:
 
     def close(self) -> None:
         """End the processes; what they were asked for is not read."""
+        atexit.unregister(self.close)
         with suppress(OSError):
             self._end.send(None)
         self._thread.join(ENDED_S)
         for process in self._processes:
-            process.terminate()  # a record of the store that is cut short is not used
+            process.kill()  # a record of the store that is cut short is not used
         for process in self._processes:
             process.join(ENDED_S)
         for connection in self._waiting:
@@ -227,6 +230,9 @@ def _serve(connection: Connection, readers: dict[str, Examples]) -> None:
     """Read what is asked for until the connection is closed."""
     if hasattr(signal, "pthread_sigmask"):  # a fork server that was there before may hear interrupts
         signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    for name in ("SIGTERM", "SIGUSR1"):  # a scheduler tells all processes; the run then ends in good order
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
     torch = sys.modules.get("torch")  # it is there if reading or augmenting imports it
     if torch is not None:
         torch.set_num_threads(1)

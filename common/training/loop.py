@@ -43,6 +43,8 @@ from common.training.optimisation import (
     set_learning_rate,
     sum_over_ranks,
 )
+from common.training.ranks.notice import Notice, StoppedError, heeded
+from common.training.ranks.pace import Clock, Pace, name_slow_readers, paces_line, paces_of_all, write_paces
 from common.training.updates.average import WeightAverage
 from common.training.updates.scale import LOWEST, LossScale
 from common.training.updates.step import Outcome, Pending, Updates, read_outcomes
@@ -151,6 +153,8 @@ class Trainer:
         self.read_every = 1 if fabric.device.type == "cpu" else READ_EVERY
         self._pending: list[Pending] = []
         self.progress = Progress()
+        self.notice, self._stopping = Notice(), False
+        self._paces: list[Pace] = []
         self.steps = self._planned_steps()
         self._saved_at = time.monotonic()
         self._log: RunLog | None = None
@@ -160,7 +164,15 @@ class Trainer:
         return sum(len(self.data.train.plan(epoch)) for epoch in range(self.config.epochs))
 
     def fit(self) -> Progress:
-        """Train to the last epoch, or until patience runs out; return the final progress."""
+        """Train to the last epoch, or until patience runs out; return the final progress.
+
+        Raises:
+            StoppedError: on all ranks, after a checkpoint: a rank was given notice by a signal.
+        """
+        with heeded(self.notice):
+            return self._fit()
+
+    def _fit(self) -> Progress:
         progress = self.progress
         on_rank_zero(self.fabric, self._open_log)
         self._settle_buckets()
@@ -170,6 +182,9 @@ class Trainer:
                 log.info("no better dev %s for %d epochs: stopped", name, progress.waited)
                 break
             self._epoch()
+            if self._stopping:
+                log.info("stopped by a signal after update %d; go on with --resume", progress.step)
+                raise StoppedError
             self._evaluate()
             on_rank_zero(self.fabric, self._report)
             progress.next_epoch()
@@ -194,11 +209,11 @@ class Trainer:
 
     def _epoch(self) -> None:
         """Train on the batches of the epoch that are left."""
-        progress, loader = self.progress, self.data.train
+        progress, loader, clock, examples = self.progress, self.data.train, Clock(), 0
         self.module.train()
         batches = len(loader.plan(progress.epoch))
         bar = tqdm(
-            loader.batches(progress.epoch, progress.batch),
+            clock.timed(loader.batches(progress.epoch, progress.batch)),
             desc=f"epoch {progress.epoch + 1}/{self.config.epochs}",
             initial=progress.batch,
             total=batches,
@@ -208,6 +223,7 @@ class Trainer:
         began = time.monotonic() - progress.seconds
         for batch in bar:
             due = self._step(batch)
+            examples += len(batch.indices)
             progress.seconds = time.monotonic() - began
             bar.set_postfix(
                 loss=f"{progress.loss / max(1, progress.updates):.2f}",
@@ -216,7 +232,12 @@ class Trainer:
             )
             if due:
                 self.save_checkpoint()
-        self._count()
+            if self._stopping:
+                bar.close()
+                return
+        if self._count():
+            self.save_checkpoint()
+        self._paces = paces_of_all(self.fabric, clock.pace(self.fabric.global_rank, examples))
         if not progress.examples:
             raise ValueError("none of the examples to train on could be used; each is named above")
 
@@ -243,7 +264,7 @@ class Trainer:
 
         Returns:
             Whether a checkpoint is due. Rank 0 decides: all ranks take part in a checkpoint, and each has its
-            own clock.
+            own clock. It is due, too, if a rank has notice of the end of the run.
         """
         progress, pending = self.progress, self._pending
         outcomes, self._pending = read_outcomes(pending), []
@@ -252,8 +273,10 @@ class Trainer:
             sum(one.impossible for one in pending),
             sum(one.refused for one in pending),
             late and self.fabric.is_global_zero,
+            self.notice.came,
         ]
-        impossible, refused, due = sum_over_ranks(self.fabric, counts)
+        impossible, refused, due, noticed = sum_over_ranks(self.fabric, counts)
+        self._stopping = bool(noticed)
         progress.examples += sum(one.planned for one in pending) - int(refused)
         progress.impossible += int(impossible)
         progress.refused += int(refused)
@@ -270,7 +293,7 @@ class Trainer:
                     "epoch %d batch %d: loss %s, gradient norm %s: no update made; the batch is %s",
                     *self._place(outcome), outcome.loss, outcome.norm, ", ".join(outcome.pending.sources),
                 )  # fmt: skip
-        return bool(due)
+        return bool(due or noticed)
 
     def _place(self, outcome: Outcome) -> tuple[int, int]:
         """Return the epoch and the batch of an update, counted from 1."""
@@ -405,4 +428,9 @@ class Trainer:
         if self.show is not None:
             with self.average.in_use():
                 self.show(self.model, self.progress.epoch, self._log.events)
-        log.info(epoch_line(self.progress))
+        line = epoch_line(self.progress)
+        if len(self._paces) > 1:
+            write_paces(self.run, self.progress.epoch + 1, self._paces)
+            line += paces_line(self._paces)
+        log.info(line)
+        name_slow_readers(self._paces)

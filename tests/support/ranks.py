@@ -151,6 +151,11 @@ def _killed() -> None:
     _after_a_checkpoint(lambda _: os.kill(os.getpid(), signal.SIGKILL))
 
 
+def _preempted() -> None:
+    """A scheduler gives notice of the end."""
+    _after_a_checkpoint(lambda _: os.kill(os.getpid(), signal.SIGUSR1))
+
+
 def _stopped() -> None:
     """The process answers no more, as if its machine were off; signs of life are missed after two rounds."""
     _after_a_checkpoint(lambda _: os.kill(os.getpid(), signal.SIGSTOP))
@@ -180,6 +185,7 @@ FAULTS: dict[str, Callable[[], None]] = {
     "fast clock": _fast_clock,
     "killed": _killed,
     "stopped": _stopped,
+    "preempted": _preempted,
     "failing": _failing,
     "out of memory": _out_of_memory,
     "impatient": _impatient,

@@ -22,6 +22,7 @@ from lightning.fabric import Fabric
 
 from common.files.failure import ReportedError, is_lack_of_memory, sentence
 from common.training.ranks.line import ROUND_S, Line, Switchboard, call_rank_zero
+from common.training.ranks.notice import StoppedError
 
 log = logging.getLogger(__name__)
 
@@ -183,6 +184,9 @@ def group_of(fabric: Fabric) -> Iterator[Group]:
     group = Group(fabric, _connected(fabric))
     try:
         yield group
+    except StoppedError:  # all ranks have agreed on it
+        group.finish()
+        raise
     except BaseException as error:
         group.fail(error)
         raise

@@ -154,6 +154,26 @@ def test_a_run_that_goes_on_with_another_number_of_ranks_has_the_curve_of_the_wh
     assert len(states.unique(dim=0)) == ranks  # a new rank draws numbers of its own
 
 
+def test_a_run_that_is_given_notice_ends_with_a_checkpoint_and_is_resumed_exactly(
+    lines: Path, tmp_path: Path
+) -> None:
+    """One rank is told by a signal, as by a cluster that needs the machine; the cache outlives the end."""
+    settings = ("--checkpoint-minutes", 0, "--dropout", 0.2, "--workers", 1)
+    told = words(lines, tmp_path / "told", 2, *settings)
+    ended = run_ranks(OCR, 2, told, tmp_path, {1: "preempted"})
+    assert [rank.status for rank in ended] == [75, 75], ended
+    assert "go on with --resume" in ended[0].err and not ended[1].err
+    progress = torch.load(tmp_path / "told" / "latest.ckpt", weights_only=True)["progress"]
+    assert (progress["epoch"], progress["batch"]) == (1, 3)
+    for command in ([*told, "--resume"], words(lines, tmp_path / "whole", 2, *settings)):
+        assert [rank.status for rank in run_ranks(OCR, 2, command, tmp_path)] == [0] * 2
+    assert curve(tmp_path / "told") == curve(tmp_path / "whole")
+    with (tmp_path / "whole" / "ranks.csv").open(encoding="utf-8") as file:
+        paces = list(csv.DictReader(file))
+    assert [(row["epoch"], row["rank"]) for row in paces] == [("1", "0"), ("1", "1"), ("2", "0"), ("2", "1")]
+    assert all(float(row["examples_per_s"]) > 0 for row in paces)
+
+
 def test_a_run_that_lost_rank_0_goes_on_with_its_batches_on_fewer_devices(
     lines: Path, alone: list[list[float]], tmp_path: Path
 ) -> None:
