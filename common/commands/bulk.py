@@ -13,6 +13,7 @@ from common.commands.flags.transcribe import JSON_LINES, TranscribeFlags
 from common.commands.output import ItemsFailedError, writing
 from common.files.standard import STANDARD_OUTPUT
 from common.recognition.bulk.attempt import NoteFile, guarded_rows
+from common.recognition.bulk.keys import Keys
 from common.recognition.bulk.listing import Shard, key_of, names_in, parse_shard
 from common.recognition.bulk.rows import Row, RowFile
 from common.recognition.bulk.work import BulkWork
@@ -140,9 +141,9 @@ def _guarded(work: BulkWork, names: Iterator[str], path: Path | None) -> Iterato
     return guarded_rows(work, names, NoteFile(path.with_suffix(".attempt")), path.stat().st_size)
 
 
-def _new(names: Iterator[str], before: set[int], tally: Tally) -> Iterator[str]:
+def _new(names: Iterator[str], before: Keys, tally: Tally) -> Iterator[str]:
     """Yield the names without a row; one that is named twice is said and taken once."""
-    seen = set[int]()
+    seen = Keys()
     for name in names:
         key = key_of(name)
         if key in seen:

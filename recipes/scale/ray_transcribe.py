@@ -35,6 +35,7 @@ from common.files.aside import written_aside
 from common.files.plain_text import json_text
 from common.files.standard import ANY_NAME
 from common.recognition.bulk.attempt import guarded_rows
+from common.recognition.bulk.keys import Keys
 from common.recognition.bulk.listing import key_of, names_in
 from common.recognition.bulk.remote import is_remote, remote_content
 from common.recognition.bulk.rows import id_and_failure
@@ -157,16 +158,18 @@ def listed(modality: Modality, path: str) -> Iterator[str]:
     return (line.decode() for line in remote_content(path).read().splitlines() if line.strip())
 
 
-def known(folder: Folder, retry_failed: bool) -> set[int]:
+def known(folder: Folder, retry_failed: bool) -> Keys:
     """Return the keys of the names that have rows; rows that failed are taken out if they are retried."""
-    keys = set[int]()
+    keys = Keys()
     for name in folder.names(".jsonl"):
         lines = (folder.read(name) or b"").splitlines(keepends=True)
         rows = [id_and_failure(line) for line in lines]
         if retry_failed and any(failed for _, failed in rows):
             kept = [line for line, (_, failed) in zip(lines, rows, strict=True) if not failed]
             folder.write(name, b"".join(kept))
-        keys.update(key_of(one) for one, failed in rows if not (retry_failed and failed))
+        for one, failed in rows:
+            if not (retry_failed and failed):
+                keys.add(key_of(one))
     return keys
 
 
@@ -184,9 +187,9 @@ def check_settings(folder: Folder, options: RayTranscribe) -> None:
     folder.write("transcription.json", ours)
 
 
-def blocks(names: Iterator[str], before: set[int], size: int) -> Iterator[Sequence[str]]:
-    """Yield the names without a row, as many at a time as a block has; one named twice is taken once."""
-    seen, block = set(before), []
+def blocks(names: Iterator[str], seen: Keys, size: int) -> Iterator[Sequence[str]]:
+    """Yield the names that are not `seen`, as many at a time as a block has, each once."""
+    block = list[str]()
     for name in names:
         if (key := key_of(name)) not in seen:
             seen.add(key)

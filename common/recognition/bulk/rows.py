@@ -16,6 +16,7 @@ from typing import Any, BinaryIO, NamedTuple
 from common.files.aside import written_aside
 from common.files.plain_text import json_text
 from common.files.standard import ANY_NAME
+from common.recognition.bulk.keys import Keys
 from common.recognition.bulk.listing import Shard, key_of
 from common.text.document import Document, Interval, Line, Passage, Place
 from common.text.transcript import Transcript, Word
@@ -96,7 +97,7 @@ def _place(place: Place) -> Row:
 class Before(NamedTuple):
     """What an earlier call has left in a file: the keys of its ids, and how many of them failed."""
 
-    keys: set[int]
+    keys: Keys
     failed: int
 
 
@@ -118,7 +119,7 @@ class RowFile:
     """
 
     def __init__(self, folder: Path | None, shard: Shard, settings: Any, retry_failed: bool = False) -> None:
-        self.before = Before(set(), 0)
+        self.before = Before(Keys(), 0)
         self.path: Path | None = None
         self._file: BinaryIO | None = None
         if folder is None:
@@ -198,7 +199,7 @@ def _take_out_failed(path: Path) -> None:
 
 
 def _read(path: Path) -> Before:
-    keys, failures = set[int](), 0
+    keys, failures = Keys(), 0
     for _, name, failed in _rows(path):
         keys.add(key_of(name))
         failures += failed

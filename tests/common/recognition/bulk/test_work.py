@@ -175,7 +175,7 @@ def test_a_row_that_a_kill_has_torn_is_taken_out(tmp_path, torn):
     path = tmp_path / "part-1-of-1.jsonl"
     path.write_bytes(path.read_bytes() + torn)
     again = RowFile(tmp_path, Shard(), "settings")
-    assert again.before.keys == {key_of("a"), key_of("b")}
+    assert [key_of(name) in again.before.keys for name in "abc"] == [True, True, False]
     again.write({"id": "c", "text": "c"})
     again.close()
     assert ids(path) == ["a", "b", "c"]
@@ -188,7 +188,8 @@ def test_failed_rows_are_kept_or_taken_out(tmp_path):
     rows.close()
     assert RowFile(tmp_path, Shard(), "settings").before.failed == 1
     again = RowFile(tmp_path, Shard(), "settings", retry_failed=True)
-    assert again.before == ({key_of('a "quoted", "error": name')}, 0)
+    assert key_of('a "quoted", "error": name') in again.before.keys and key_of("b") not in again.before.keys
+    assert again.before.failed == 0
     assert ids(tmp_path / "part-1-of-1.jsonl") == ['a "quoted", "error": name']
 
 
