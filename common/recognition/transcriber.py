@@ -265,17 +265,23 @@ class Transcriber:
                         found[0] if single else self._decoded(np.concatenate(found), alternatives)
                     )
                     transcript = self.placing.transcript(hypotheses, steps, signal, item.name)
-                    if self.modality.on_paper and self.task in ("ctc", "attention"):
+                    if self.may_be_upside_down(segment, transcript):
                         transcript, place = self._as_it_lies(segment, transcript, place, alternatives)
                 passage = Passage(transcript, place, segment.whole, segment.region, segment.name)
             yield Arrival(item.name, passage, item.last, item.page, item.complete)
 
+    def may_be_upside_down(self, segment: Segment, transcript: Transcript) -> bool:
+        """Return whether a segment is the image of a line whose text is to be read the other way, too."""
+        return (
+            segment.known is None
+            and self.task in ("ctc", "attention")
+            and may_be_upside_down(segment, transcript)
+        )
+
     def _as_it_lies(
         self, segment: Segment, transcript: Transcript, place: Place, alternatives: int
     ) -> tuple[Transcript, Place]:
-        """Return the transcript and place of a line that may lie upside down, the surer one of both ways."""
-        if not may_be_upside_down(segment, transcript):
-            return transcript, place
+        """Return the transcript and place of a line, those of the surer one of both ways."""
         turned = upside_down(segment)
         found, lengths = self.hypotheses(self.compute([turned.signal.values]), alternatives + 1)
         other = self.placing.transcript(found[0], int(lengths[0]), turned.signal, transcript.source)

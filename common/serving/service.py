@@ -16,6 +16,7 @@ from common.data.signal import Segment, Source
 from common.decoding.decoder import Decoder
 from common.decoding.labelled import LabelDecoder
 from common.recognition.passages.joining import Arrival, extent, is_window, own_steps
+from common.recognition.passages.turning import is_surer, upside_down
 from common.recognition.transcriber import Transcriber
 from common.serving.backlog import Backlog
 from common.serving.errors import RequestError
@@ -279,6 +280,12 @@ class Work:
             ]
             found = await self.service.queue.decode(np.concatenate(rows), self.decoder)
         transcript = segment.known or recognizer.placing.transcript(found.hypotheses, found.steps, signal)
+        if recognizer.may_be_upside_down(segment, transcript):
+            turned = upside_down(segment)
+            found = await self.found(turned)
+            other = recognizer.placing.transcript(found.hypotheses, found.steps, turned.signal)
+            if is_surer(other, transcript):
+                transcript, place = other, turned.place
         return Passage(transcript, place, segment.whole, segment.region, segment.name)
 
     async def _next(self, opened: Opened) -> Segment | None:

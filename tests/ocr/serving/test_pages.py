@@ -9,9 +9,10 @@ import pikepdf
 import pypdfium2
 import pytest
 from PIL import Image
-from served import client_of
+from served import ROOT, client_of
 from untrained import recognizer_of
 
+import ocr
 from ocr.configuration import SegmentationConfig
 from ocr.formats.alto_writer import to_alto
 from ocr.formats.hocr import to_hocr
@@ -307,3 +308,12 @@ def test_markdown_shows_the_text_as_it_is():
     lines = [("# 1 *x*", "a"), ("b_c", "a"), ("- d", "b"), ("1. e", "b"), ("3.5 [f] <g>", "b")]
     document = Document("", tuple(passage(*one) for one in lines), "px")
     assert to_markdown(document) == "\\# 1 \\*x\\*\nb\\_c\n\n\\- d\n1\\. e\n3.5 \\[f\\] \\<g>"
+
+
+def test_a_line_upside_down_is_answered_as_transcribe_reads_it():
+    model = ocr.load()
+    with Image.open(ROOT / "recipes" / "ocr" / "sample.png") as image:
+        content = file_of(image.rotate(180))
+    with client_of(model) as (turned, _):
+        answer = ask(turned, content, response_format="alto").text
+    assert 'CONTENT="amanuensis"' in answer and 'BASELINE="872 0 0 0"' in answer
