@@ -7,6 +7,7 @@ out/part-3-of-16.jsonl      {"id": "a.png", "text": "...", "confidence": 0.98, "
 
 import hashlib
 import json
+import logging
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -20,6 +21,8 @@ from common.recognition.bulk.keys import Keys
 from common.recognition.bulk.listing import Shard, key_of
 from common.text.document import Document, Interval, Line, Passage, Place
 from common.text.transcript import Transcript, Word
+
+log = logging.getLogger(__name__)
 
 SETTINGS_NAME = "transcription.json"
 OPENING = b'{"id": '
@@ -115,7 +118,8 @@ class RowFile:
         path: the file; None for standard output.
 
     Raises:
-        ValueError: the folder holds texts of other settings, or of another number of shards.
+        ValueError: the folder holds texts of other settings, or of another number of shards; or another call
+            is adding rows to the file.
     """
 
     def __init__(self, folder: Path | None, shard: Shard, settings: Any, retry_failed: bool = False) -> None:
@@ -126,12 +130,12 @@ class RowFile:
             return
         _check(folder, shard, settings)
         self.path = path = folder / f"part-{shard.number}-of-{shard.total}.jsonl"
-        if path.exists():
-            _cut_torn_row(path)
-            if retry_failed:
-                _take_out_failed(path)
-            self.before = _read(path)
-        self._file = path.open("ab", buffering=0)
+        self._file = _open_alone(path)
+        _cut_torn_row(path)
+        if retry_failed:
+            _take_out_failed(path)
+            self._file = _open_alone(path)  # another file of the same name
+        self.before = _read(path)
 
     def write(self, row: Row) -> None:
         """Write a row."""
@@ -173,6 +177,28 @@ def _check(folder: Path, shard: Shard, settings: Any) -> None:
             f"{folder}: holds texts of another model or of other flags; repeat those, or choose another"
             " --output-dir"
         )
+
+
+def _open_alone(path: Path) -> BinaryIO:
+    """Open a file to add rows, and hold it until the process ends, however it ends.
+
+    Raises:
+        ValueError: another call holds it.
+    """
+    file = path.open("ab", buffering=0)
+    try:
+        import fcntl  # not on Windows
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        raise ValueError(
+            f"{path}: another call is adding rows to it; wait for its end, or choose another share or"
+            " --output-dir"
+        ) from None
+    except (ImportError, OSError):
+        log.debug("%s: cannot be locked here", path, exc_info=True)
+    return file
 
 
 def _cut_torn_row(path: Path) -> None:

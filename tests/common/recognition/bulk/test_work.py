@@ -203,6 +203,17 @@ def test_texts_of_other_settings_are_not_mixed(tmp_path, shard, settings, said):
         RowFile(tmp_path, shard, settings)
 
 
+@pytest.mark.parametrize("retry_failed", [False, True])
+def test_two_calls_do_not_write_into_one_file(tmp_path, retry_failed):
+    first = RowFile(tmp_path, Shard(), "settings", retry_failed)
+    for _ in range(2):
+        with pytest.raises(ValueError, match="another call"):
+            RowFile(tmp_path, Shard(), "settings", retry_failed)
+    first.write({"id": "a", "text": "a"})
+    first.close()
+    assert key_of("a") in RowFile(tmp_path, Shard(), "settings", retry_failed).before.keys
+
+
 def test_a_file_of_something_else_is_not_added_to(tmp_path):
     RowFile(tmp_path, Shard(), "settings").close()
     (tmp_path / "part-1-of-1.jsonl").write_text("my notes\n")
