@@ -16,6 +16,7 @@ Needs: pip install ".[scale]" and the model on each node, and what fsspec needs 
 import json
 import logging
 import os
+import re
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -47,6 +48,7 @@ from ocr.modality import OCR
 
 log = logging.getLogger(__name__)
 
+PAGE = re.compile(r"\[[0-9]+\]$")
 MODALITIES = {"ocr": OCR, "asr": ASR}
 
 
@@ -142,7 +144,7 @@ class Transcribing:
     def __call__(self, block: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Write the rows of a block of names; return the numbers of texts and of failures."""
         names = block["name"].tolist()
-        key = f"{key_of(names[0]):016x}"
+        key = block_name(names)
         note = BlockNote(self.folder, f"{key}.attempt")
         rows = list(guarded_rows(self.work, iter(names), note, 0))
         lines = "".join(json_text(row, allow_nan=False) + "\n" for row in rows)
@@ -158,18 +160,30 @@ def listed(modality: Modality, path: str) -> Iterator[str]:
     return (line.decode() for line in remote_content(path).read().splitlines() if line.strip())
 
 
+def block_name(names: Sequence[str]) -> str:
+    """Return the name of the rows of a block: no block of other names, as of a later call, has the same."""
+    return f"{key_of(chr(10).join(names)):016x}"
+
+
+def whole_of(row_id: str) -> str:
+    """Return the file of a row that is one of its pages; its block has the rows of all of them."""
+    return PAGE.sub("", row_id)
+
+
 def known(folder: Folder, retry_failed: bool) -> Keys:
     """Return the keys of the names that have rows; rows that failed are taken out if they are retried."""
     keys = Keys()
     for name in folder.names(".jsonl"):
         lines = (folder.read(name) or b"").splitlines(keepends=True)
         rows = [id_and_failure(line) for line in lines]
-        if retry_failed and any(failed for _, failed in rows):
-            kept = [line for line, (_, failed) in zip(lines, rows, strict=True) if not failed]
+        again = {whole_of(one) for one, failed in rows if failed and retry_failed}
+        kept = [line for line, (one, _) in zip(lines, rows, strict=True) if whole_of(one) not in again]
+        if again:
             folder.write(name, b"".join(kept))
-        for one, failed in rows:
-            if not (retry_failed and failed):
+        for one, _ in rows:
+            if whole_of(one) not in again:
                 keys.add(key_of(one))
+                keys.add(key_of(whole_of(one)))
     return keys
 
 

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import ray_transcribe
 
 ROOT = Path(__file__).parents[2]
 SAMPLE = ROOT / "recipes" / "ocr" / "sample.png"
@@ -72,6 +73,21 @@ def rows(folder: Path) -> dict[str, str]:
     by_id = {row["id"]: row.get("text", row.get("error")) for row in found}
     assert len(by_id) == len(found)
     return by_id
+
+
+def test_files_that_are_read_again_take_no_rows_of_others_with_them(tmp_path):
+    folder, good = ray_transcribe.Folder(str(tmp_path)), b'{"id": "b", "text": ""}\n'
+    first = ray_transcribe.block_name(["a", "b", "c.tif"])
+    pages = b'{"id": "c.tif[0]", "text": ""}\n{"id": "c.tif[1]", "error": "c.tif[1]: cut"}\n'
+    folder.write(f"{first}.jsonl", b'{"id": "a", "error": "a: cut"}\n' + good + pages)
+    names = ["a", "b", "c.tif", "d"]
+    seen = ray_transcribe.known(folder, retry_failed=False)
+    assert list(ray_transcribe.blocks(iter(names), seen, 4)) == [["d"]]
+    seen = ray_transcribe.known(folder, retry_failed=True)
+    (again,) = ray_transcribe.blocks(iter(names), seen, 4)
+    assert again == ["a", "c.tif", "d"]
+    assert (tmp_path / f"{first}.jsonl").read_bytes() == good
+    assert ray_transcribe.block_name(["a"]) != first
 
 
 @pytest.mark.slow
