@@ -131,3 +131,31 @@ def test_shares_of_a_list_are_transcribed_side_by_side(script: str, tmp_path: Pa
     rows = [json.loads(line) for path in (tmp_path / "out").glob("*.jsonl") for line in path.open()]
     assert sorted(row["id"] for row in rows) == ["a.png", "b.png", "c.png", "d.png"]
     assert len({row["text"] for row in rows}) == 1 and rows[0]["text"]
+
+
+@pytest.mark.slow
+@pytest.mark.training
+def test_torchrun_trains_and_slurm_queues_a_stopped_run_again(tmp_path: Path) -> None:
+    """srun stands for torchrun here; the first call of it ends as after a signal, with a checkpoint."""
+    drawn = [sys.executable, "-m", "ocr.synthesis", "lines", "lines", "--count", "12", "--seed", "1"]
+    assert run(drawn, tmp_path, PYTHONPATH=str(ROOT)).returncode == 0
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    (tools / "srun").write_text(
+        '#!/bin/bash\necho "$@" >> calls\nif [ ! -e again ]; then touch again; exit 75; fi\n'
+    )
+    (tools / "scontrol").write_text('#!/bin/bash\necho scontrol "$@" >> calls\n')
+    for tool in tools.iterdir():
+        tool.chmod(0o755)
+    path = f"{tools}{os.pathsep}{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    job = {"SLURM_NNODES": "2", "SLURM_NTASKS_PER_NODE": "4", "SLURM_JOB_ID": "17", "PATH": path}
+    words = ["ocr", "lines", "lines", "--run", "run", "--epochs", "1", "--hidden-size", "8", "--layers", "1"]
+    script = str(ROOT / "recipes" / "scale" / "slurm.sh")
+    assert run([script, *words], tmp_path, **job).returncode == 0
+    trained = run([str(ROOT / "recipes" / "scale" / "torchrun.sh"), *words], tmp_path, DEVICES="2")
+    assert trained.returncode == 0, trained.stderr
+    assert run([script, *words], tmp_path, **job).returncode == 0
+    first, queued, second = (tmp_path / "calls").read_text().splitlines()
+    assert first.endswith("ocr train --nodes 2 --devices 4 " + " ".join(words[1:]))
+    assert queued == "scontrol requeue 17" and second == f"{first} --resume"
+    assert len((tmp_path / "run" / "ranks.csv").read_text().splitlines()) == 3

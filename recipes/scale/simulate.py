@@ -3,7 +3,7 @@
     python recipes/scale/simulate.py --step-ms 180 --step-deviation-ms 9 --parameters 8600000
     python recipes/scale/simulate.py --measure   # costs of two processes here, and how well it fits
 
-A step of n GPUs takes as long as the slowest of n draws of a step, or as long as loading its data if that takes
+A step of n GPUs takes as long as the slowest of n draws of a step, or as loading its data if that takes
 longer, and the part of the all-reduce that the backward pass does not hide.
 """
 

@@ -43,7 +43,7 @@ def test_only_the_part_of_the_all_reduce_that_is_not_hidden_counts(hidden):
 
 @pytest.mark.parametrize("gpus", [2, 8, 64])
 def test_the_slowest_of_exponential_steps_takes_a_harmonic_number_of_them(gpus):
-    """Deviation equal to the mean is an exponential distribution; four deviations of the mean of 4,000 draws."""
+    """Deviation equal to the mean: an exponential distribution; within four of the mean of draws."""
     cluster = replace(EVEN, step_ms=1000.0, step_deviation_ms=1000.0, hidden=1.0)
     harmonic = sum(1 / number for number in range(1, gpus + 1))
     spread = sum(1 / number**2 for number in range(1, gpus + 1)) ** 0.5
