@@ -90,6 +90,16 @@ def load(port: int, name: str, contents: list[bytes], clients: int, duration_s: 
     return Times(seconds, time.perf_counter() - started_s)
 
 
+def memory_over(port: int, process: int, name: str, contents: list[bytes], requests: int) -> None:
+    """Let eight clients send many requests, and print the memory of the server on the way."""
+    done, told = 0, 0
+    while done < requests:
+        done += len(load(port, name, contents, 8, 5).seconds)
+        if done - told >= requests / 10 or done >= requests:
+            told = done
+            print(f"  after {done:6,d} requests {memory_mb(process):6.0f} MB", flush=True)
+
+
 def file_by_file(recognizer: Any, contents: list[bytes], duration_s: float) -> Times:
     """Read one file after the other in this process."""
     seconds, started_s, place = list[float](), time.perf_counter(), 0
@@ -144,9 +154,10 @@ def main() -> None:
     """Measure both servers."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=10, help="how long clients of each number ask")
-    parser.add_argument("--clients", type=int, nargs="+", default=[1, 8, 64])
+    parser.add_argument("--clients", type=int, nargs="*", default=[1, 8, 64])
     parser.add_argument("--only", choices=["asr", "ocr"])
     parser.add_argument("--long-minutes", type=float, default=60)
+    parser.add_argument("--requests", type=int, default=0, help="also print the memory over so many requests")
     parser.add_argument("--flags", nargs="*", default=[], help="flags of the verb serve, without --")
     arguments = parser.parse_args()
     spoken, samples, rate_hz = utterances()
@@ -168,6 +179,8 @@ def main() -> None:
             if name == "asr" and arguments.long_minutes:
                 repeats = int(60 * arguments.long_minutes * rate_hz / len(samples))
                 beside_a_long_one(port, spoken, wav(np.tile(samples, repeats), rate_hz), arguments.seconds)
+            if arguments.requests:
+                memory_over(port, process, name, material[name], arguments.requests)
             print(f"memory of the server: {before_mb:.0f} MB before, {memory_mb(process):.0f} MB after\n")
 
 
