@@ -13,6 +13,7 @@ from browser import chromium_path
 from hypothesis import settings
 
 import ocr.synthesis
+from common.recognition.passages import turning
 
 settings.register_profile("same everywhere", deadline=None, derandomize=True, database=None)
 settings.load_profile("same everywhere")
@@ -54,6 +55,13 @@ def same_fonts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ocr.synthesis, "FONT_FOLDERS", (str(folder),))
         yield
+
+
+@pytest.fixture(autouse=True)
+def untrained_models_turn_no_lines(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Most models of tests are no judges of how a line lies; tests of turning are marked."""
+    if request.node.get_closest_marker("turning") is None:
+        monkeypatch.setattr(turning, "SURER", 2.0)
 
 
 @pytest.fixture(autouse=True)

@@ -3,7 +3,6 @@
 files.txt -> names -> those whose hash falls to shard 3 of 16
 """
 
-import hashlib
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -50,6 +49,8 @@ def parse_shard(text: str) -> Shard:
 
 def key_of(name: str) -> int:
     """Return 64 bits that stand for a name: of ten million, two are equal once in 370,000 lists."""
+    import hashlib  # other calls start without it
+
     encoded = name.encode("utf-8", errors=ANY_NAME)
     return int.from_bytes(hashlib.blake2b(encoded, digest_size=8).digest(), "little")
 

@@ -5,7 +5,6 @@ out/part-3-of-16.jsonl      {"id": "a.png", "text": "...", "confidence": 0.98, "
                             {"id": "b.png", "error": "b.png: ..."}
 """
 
-import hashlib
 import json
 import logging
 import os
@@ -155,6 +154,8 @@ class RowFile:
 
 def _check(folder: Path, shard: Shard, settings: Any) -> None:
     """Write what the texts of a folder depend on, or check that it is the same."""
+    import hashlib  # other calls start without it
+
     digest = hashlib.sha256(repr(settings).encode()).hexdigest()
     path, ours = folder / SETTINGS_NAME, {"shards": shard.total, "settings": digest}
     try:

@@ -310,6 +310,7 @@ def test_markdown_shows_the_text_as_it_is():
     assert to_markdown(document) == "\\# 1 \\*x\\*\nb\\_c\n\n\\- d\n1\\. e\n3.5 \\[f\\] \\<g>"
 
 
+@pytest.mark.turning
 def test_a_line_upside_down_is_answered_as_transcribe_reads_it():
     model = ocr.load()
     with Image.open(ROOT / "recipes" / "ocr" / "sample.png") as image:

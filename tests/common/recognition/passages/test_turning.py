@@ -11,6 +11,8 @@ from common.recognition.passages.turning import is_surer, may_be_upside_down, up
 from common.text.document import Interval, Line, Point
 from common.text.transcript import Character, Transcript
 
+pytestmark = pytest.mark.turning
+
 SAMPLE = Path(__file__).parents[4] / "recipes" / "ocr" / "sample.png"
 TEXT = "An amanuensis takes dictation and copies manuscripts."
 
