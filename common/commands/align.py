@@ -11,6 +11,7 @@ from common.commands.flags.align import AlignFlags
 from common.commands.flags.shared import check_budget, check_threads
 from common.commands.output import DocumentFiles, ItemsFailedError, Writer, check_output, name_failure
 from common.files.plain_text import read_lines
+from common.recognition.known_text.aligner import Aligner
 from common.recognition.loading import load_recognizer
 from common.recognition.modality import Modality
 from common.recognition.transcriber import Transcriber
@@ -63,12 +64,12 @@ def _documents(
     refuse: Callable[[str], None],
 ) -> Iterator[Document]:
     """Yield the documents of examples, or of one file, and say what the file and its text do not share."""
-    sources, texts = zip(*pairs, strict=True) if pairs else ((), ())
+    aligner, (sources, texts) = Aligner(recognizer), zip(*pairs, strict=True) if pairs else ((), ())
     if arguments.text is None and arguments.text_file is None:
-        found = recognizer.align(sources, texts, arguments.batch_budget, refuse=refuse)
+        found = aligner.align(sources, texts, arguments.batch_budget, refuse=refuse)
         yield from map(Document.of, found)
         return
-    for aligned in recognizer.align_recordings(sources, texts, arguments.batch_budget, refuse=refuse):
+    for aligned in aligner.align_recordings(sources, texts, arguments.batch_budget, refuse=refuse):
         for sentence in aligned.left_out.sentences():
             print(f"{modality.name}: {aligned.document.source}: {sentence}", file=sys.stderr)
         yield aligned.document

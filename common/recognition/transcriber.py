@@ -21,9 +21,6 @@ from common.decoding.arrays import Array, to_numpy
 from common.decoding.decoder import Decoder
 from common.decoding.hypothesis import Hypothesis
 from common.decoding.labelled import LabelDecoder
-from common.recognition.known_text.left_out import LeftOut
-from common.recognition.known_text.placing import Aligned, Heard, align_text
-from common.recognition.known_text.text import read_text
 from common.recognition.modality import Modality, ModelSteps, whole
 from common.recognition.passages.joining import (
     Arrival,
@@ -44,7 +41,6 @@ from common.recognition.reading import (
     Wanted,
     each_source,
     name_of,
-    refusing,
 )
 from common.text.document import Document, Passage, Place
 from common.text.symbols import Symbols
@@ -178,7 +174,7 @@ class Transcriber:
 
         The other arguments and the errors are those of `transcribe`.
         """
-        reading = self._reading(self._read_whole, batch_budget, window, refuse)
+        reading = self.reading(self.read_whole, batch_budget, window, refuse)
         return reading.batches(reading.windows(Wanted(source) for source in sources), compute)
 
     def transcribe(
@@ -248,7 +244,7 @@ class Transcriber:
         `done` returns how many passages of a source, by its name, are known already; they are left out. The
         other arguments and the errors are those of `transcribe`.
         """
-        reading = self._reading(self._segments_after(done), batch_budget, window, refuse)
+        reading = self.reading(self._segments_after(done), batch_budget, window, refuse)
 
         def finish(batch: Computed[Any]) -> list[Any]:
             return self._finished(batch, alternatives)
@@ -309,136 +305,36 @@ class Transcriber:
         found, _ = self.hypotheses(output, alternatives + 1)
         return found[0], len(log_probs)
 
-    def align(
-        self,
-        sources: Iterable[Source | Signal],
-        texts: Iterable[str],
-        batch_budget: float | None = None,
-        window: int = 256,
-        refuse: Refuse = None,
-    ) -> Iterator[Transcript]:
-        """Yield the transcript of each source that has its known text, with positions and confidences.
-
-        The confidence of a character is the highest probability that the model gives it at its position, that
-        of a word the product over its characters, and that of the text the one of every transcript. Near 0,
-        the signal says something else than the text. For positions see `alignment.widen`.
-
-        Args:
-            sources: as for `transcribe`; each is one segment.
-            texts: the texts of the sources.
-            batch_budget: as for `transcribe`.
-            window: as for `transcribe`.
-            refuse: takes a sentence for each source that cannot be aligned, which is then left out.
-
-        Raises:
-            ValueError: without `refuse`, the first source that cannot be read, whose text has characters
-                outside the alphabet, or whose text needs more steps than the signal has.
-        """
-        self._check_aligns()
-        reading, placing = self._reading(self._read_whole, batch_budget, window, refuse), self.placing
-        wanted = (Wanted(source, text) for source, text in zip(sources, texts, strict=True))
-
-        def finish(batch: Computed[LogProbs]) -> Iterator[Transcript | None]:
-            for item, rows in zip(batch.items, batch.output.each(), strict=True):
-                aligned = None
-                with refusing(refuse):
-                    aligned = placing.aligned(rows, item.labels, item.present.signal, item.name)
-                yield aligned
-
-        for _, aligned in reading.results(wanted, self.log_probs, finish):
-            if aligned is not None:
-                yield aligned
-
-    def align_recordings(
-        self,
-        sources: Iterable[Source | Signal],
-        texts: Iterable[str],
-        batch_budget: float | None = None,
-        window: int = 256,
-        refuse: Refuse = None,
-    ) -> Iterator[Aligned]:
-        """Yield the document of each source, which may be hours long, and what it and its text do not share.
-
-        A source that is one segment, with a text that the model can write, is aligned as by `align`: each
-        word is found somewhere. Otherwise words that are not said have no place, sound may be added, and the
-        text may have signs, capitals and numbers that the model lacks; it has the passages of
-        `known_text.text.read_text`. Signals on paper are always one segment.
-
-        Arguments and errors are those of `align`; an error also, if nothing of a text can be found.
-        """
-        self._check_aligns()
-        known: dict[int, str] = {}
-
-        def wanted() -> Iterator[Wanted]:
-            for place, (source, text) in enumerate(zip(sources, texts, strict=True)):
-                known[place] = text
-                yield Wanted(source)
-
-        read = self._read_whole if self.modality.on_paper else self._read_segments
-        reading, heard = self._reading(read, batch_budget, window, refuse), list[Heard]()
-
-        def finish(batch: Computed[LogProbs]) -> list[np.ndarray]:
-            rows = zip(batch.output.each(), batch.items, strict=True)
-            return [own_steps(one, item.present, self.stride) for one, item in rows]
-
-        for items, found in by_passage(reading.results(wanted(), self.log_probs, finish)):
-            item = items[-1]
-            if item.segment is not None:
-                segments = [one.present for one in items]
-                heard.append(Heard.of(np.concatenate(found), *extent(segments), item.segment.whole))
-            if not item.last:
-                continue
-            aligned = None
-            with refusing(refuse):
-                aligned = self._aligned(known.pop(item.place), heard, item.name)
-            heard = []
-            if aligned is not None:
-                yield aligned
-
-    def _aligned(self, text: str, heard: Sequence[Heard], source: str) -> Aligned:
-        """Return the document of a source with its text, and what they do not share."""
-        line = " ".join(text.split("\n"))
-        unknown = self.alphabet.unknown(line)
-        if len(heard) == 1 and heard[0].whole and (self.modality.on_paper or not unknown):
-            one = heard[0]
-            labels = self._labels(line, source)
-            transcript = self.placing.aligned(one.log_probs, labels, one.signal, source)
-            return Aligned(Document.of(transcript), LeftOut([], []))
-        known = read_text(text, self.alphabet)
-        if known.words and not any(word.spelling for word in known.words):
-            self._labels(line, source)  # says what it lacks
-        return align_text(known, heard, self.placing, source)
-
-    def _check_aligns(self) -> None:
-        if self.task not in ("ctc", "attention"):
-            raise ValueError(f"a model of --task {self.task} aligns no text; take one of --task ctc")
-
-    def _reading(
+    def reading(
         self,
         read: Callable[[Source | Signal, str | None], Content],
         batch_budget: float | None,
         window: int,
         refuse: Refuse,
     ) -> Reading:
+        """Return what reads sources ahead, and puts their segments into batches.
+
+        `read` returns the content of a source; the other arguments are those of `transcribe`.
+        """
         budget = self.modality.batch_budget if batch_budget is None else batch_budget
         steps = budget * self.modality.steps_per_length(self.signal_config)
         return Reading(read, steps, window, self.workers, refuse)
 
     def _segments_after(self, done: Callable[[str], int]) -> Callable[[Source | Signal, str | None], Content]:
-        """Return `_read_segments` without the passages that are known already."""
+        """Return `read_segments` without the passages that are known already."""
 
         def read(source: Source | Signal, text: str | None) -> Content:
-            content, known = self._read_segments(source, text), done(name_of(source))
+            content, known = self.read_segments(source, text), done(name_of(source))
             if not known:
                 return content
             return content._replace(segments=after_passages(content.segments, known))
 
         return read
 
-    def _read_segments(self, source: Source | Signal, text: str | None) -> Content:
+    def read_segments(self, source: Source | Signal, text: str | None) -> Content:
         """Return all segments of a source."""
         if isinstance(source, Signal):
-            return self._read_whole(source, text)
+            return self.read_whole(source, text)
         found = self.segmentation(source)
         return Content(found.segments, [], found.page)
 
@@ -448,14 +344,15 @@ class Transcriber:
             source, self.signal_config, self.segmentation_config, self.model_steps
         )
 
-    def _read_whole(self, source: Source | Signal, text: str | None) -> Content:
+    def read_whole(self, source: Source | Signal, text: str | None) -> Content:
         """Return a source as one segment, and the labels of its text where that is known."""
-        labels = [] if text is None else self._labels(text, name_of(source))
+        labels = [] if text is None else self.labels(text, name_of(source))
         if not isinstance(source, Signal):
             source = self.modality.read(source, self.signal_config)
         return Content([whole(source)], labels)
 
-    def _labels(self, text: str, source: str) -> list[int]:
+    def labels(self, text: str, source: str) -> list[int]:
+        """Return the labels of a text; ValueError, with the name of its source, if it cannot be written."""
         if unknown := self.alphabet.unknown(text):
             raise ValueError(
                 f"{source or 'a text'}: its text has {', '.join(map(repr, unknown))}, not in the alphabet of"

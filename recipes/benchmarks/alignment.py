@@ -21,6 +21,7 @@ from common.command_line.flag import Positional
 from common.command_line.parser import parse
 from common.decoding.alignment import widen
 from common.decoding.greedy import Hit
+from common.recognition.known_text.aligner import Aligner
 from common.recognition.recognizer import Recognizer
 from common.text.transcript import Character, Transcript, Word
 
@@ -72,7 +73,7 @@ def align(
         (source,) = [fields[key] for key in SOURCE_KEYS if key in fields]
         signal = recognizer.modality.read(manifest.parent / source, recognizer.config.signal)
         with patch("common.recognition.placing.widen", rule):
-            (transcript,) = recognizer.align([signal], [fields["text"]])
+            (transcript,) = Aligner(recognizer).align([signal], [fields["text"]])
         yield fields, transcript, recognizer.front_end.stride * signal.unit_per_step
 
 

@@ -29,6 +29,7 @@ from asr.modality import ASR
 from common.command_line.flag import Positional
 from common.command_line.parser import parse
 from common.data.signal import Signal
+from common.recognition.known_text.aligner import Aligner
 from common.recognition.loading import load_recognizer
 from common.recognition.transcriber import Transcriber
 from common.text.metrics import edits
@@ -139,7 +140,7 @@ def _measured(recording: Recording, path: Path, recognizer: Transcriber, options
     ]
     texts = [text for _, _, text in recording.utterances]
     wanted = list[Said]()
-    aligned = recognizer.align(signals, texts)
+    aligned = Aligner(recognizer).align(signals, texts)
     for (first, _, _), one in zip(recording.utterances, aligned, strict=True):
         wanted += [Said(word.text, first / rate_hz + word.start) for word in one.words]
     alone = [word for one in recognizer.transcribe(signals) for word in one.text.split()]

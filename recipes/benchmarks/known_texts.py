@@ -21,6 +21,7 @@ from long_alignment import peak_mb
 from asr.modality import ASR
 from common.command_line.flag import Positional
 from common.command_line.parser import parse
+from common.recognition.known_text.aligner import Aligner
 from common.recognition.loading import load_recognizer
 from common.recognition.transcriber import Transcriber
 from common.text.document import Interval
@@ -87,7 +88,7 @@ def main() -> None:
         text = "\n\n".join(" ".join(word.text for word in one) for one in paragraphs)
         (kept / "text.txt").write_text(f"{text}\n", encoding="utf-8")
         before_mb, began = peak_mb(), time.monotonic()
-        (aligned,) = recognizer.align_recordings([recording], [text])
+        (aligned,) = Aligner(recognizer).align_recordings([recording], [text])
         print(
             f"{soundfile.info(recording).duration / 3600:.2f} hours, {len(spoken):,} words: aligned in"
             f" {time.monotonic() - began:.0f} s; peak memory {peak_mb():.0f} MB, {before_mb:.0f} MB before"
@@ -127,7 +128,7 @@ def _record(
             signal = ASR.read(source, recognizer.signal_config)
             file.write(signal.values)
             done += len(pause) + len(signal.values)
-            (alone,) = recognizer.align([signal], [text])
+            (alone,) = Aligner(recognizer).align([signal], [text])
             yield [Spoken(word.text, start_s + word.start, start_s + word.end) for word in alone.words]
 
 

@@ -16,6 +16,7 @@ from common.decoding.decoder import Decoder, DecodingConfig
 from common.decoding.storage import decoder_from
 from common.decoding.tuning import ReferenceBatch, calibrate, kept_classes
 from common.recognition.configuration import EncoderConfig, ModelConfig
+from common.recognition.known_text.aligner import Aligner
 from common.recognition.recognizer import Recognizer
 from common.recognition.transcriber import LogProbs
 from common.text.direction import Read
@@ -140,11 +141,11 @@ def test_the_confidence_of_a_piece_is_the_product_of_its_characters(recognizer):
 
 def test_a_text_is_aligned_by_its_pieces(recognizer):
     reading(recognizer, 1, 0, 2, 3, 0, 0)
-    (transcript,) = recognizer.align([SIGNAL], ["the  cat"])
+    (transcript,) = Aligner(recognizer).align([SIGNAL], ["the  cat"])
     assert [word.text for word in transcript.words] == ["the", "cat"]
     assert transcript.words[0].end <= transcript.words[1].start
     with pytest.raises(ValueError, match="its text has ' ', 'd', 'o', 'g', not in the alphabet of 6 symbols"):
-        list(recognizer.align([SIGNAL], ["the dog"]))
+        list(Aligner(recognizer).align([SIGNAL], ["the dog"]))
 
 
 def test_the_beam_finds_what_greedy_decoding_finds_and_alternatives_are_told_apart_by_text(recognizer):

@@ -23,6 +23,7 @@ from common.decoding.hypothesis import Hypothesis
 from common.files.model_file import read_model, write_model
 from common.language.kneser_ney import estimate
 from common.recognition.configuration import EncoderConfig, HeadConfig, build_config
+from common.recognition.known_text.aligner import Aligner
 from common.recognition.recognizer import Recognizer
 from common.recognition.transcriber import LogProbs
 from common.text.transcript import Transcript
@@ -538,10 +539,10 @@ def texts_for(signals: list[Signal], recognizer: Recognizer) -> list[str]:
 def test_alignments_have_the_texts_in_order_whatever_the_window(name):
     recognizer, signals = recognizer_of(name), signals_of(name)[1:13]
     texts = texts_for(signals, recognizer)
-    alone = [next(recognizer.align([one], [text])) for one, text in zip(signals, texts, strict=True)]
+    alone = [next(Aligner(recognizer).align([one], [text])) for one, text in zip(signals, texts, strict=True)]
     assert [transcript.text for transcript in alone] == texts
     for window, budget in [(256, None), (5, 0.1), (1, None)]:
-        among = list(recognizer.align(signals, texts, batch_budget=budget, window=window))
+        among = list(Aligner(recognizer).align(signals, texts, batch_budget=budget, window=window))
         assert len(among) == len(alone)
         assert all(same_place_and_text(one, other) for one, other in zip(among, alone, strict=True))
 
@@ -550,7 +551,7 @@ def test_alignments_have_the_texts_in_order_whatever_the_window(name):
 def test_aligning_what_was_read_has_the_confidences_of_reading(name):
     recognizer, signal = recognizer_of(name), signals_of(name)[1]
     read = next(recognizer.transcribe([signal]))
-    (aligned,) = recognizer.align([signal], [f"  {read.text} "])
+    (aligned,) = Aligner(recognizer).align([signal], [f"  {read.text} "])
     assert (aligned.text, aligned.unit) == (read.text, read.unit)
     assert len(aligned.characters) > 3
     end = len(signal.values) * signal.unit_per_step
@@ -568,7 +569,7 @@ def test_characters_that_are_aligned_share_what_is_between_them():
     path = path_of(0, 2, 0, 0, 3, 0, 1, 4, 0, 0, 0, 0)
     recognizer.log_probs = lambda _: LogProbs(path[None], np.array([len(path)]))
     signal = Signal(np.zeros((48, HEIGHT_PX), np.float32), 2.0)
-    (transcript,) = recognizer.align([signal], ["ab c"])
+    (transcript,) = Aligner(recognizer).align([signal], ["ab c"])
     places = [place for one in transcript.characters for place in (one.start, one.end)]
     assert places == [8 * step - 1 if step else 0 for step in (0, 3, 3, 5.5, 5.5, 7, 7, 9)]
     assert [word.text for word in transcript.words] == ["ab", "c"]
@@ -586,16 +587,16 @@ def test_what_cannot_be_aligned_is_an_error_or_refused_and_the_rest_is_done(name
     sources = [signals[1], torn, signals[0], signals[2], signals[1]]
     texts = ["ab", "ab", "ab" * 99, "xyz", ""]
     refused: list[str] = []
-    done = list(recognizer.align(sources, texts, refuse=refused.append))
+    done = list(Aligner(recognizer).align(sources, texts, refuse=refused.append))
     assert [transcript.text for transcript in done] == ["ab", ""]
     assert str(torn) in refused[0]
     assert "'x', 'y', 'z', not in the alphabet of 8 symbols" in refused[1]
     assert "the text needs 198 steps" in refused[2]
     for source, text in zip(sources[1:4], texts[1:4], strict=True):
         with pytest.raises(ValueError, match=r"torn\.png|alphabet|needs 198 steps"):
-            list(recognizer.align([source], [text]))
+            list(Aligner(recognizer).align([source], [text]))
 
 
 def test_sources_and_texts_are_as_many():
     with pytest.raises(ValueError, match="shorter"):
-        list(recognizer_of("ocr").align(signals_of("ocr")[1:3], ["a"]))
+        list(Aligner(recognizer_of("ocr")).align(signals_of("ocr")[1:3], ["a"]))

@@ -22,6 +22,7 @@ from common.files.header import KEY
 from common.files.onnx_file import FORMAT_VERSION, TENSORS_KEY, metadata, read_onnx
 from common.language.kneser_ney import estimate
 from common.recognition.export import export_onnx
+from common.recognition.known_text.aligner import Aligner
 from common.recognition.recognizer import Recognizer
 from common.recognition.runtime import OnnxRecognizer
 from ocr.modality import OCR
@@ -78,7 +79,7 @@ def test_transcripts_are_those_of_torch(name, decoder, folder):
 @BOTH
 def test_known_texts_are_aligned_as_by_torch(name, folder):
     signals = signals_of(name)[1:2]
-    found = [list(one.align(signals, ["abba ca"])) for one in both(folder, name)]
+    found = [list(Aligner(one).align(signals, ["abba ca"])) for one in both(folder, name)]
     assert [(one.text, one.start, one.end) for one in found[0][0].characters] == [
         (one.text, one.start, one.end) for one in found[1][0].characters
     ]

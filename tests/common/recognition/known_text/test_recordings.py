@@ -10,6 +10,7 @@ from command import call
 from untrained import RATE_HZ, recognizer_of, signals_of
 
 from common.data.signal import Segment, Segmentation, Signal
+from common.recognition.known_text.aligner import Aligner
 from common.recognition.transcriber import LogProbs
 from common.text.document import Interval
 from common.text.symbols import Alphabet
@@ -68,7 +69,9 @@ def test_segments_of_many_recordings_come_together_in_order(recognizer, tmp_path
         "Mountains are lovelier where nothing grows.",
     ]
     refused: list[str] = []
-    found = list(recognizer.align_recordings(sources, texts, batch_budget=2, window=2, refuse=refused.append))
+    found = list(
+        Aligner(recognizer).align_recordings(sources, texts, batch_budget=2, window=2, refuse=refused.append)
+    )
     assert [one.document.source for one in found] == sources
     assert refused == []
     assert [one.document.text for one in found] == texts
@@ -80,8 +83,8 @@ def test_a_source_of_one_segment_is_aligned_as_ever(recognizer, tmp_path):
     source, text = record("SEASHORES", tmp_path / "a.wav"), "MOUNTAINS"  # which is not what is said
     (segment,) = cut(source, None, None, None).segments
     recognizer.modality = replace(recognizer.modality, read=lambda *_: segment.signal)
-    (found,) = recognizer.align_recordings([source], [text])
-    assert list(found.document.transcripts) == list(recognizer.align([source], [text]))
+    (found,) = Aligner(recognizer).align_recordings([source], [text])
+    assert list(found.document.transcripts) == list(Aligner(recognizer).align([source], [text]))
     assert found.document.is_whole
     assert found.left_out == ([], [])
 
@@ -90,17 +93,17 @@ def test_lines_on_paper_are_never_cut_and_wrong_letters_are_refused():
     lines = recognizer_of("ocr")
     lines.modality = replace(lines.modality, segment=cut)
     signal = signals_of("ocr")[1]
-    (found,) = lines.align_recordings([signal], ["abc"])
-    assert list(found.document.transcripts) == list(lines.align([signal], ["abc"]))
+    (found,) = Aligner(lines).align_recordings([signal], ["abc"])
+    assert list(found.document.transcripts) == list(Aligner(lines).align([signal], ["abc"]))
     with pytest.raises(ValueError, match="'X', not in the alphabet"):
-        list(lines.align_recordings([signal], ["abcX"]))
+        list(Aligner(lines).align_recordings([signal], ["abcX"]))
 
 
 def test_a_text_of_which_no_letter_is_known_is_refused(recognizer, tmp_path):
     source = record(SAID, tmp_path / "a.wav")
     refused: list[str] = []
     texts = ["1852", "", "QUICK FOX"]
-    assert list(recognizer.align_recordings([source] * 3, texts, refuse=refused.append)) == []
+    assert list(Aligner(recognizer).align_recordings([source] * 3, texts, refuse=refused.append)) == []
     assert "a.wav: its text has '1', '8', '5', '2', not in the alphabet" in refused[0]
     assert "a.wav: its text has no words" in refused[1]
     assert "a.wav: of the 2 words of the text nothing can be found" in refused[2]
