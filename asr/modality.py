@@ -12,7 +12,7 @@ from asr.media.raw import as_raw
 from asr.rendering import render
 from asr.segmentation.activity import Activity, HeardActivity
 from asr.segmentation.recordings import segment
-from asr.signal import SignalConfig, channels, expand, measure, read, steps_per_length, stream, track
+from asr.signal import SignalConfig, channels, expand, measure, pack, read, steps_per_length, stream, track
 from common.data.signal import Segmentation, Source
 from common.recognition.modality import AugmentOne, Modality, ModelSteps, Training
 
@@ -90,6 +90,7 @@ ASR = Modality(
     read=read,
     expand=expand,
     measure=measure,
+    pack=pack,
     steps_per_length=steps_per_length,
     corpora=read_corpus,
     listed=read_rows,

@@ -21,6 +21,9 @@ BLOCK_S = 5.0
 """longest piece of a long recording"""
 LARGEST = 1e30
 """largest sample that is accepted in a float file; sums of larger ones overflow"""
+BITS = {"PCM_S8": 16, "PCM_U8": 16, "PCM_16": 16, "ULAW": 16, "ALAW": 16, "PCM_24": 24}
+"""bits that hold the samples of a file exactly, by libsndfile's name of its encoding"""
+MOST_FLAC_CHANNELS = 8
 CANCELLED = 0.01
 """share of the channels' mean energy below which their mean is said to cancel them out (-20 dB)"""
 
@@ -183,6 +186,29 @@ def measure(source: Source) -> float:
     """
     with open_sound(source) as sound:
         return float(find_part(source, sound).frames / sound.samplerate)
+
+
+def pack(source: str) -> tuple[str, bytes]:
+    """Return the ending and the content of a sound file that holds a part of another one alone.
+
+    The samples are unaltered: a FLAC where they have up to 24 bits, else a WAV of floating-point numbers.
+
+    Raises:
+        ValueError: the part cannot be read as a whole.
+    """
+    with open_sound(source) as sound:
+        part = find_part(source, sound)
+        samples = np.concatenate(list(read_part(sound, part, source_name(source))))  # (N, channels)
+        rate_hz, bits = sound.samplerate, BITS.get(sound.subtype, 0)
+    if part.channel is not None:
+        samples = samples[:, [part.channel]]
+    content = io.BytesIO()
+    if bits and samples.shape[1] <= MOST_FLAC_CHANNELS:
+        integers = np.round(samples * 2.0 ** (bits - 1)).astype(np.int32) << (32 - bits)
+        soundfile.write(content, integers, rate_hz, f"PCM_{bits}", format="FLAC")
+        return ".flac", content.getvalue()
+    soundfile.write(content, samples, rate_hz, "FLOAT", format="WAV")
+    return ".wav", content.getvalue()
 
 
 def steps_per_length(config: SignalConfig) -> float:

@@ -21,7 +21,7 @@ from asr.media import ffmpeg, mp3
 from asr.media.raw import RawFormat, parse_raw
 from common.data.signal import Source
 from common.files.pipe import content_of, is_pipe
-from common.files.source import source_file
+from common.files.source import part_of, source_file, stored
 from common.files.wav import TAGS, UNBOUNDED, find_samples, refuse_more
 
 OVERSHOOT_S = 0.5
@@ -85,7 +85,7 @@ def open_sound(source: Source) -> Iterator[soundfile.SoundFile]:
     name = source_name(source)
     file: io.BufferedReader | io.BytesIO
     if isinstance(source, str | Path):
-        file = _opened(source_file(str(source)))
+        file = stored(source) or _opened(source_file(str(source)))
     else:
         content = source.read()
         if not content:
@@ -308,7 +308,7 @@ def find_part(source: Source, sound: soundfile.SoundFile) -> Part:
         ValueError: the part cannot be understood, or is not inside the recording.
     """
     frames, rate_hz = int(sound.frames), sound.samplerate
-    named = str(source)[len(source_file(str(source))) :] if isinstance(source, str | Path) else ""
+    named = part_of(str(source)) if isinstance(source, str | Path) else ""
     if not named:
         return Part(0, frames)
     found = SOUND_PART.fullmatch(named.replace(" ", ""))
@@ -340,7 +340,7 @@ def find_part(source: Source, sound: soundfile.SoundFile) -> Part:
 
 
 def _named_part(source: Source) -> re.Match[str] | None:
-    named = str(source)[len(source_file(str(source))) :] if isinstance(source, str | Path) else ""
+    named = part_of(str(source)) if isinstance(source, str | Path) else ""
     return SOUND_PART.fullmatch(named.replace(" ", ""))
 
 

@@ -18,7 +18,7 @@ from common.recognition.modality import Modality
 
 log = logging.getLogger(__name__)
 
-VERBS = ("train", "evaluate", "transcribe", "align", "export", "lm", "serve")
+VERBS = ("train", "evaluate", "transcribe", "align", "export", "shard", "lm", "serve")
 """modules of common.commands; only the one that is called is imported, which keeps the start fast"""
 TRAINING_PACKAGES = ("lightning", "onnx", "tensorboard", "torch", "torchaudio", "torchvision")
 """packages of the extra `train`"""
@@ -170,6 +170,7 @@ def _overview(modality: Modality) -> str:
         f"  transcribe FILE... --model MODEL  write the text of {modality.source}s to stdout or to files\n"
         f"  align MODEL DATA                  find where the words of transcribed {item}s are\n"
         f"  export MODEL OUT.onnx             write a model that runs without torch, and faster; --int8\n"
+        f"  shard DATA -o DIR                 write transcribed {item}s to tars, for training on many\n"
         f"  lm train TEXT... -o LM            learn a language model of n-grams; --recurrent --run DIR\n"
         f"  lm evaluate LM TEXT...            measure bits and perplexity of a text\n"
         f"  lm sample LM                      draw texts from a recurrent language model\n"

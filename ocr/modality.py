@@ -9,7 +9,7 @@ from ocr.configuration import FormatConfig, SegmentationConfig
 from ocr.corpora import CorpusConfig, read_corpus, read_rows
 from ocr.formats.names import BOOK_FORMATS, ENDINGS, FORMATS, book, writer
 from ocr.rendering import render
-from ocr.segmentation.xml_lines import expand, measure, read, segment
+from ocr.segmentation.xml_lines import expand, measure, pack, read, segment
 from ocr.signal import IMAGE_SUFFIXES, SignalConfig, steps_per_length
 
 
@@ -70,6 +70,7 @@ OCR = Modality(
     read=read,
     expand=expand,
     measure=measure,
+    pack=pack,
     steps_per_length=steps_per_length,
     corpora=read_corpus,
     listed=read_rows,

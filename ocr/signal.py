@@ -142,7 +142,7 @@ def _page_range(source: Source) -> tuple[Source, tuple[int, int] | None]:
     return match[1], (int(match[2]), int(match[3]))
 
 
-def measure(source: str) -> float:
+def measure(source: Source) -> float:
     """Return width over height of the line in `source` as it is viewed.
 
     Only an image that is higher than wide is decoded, since it may be no line.

@@ -16,6 +16,7 @@ from PIL import Image, UnidentifiedImageError
 
 from common.data.signal import Source
 from common.files.pipe import content_of, is_pipe
+from common.files.source import stored
 from ocr.formats.pdf_pages import count_pages as count_pdf_pages
 from ocr.formats.pdf_pages import is_pdf, no_such_page, render
 
@@ -50,6 +51,8 @@ def locate(source: Source) -> Place:
         name = str(getattr(source, "name", "the stream"))
         page = getattr(source, "page", None)
         return Place(source if source.seekable() else io.BytesIO(source.read()), page, name)
+    if (content := stored(source)) is not None:
+        return Place(content, content.page, content.name)
     path, name = Path(source), str(source)
     if is_pipe(path):
         return Place(content_of(path), None, name)

@@ -18,7 +18,7 @@ from command import Outcome, call
 from untrained import RATE_HZ, recognizer_of, signals_of
 
 from asr.modality import ASR
-from common.commands.streaming import _tail
+from common.commands.transcribing.streaming import _tail
 from common.recognition.configuration import EncoderConfig
 from common.recognition.export import export_onnx
 from common.recognition.recognizer import Recognizer

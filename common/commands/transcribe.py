@@ -9,13 +9,13 @@ from typing import Any
 
 from common.command_line.counting import counted
 from common.command_line.parser import UsageError
-from common.commands.bulk import check_bulk, run_bulk, wanted_names
 from common.commands.decoding import build_decoder
 from common.commands.flags.shared import check_budget, check_threads
 from common.commands.flags.transcribe import JSON_LINES, TranscribeFlags
 from common.commands.output import DocumentFiles, ItemsFailedError, Writer, check_output, name_failure
 from common.commands.progress import Progress
-from common.commands.streaming import check_streams, transcribe_streams
+from common.commands.transcribing.bulk import check_bulk, run_bulk, wanted_names
+from common.commands.transcribing.streaming import check_streams, transcribe_streams
 from common.data.signal import Source
 from common.files.standard import STANDARD_INPUT
 from common.recognition.loading import load_recognizer, model_path

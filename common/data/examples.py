@@ -1,7 +1,6 @@
 """Examples become signals and labels, one by one or as the arrays of a batch, here or in a worker process."""
 
 import logging
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -13,7 +12,7 @@ from common.data.frame_targets import FrameTargets
 from common.data.manifest import Example
 from common.data.signal import Signal
 from common.data.store import Place, SignalStore
-from common.files.source import source_file
+from common.files.source import stamp
 from common.text.symbols import Symbols
 
 log = logging.getLogger(__name__)
@@ -155,11 +154,11 @@ class Examples:
         if kept is not None:
             return kept, None
         try:
-            status = os.stat(source_file(source))  # before it is read: it may change meanwhile
+            version = stamp(source)  # before it is read: it may change meanwhile
         except OSError:
             return self.read(source), None
         signal = self.read(source)
-        return signal, store.keep(source, status, signal)
+        return signal, store.keep(source, version, signal)
 
 
 def batched(found: Sequence[ReadExample | str], zeros: Zeros = new_zeros) -> Arrays:

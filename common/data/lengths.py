@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 from common.data.manifest import Example, is_length
 from common.files.aside import written_aside
-from common.files.source import absolute, source_file
+from common.files.source import absolute, stamp
+from common.files.tars.member import Member
 
 log = logging.getLogger(__name__)
 
@@ -39,12 +40,15 @@ def with_lengths(
     entries: dict[str, _Entry] = {}
     measured, problems = [], []
     for example in tqdm(examples, desc="measuring", unit=" files", disable=None, leave=False):
+        if isinstance(example.source, Member) and example.length is not None:  # `shards` has measured it
+            measured.append(example)
+            continue
         source = absolute(example.source)
         try:
-            status = os.stat(source_file(source))
+            version = stamp(source)
             entry = entries.get(source) or known.get(source)
-            if entry is None or entry[:2] != (status.st_size, status.st_mtime_ns):
-                entry = _Entry(status.st_size, status.st_mtime_ns, measure(example.source))
+            if entry is None or entry[:2] != version:
+                entry = _Entry(*version, measure(example.source))
             entries[source] = entry
             measured.append(_with_length(example, entry.length))
         except (ValueError, OSError) as error:
@@ -54,15 +58,20 @@ def with_lengths(
     return measured, problems
 
 
-def length_cache(path: str | Path) -> Path:
-    """Return the file in the user's cache folder that keeps the lengths of the corpus at `path`."""
+def cache_folder() -> Path:
+    """Return the folder in the user's cache folder for what need not be found out again."""
     home = Path(os.environ.get("XDG_CACHE_HOME", ""))
     if not home.is_absolute():  # the XDG base directory specification: ignore relative paths
         home = Path.home() / ".cache"
+    return home / "amanuensis"
+
+
+def length_cache(path: str | Path) -> Path:
+    """Return the file in the user's cache folder that keeps the lengths of the corpus at `path`."""
     import hashlib
 
     name = hashlib.sha256(os.fsencode(Path(path).resolve())).hexdigest()[:32]
-    return home / "amanuensis" / f"lengths-{name}.jsonl"
+    return cache_folder() / f"lengths-{name}.jsonl"
 
 
 def _with_length(example: Example, length: float) -> Example:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,10 @@ from typing import Any, NamedTuple
 
 from common.files.aside import written_aside
 from common.files.source import absolute, present
+from common.files.tars.address import open_file
+from common.files.tars.member import Member, is_member
+
+DIGEST = re.compile("[0-9a-f]{32}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +22,7 @@ class Example:
     """A signal and its text."""
 
     source: str
-    """a file, or a part of one: "scan.tif[2]", "talk.wav[12.5,15.75]", "archive.npz::id" """
+    """a file, or a part of one: "scan.tif[2]", "talk.wav[12.5,15.75]", "000.tar::000012.flac" """
     text: str | None
     """the transcription; None if there is none"""
     length: float | None = None
@@ -59,11 +64,13 @@ def read_manifest(
 
     Sources are relative to the manifest's folder. Blank lines and unknown keys are skipped. A text or length
     that is missing or null is None. "words" and "characters" are optional lists of [text, start, end], or of
-    objects with these keys, as `align` writes them. A line that is not a JSON object in UTF-8, has no source,
-    or has a value of the wrong type is a problem; the other lines are read all the same.
+    objects with these keys, as `align` writes them. A source in a tar is a `Member` if its
+    row has "span", its first byte and the number of bytes, and "blake2b", as `shard` writes them. A line that
+    is not a JSON object in UTF-8, has no source, or has a value of the wrong type is a problem; the other
+    lines are read all the same.
 
     Args:
-        path: a file in UTF-8, with or without a byte order mark.
+        path: a file or an address, in UTF-8, with or without a byte order mark.
         source_keys: possible keys of the source; the first that a line has is used.
         length_keys: possible keys of the length; the first that a line has is used.
         text_key: the key of the text.
@@ -103,7 +110,7 @@ def manifest_rows(
     """
     folder, keys = os.path.dirname(path), _Keys(source_keys, length_keys, text_key)
     try:
-        with open(path, "rb") as file:
+        with open_file(str(path)) as file:
             for number, line in enumerate(file, 1):
                 written = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
                 if not written.strip():
@@ -135,7 +142,7 @@ def _example(
     if not isinstance(source, str) or not source:
         raise ValueError(_wrong(fields, keys.source, source, "a file name"))
     example = Example(
-        present(os.path.join(folder, source)),
+        _source(os.path.join(folder, source), fields),
         _text(fields, keys.text),
         _length(fields, keys.length),
         _speaker(fields),
@@ -144,6 +151,23 @@ def _example(
         _parts(fields, "characters"),
     )
     return example if adapt is None else adapt(example, fields)
+
+
+def _source(source: str, fields: dict[str, Any]) -> str:
+    """Return a source as it is spelled on disk; one in a tar knows where it is if its row says so."""
+    if "span" not in fields or not is_member(source):
+        return present(source)
+    try:
+        offset, size = fields["span"]
+        good = isinstance(offset, int) and isinstance(size, int) and offset >= 0 and size > 0
+    except (TypeError, ValueError):
+        good = False
+    digest = fields.get("blake2b")
+    if not good:
+        raise ValueError(_wrong(fields, ("span",), fields["span"], "[first byte, number of bytes]"))
+    if not isinstance(digest, str) or DIGEST.fullmatch(digest) is None:
+        raise ValueError(_wrong(fields, ("blake2b",), digest, "32 hexadecimal digits"))
+    return Member(source, offset, size, digest)
 
 
 def _object(line: bytes) -> dict[str, Any]:
@@ -255,7 +279,7 @@ def write_manifest(path: str | Path, examples: Iterable[Example]) -> None:
     folder = os.path.join(absolute(os.path.dirname(path)), "")
     with written_aside(path) as file:
         for example in examples:
-            source = absolute(example.source)
+            source = absolute(example.source)  # a plain string
             if source.startswith(folder):
                 source = source[len(folder) :].lstrip(os.sep)
             fields: dict[str, Any] = {"source": source}
@@ -269,6 +293,9 @@ def write_manifest(path: str | Path, examples: Iterable[Example]) -> None:
                 fields["words"] = example.words
             if example.characters:
                 fields["characters"] = example.characters
+            if isinstance(example.source, Member):
+                fields["span"] = (example.source.offset, example.source.size)
+                fields["blake2b"] = example.source.digest
             try:
                 line = json.dumps(fields, ensure_ascii=False).encode()
             except UnicodeEncodeError:  # a file name that is not UTF-8: Python holds it in surrogates

@@ -27,7 +27,7 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 
 from common.data.signal import Signal
-from common.files.source import absolute, source_file
+from common.files.source import absolute, stamp
 
 RESERVE_BYTES = 2**30
 """space that is left on the disk: a run must be able to write its checkpoints"""
@@ -118,7 +118,7 @@ class SignalStore:
     def read(self, source: str, place: Place) -> Signal | None:
         """Return the signal at `place`, or None if it is not whole or the file of `source` has changed."""
         try:
-            status = os.stat(source_file(source))
+            current = stamp(source)
             file = self._opened(place.file)
             file.seek(place.offset)
             header = file.read(_HEADER_BYTES)
@@ -134,7 +134,7 @@ class SignalStore:
         _, kept_checksum, digest, size, mtime_ns, unit, kind, dimensions, colours, steps, width = fields
         if not complete or checksum != kept_checksum or digest != _digest(source):
             return None
-        if (size, mtime_ns) != (status.st_size, status.st_mtime_ns):
+        if (size, mtime_ns) != current:
             return None
         values = _unpacked(payload, kind, colours)
         return Signal(values.reshape((steps, width)[:dimensions]), unit)
@@ -146,19 +146,19 @@ class SignalStore:
             self._reading[name] = (self.folder / name).open("rb", buffering=0)
         return self._reading[name]
 
-    def keep(self, source: str, status: os.stat_result, signal: Signal) -> Place | None:
+    def keep(self, source: str, version: tuple[int, int], signal: Signal) -> Place | None:
         """Append a signal; return its place, or None if there is no room for it.
 
         The first failure is said in a warning, and nothing more is kept after it.
 
         Args:
             source: where it was read from.
-            status: of the file of `source`, from before it was read.
+            version: the `stamp` of `source`, from before it was read.
             signal: what was read.
         """
         if self.room_bytes <= 0 or signal.values.ndim not in (1, 2) or signal.values.dtype != np.float32:
             return None
-        record = _record(source, status, signal)
+        record = _record(source, version, signal)
         try:
             if len(record) > self.room_bytes:
                 raise OSError(None, "the space of --cache-gb is used up")
@@ -224,13 +224,12 @@ def _payload_bytes(fields: tuple) -> int:
     return 4 * colours + count * {_INTEGER: 2, _PALETTE: 1}.get(kind, 4)
 
 
-def _record(source: str, status: os.stat_result, signal: Signal) -> bytes:
+def _record(source: str, version: tuple[int, int], signal: Signal) -> bytes:
     kind, palette, packed = _packed(signal.values)
     steps, width = (*signal.values.shape, 1)[:2]
     payload = palette.tobytes() + packed.tobytes()
-    file = (status.st_size, status.st_mtime_ns)
     rest = (signal.unit_per_step, kind, signal.values.ndim, len(palette), steps, width)
-    header = struct.pack(_HEADER, _MAGIC, 0, _digest(source), *file, *rest)[_CHECKED:]
+    header = struct.pack(_HEADER, _MAGIC, 0, _digest(source), *version, *rest)[_CHECKED:]
     checksum = _checksum(header, payload)
     return _MAGIC + struct.pack("<I", checksum) + header + payload
 

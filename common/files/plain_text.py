@@ -59,6 +59,11 @@ def read_line(path: str | Path) -> str:
         raw = Path(path).read_bytes()
     except OSError as error:
         raise ValueError(f"{path}: cannot be read ({error.strerror}); name a file of one line") from error
+    return only_line(raw, path)
+
+
+def only_line(raw: bytes, path: str | Path) -> str:
+    """Return the only line of a transcription, see `read_line`; `path` is its name for messages."""
     try:
         lines = [line for line in _lines(raw) if line and not line.isspace()]
     except UnicodeDecodeError as error:

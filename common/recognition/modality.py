@@ -10,6 +10,9 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from common.data.manifest import Corpus, Example
+from common.data.shards.foreign import Kind
+from common.data.shards.naming import tars_of
+from common.data.shards.reading import read_tars
 from common.data.signal import Segment, Segmentation, Signal, Source
 from common.text.document import Document, Interval
 from common.text.rendering import Rendering
@@ -128,7 +131,7 @@ class Modality:
     """`(source, signal_config)`; ValueError with one clear sentence if the source cannot be read"""
     expand: Callable[[Source], list[Source]]
     """the readable sources in one file or stream: the pages of a multi-page TIFF, or else the file itself"""
-    measure: Callable[[str], float]
+    measure: Callable[[Source], float]
     """length of a source in `length_unit`, from its header where that is enough"""
     steps_per_length: Callable[[Any], float]
     """signal steps for one `length_unit` under this signal configuration"""
@@ -143,6 +146,9 @@ class Modality:
     listed: Callable[[str], Iterator[Example | str]] | None = None
     """`(path)`: the example of each row of a manifest, whose text may be missing, or a sentence about a row
     that cannot be used. None: the rows are those of `corpora`."""
+    pack: Callable[[str], tuple[str, bytes]] | None = None
+    """`(source)`: the ending and the content of a file that holds a part of a file, such as a segment, alone,
+    as it is read; the ValueErrors of `read`. None: sources are whole files."""
     source: str = "file"
     """what one source that is transcribed is called: "image" """
     on_paper: bool = False
@@ -211,6 +217,20 @@ class Modality:
     def timed_formats_help(self) -> str:
         """These formats and what they are, as a part of a sentence of the help."""
         return "".join(f" {name}: {what};" for name, what in self.timed_formats.items())
+
+    def examples(self, path: str, corpus_config: Any) -> Corpus:
+        """Return the examples of a folder, manifest or tree, or of tars, and the problems of the others.
+
+        Args:
+            path: a tar, a pattern such as "shards/{000..127}.tar", a folder of tars, or what `corpora` takes.
+            corpus_config: how a corpus is read.
+
+        Raises:
+            ValueError: the path cannot be understood, or has no example.
+        """
+        if tars := tars_of(path):
+            return read_tars(tars, Kind(self.item, self.suffixes, self.measure))
+        return self.corpora(path, corpus_config)
 
     def reader(self, signal_config: Any) -> Callable[[Source], Signal]:
         """Return `read` under a configuration, as a function that can be sent to another process."""

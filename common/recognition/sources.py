@@ -5,12 +5,16 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from common.data.shards.naming import TAR, tars_of
 from common.data.signal import Source
 from common.files.folder import files_below
 from common.files.pipe import content_of, is_pipe, read_pipe
 from common.files.source import present
 from common.files.standard import STANDARD_INPUT, standard_input
-from common.recognition.bulk.remote import is_remote, remote_content
+from common.files.tars.address import is_address
+from common.files.tars.listing import list_tar
+from common.files.tars.member import is_member
+from common.recognition.bulk.remote import remote_content
 from common.recognition.modality import Modality
 
 
@@ -60,11 +64,14 @@ def find_sources(
 def find_files(
     modality: Modality, names: Iterable[str], recursive: bool, refuse: Callable[[str], None]
 ) -> Iterator[tuple[str, Path]]:
-    """Yield each file, and its folder below the folder that was named.
+    """Yield each file, and its folder below the folder that was named; the files in a tar for the tar.
 
     The arguments are those of `find_sources`; `refuse` is called for each folder without any file.
     """
     for name in names:
+        if name.lower().endswith(TAR) and not Path(name).is_dir():
+            yield from ((member, Path()) for member in members_of(modality, tars_of(name), refuse))
+            continue
         if not (recursive and name and Path(name).is_dir()):
             yield name, Path()
             continue
@@ -74,6 +81,26 @@ def find_files(
             refuse(f"{name}: holds no file whose name ends in {' '.join(endings)}; name another folder")
         for file in found:
             yield file, Path(os.path.relpath(file, name)).parent
+
+
+def members_of(modality: Modality, tars: Iterable[str], refuse: Callable[[str], None]) -> Iterator[str]:
+    """Yield the signals in tars; `refuse` is called with a sentence for each tar that is not whole."""
+    for tar in tars:
+        try:
+            listed = list_tar(tar)
+        except ValueError as error:
+            refuse(str(error))
+            continue
+        except OSError as error:
+            refuse(f"{tar}: cannot be read ({error.strerror}); name another tar")
+            continue
+        for sentence in listed.problems:
+            refuse(sentence)
+        found = [entry for entry in listed.entries if entry.name.lower().endswith(tuple(modality.suffixes))]
+        if not found:
+            refuse(f"{tar}: holds no {modality.source}; name another tar")
+        for entry in found:
+            yield f"{tar}::{entry.name}"
 
 
 def sources_in(modality: Modality, file: str, wanted: Parts) -> list[Source]:
@@ -115,7 +142,9 @@ def _opened(file: str) -> Source:
         raise ValueError("a file has an empty name; name one, or - for standard input")
     if file == "-":
         return read_pipe(standard_input(), STANDARD_INPUT)
-    if is_remote(file):
+    if is_member(file):
+        return file
+    if is_address(file):
         return remote_content(file)
     if Path(file).is_dir():
         raise ValueError(f"{file}: is a folder; say --recursive for the files in it, or name them")

@@ -17,6 +17,7 @@ from common.data.batching import BatchLoader, ReadAhead, to_batch
 from common.data.examples import Examples
 from common.data.frame_targets import FrameTargets
 from common.data.manifest import Example
+from common.data.shards.windows import windowed_plan
 from common.data.signal import Signal
 from common.data.store import SignalStore, kind_of, room_in
 from common.data.workers import Workers
@@ -53,7 +54,8 @@ def build_loaders(
     budget = modality.batch_budget if settings.batch_budget is None else settings.batch_budget
     rank, ranks, pinned = fabric.global_rank, fabric.world_size, fabric.device.type == "cuda"
     seen, unseen = _examples(recognizer, training, development, config, ranks)
-    train = BatchLoader(seen, budget, settings.seed, rank, ranks, pinned=pinned)
+    plan = windowed_plan(training, budget, settings.seed)
+    train = BatchLoader(seen, budget, settings.seed, rank, ranks, plan, pinned)
     dev = BatchLoader(unseen, budget, None, rank, ranks, pinned=pinned)
     fingerprints = {
         "training data": described(training, modality.item),

@@ -21,6 +21,7 @@ from common.command_line.counting import counted, first_of
 from common.data.frame_targets import FrameLabels, frame_names, parts_of
 from common.data.lengths import length_cache, with_lengths
 from common.data.manifest import Example
+from common.data.shards.naming import split_paths
 from common.recognition.configuration import HeadConfig
 from common.recognition.modality import Modality
 from common.text.direction import direction_of
@@ -40,7 +41,7 @@ def load_examples(modality: Modality, paths: str, corpus_config: Any) -> tuple[l
 
     Args:
         modality: its functions read the corpora and measure the examples.
-        paths: the path of a corpus, or several with commas between them.
+        paths: the path of a corpus or of tars, or several with commas between them.
         corpus_config: the modality's configuration of corpora.
 
     Raises:
@@ -48,7 +49,7 @@ def load_examples(modality: Modality, paths: str, corpus_config: Any) -> tuple[l
     """
     examples, problems = [], []
     for path in corpus_paths(paths):
-        corpus = modality.corpora(path, corpus_config)
+        corpus = modality.examples(path, corpus_config)
         measured, unmeasured = with_lengths(corpus.examples, modality.measure, length_cache(path))
         problems += corpus.problems + unmeasured
         if not measured:
@@ -60,8 +61,11 @@ def load_examples(modality: Modality, paths: str, corpus_config: Any) -> tuple[l
 
 
 def corpus_paths(paths: str) -> list[str]:
-    """Return the paths in `paths`: all of it if such a file exists, else the parts between its commas."""
-    return [paths] if os.path.exists(paths) else [path for path in paths.split(",") if path]
+    """Return the paths in `paths`: all of it if such a file exists, else the parts between its commas.
+
+    Commas within braces, as in "{a,b}.tar", separate no paths.
+    """
+    return [paths] if os.path.exists(paths) else split_paths(paths)
 
 
 def usable_examples(

@@ -59,6 +59,15 @@ def cut_line(page: np.ndarray, line: Line, config: SignalConfig) -> Signal:
     return Signal(ink_of(np.asarray(grey), config), strip.length / columns)
 
 
+def straight_line(page: np.ndarray, line: Line) -> Image.Image:
+    """Return the image of one line of a page, mode L, straight and at the resolution of the page.
+
+    Args and errors are those of `cut_line`.
+    """
+    strip = _strip(line)
+    return _straightened(page, strip, line.outline, math.ceil(strip.height))
+
+
 def _strip(line: Line) -> Strip:
     """Return the strip that is cut for a line."""
     length, height = line.length, line.above + line.below

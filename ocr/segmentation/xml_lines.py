@@ -13,9 +13,11 @@ import re
 import threading
 from collections import OrderedDict
 from functools import cache, lru_cache
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from common.data.signal import Segment, Segmentation, Signal, Source
 from common.files.source import source_file
@@ -25,7 +27,7 @@ from ocr import signal
 from ocr.configuration import SegmentationConfig
 from ocr.formats.xml.pages import is_xml, page_files, read_page
 from ocr.segmentation import pages
-from ocr.segmentation.cutting import cut_line
+from ocr.segmentation.cutting import cut_line, straight_line
 from ocr.signal import SignalConfig, read_page_image
 
 log = logging.getLogger(__name__)
@@ -51,7 +53,7 @@ def read(source: Source, config: SignalConfig) -> Signal:
     return _cut(_image(document), _place(document, name), str(source), config)
 
 
-def measure(source: str) -> float:
+def measure(source: Source) -> float:
     """Return width over height of a line; see `ocr.signal.measure`.
 
     Raises:
@@ -63,6 +65,28 @@ def measure(source: str) -> float:
     if not line.length * (line.above + line.below) > 0:
         raise ValueError(f"{source}: has no length or no height; correct the line or leave it out")
     return line.length / (line.above + line.below)
+
+
+def pack(source: str) -> tuple[str, bytes]:
+    """Return the ending and the content of an image file that holds a line or a page of another file alone.
+
+    It is what is read of the source: grey levels, as they are viewed; a line of an XML file is cut out and
+    straight, at the resolution of its page.
+
+    Raises:
+        ValueError: the line or its page cannot be read.
+    """
+    if (named := _line_of_xml(source)) is None:
+        image = Image.fromarray(read_page_image(source))
+    else:
+        document = _document(named[0])
+        try:
+            image = straight_line(_image(document), _place(document, named[1]))
+        except ValueError as error:
+            raise ValueError(f"{source}: {error}") from error
+    content = BytesIO()
+    image.save(content, "PNG")
+    return ".png", content.getvalue()
 
 
 def expand(source: Source) -> list[Source]:

@@ -91,7 +91,7 @@ def read_spoken(recognizer: Recognizer, data: str | None, least_s: int) -> Spoke
     if data is None:
         return Spoken((0.1 * rng.standard_normal(rate_hz * least_s)).astype(np.float32), [])
     parts, words, time_s = list[np.ndarray](), list[Part](), 0.0
-    for example in ASR.corpora(data, ASR.corpus_config()).examples:
+    for example in ASR.examples(data, ASR.corpus_config()).examples:
         signal = ASR.read(example.source, recognizer.signal_config)
         words += [Part(word.text, time_s + word.start, time_s + word.end) for word in example.words]
         pause = QUIET * rng.standard_normal(round(PAUSE_S * rate_hz)).astype(np.float32)

@@ -36,7 +36,7 @@ def labelled(command: Label) -> list[Example]:
         label, separator, path = pair.partition("=")
         if not (label and separator and path):
             raise SystemExit(f"{pair}: LABEL=CORPUS was wanted, as in typed=lines/typed/train")
-        corpus = modality.corpora(path, modality.corpus_config())
+        corpus = modality.examples(path, modality.corpus_config())
         for problem in corpus.problems:
             print(f"left out: {problem}")
         step = max(1.0, len(corpus.examples) / (command.count or len(corpus.examples)))

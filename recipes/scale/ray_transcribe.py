@@ -35,10 +35,11 @@ from common.command_line.parser import parse
 from common.files.aside import written_aside
 from common.files.plain_text import json_text
 from common.files.standard import ANY_NAME
+from common.files.tars.address import is_address
 from common.recognition.bulk.attempt import guarded_rows
 from common.recognition.bulk.keys import Keys
 from common.recognition.bulk.listing import key_of, names_in
-from common.recognition.bulk.remote import is_remote, remote_content
+from common.recognition.bulk.remote import remote_content
 from common.recognition.bulk.rows import id_and_failure
 from common.recognition.bulk.work import BulkWork
 from common.recognition.loading import Device, load_recognizer, model_path
@@ -155,7 +156,7 @@ class Transcribing:
 
 def listed(modality: Modality, path: str) -> Iterator[str]:
     """Yield the names of a list, which may have an address."""
-    if not is_remote(path):
+    if not is_address(path):
         return names_in(modality, path, log.error)
     return (line.decode() for line in remote_content(path).read().splitlines() if line.strip())
 

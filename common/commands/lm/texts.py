@@ -7,6 +7,7 @@ from typing import Any
 from common.command_line.parser import UsageError
 from common.commands.flags.lm import CORPUS_SUFFIXES
 from common.commands.lm.spelling import Spelling
+from common.data.shards.naming import TAR
 from common.files.plain_text import read_lines
 from common.recognition.modality import Modality
 from common.training.preparation import corpus_paths, report_problems
@@ -33,7 +34,7 @@ def read_texts(modality: Modality, names: Sequence[str], config: Any, spelling: 
     texts = []
     for name in names:
         for path in corpus_paths(name):
-            is_corpus = Path(path).is_dir() or path.lower().endswith(CORPUS_SUFFIXES)
+            is_corpus = Path(path).is_dir() or path.lower().endswith((*CORPUS_SUFFIXES, TAR))
             lines = _read_corpus(modality, path, config) if is_corpus else read_lines(path)
             found = [text for text in map(spelling.normalise, lines) if text.strip()]
             if not found:
@@ -69,6 +70,6 @@ def read_labelled_texts(
 
 
 def _read_corpus(modality: Modality, path: str, config: Any) -> list[str]:
-    corpus = modality.corpora(path, config)
+    corpus = modality.examples(path, config)
     report_problems(corpus.problems)
     return [example.text for example in corpus.examples if example.text is not None]

@@ -10,9 +10,11 @@ from itertools import chain
 from typing import BinaryIO, NamedTuple
 
 from common.data.manifest import Example
+from common.data.shards.naming import TAR, tars_of
 from common.files.pipe import refuse_device
 from common.files.standard import ANY_NAME, STANDARD_INPUT, standard_input
 from common.recognition.modality import Modality
+from common.recognition.sources import members_of
 
 TABLES = (".jsonl", ".json", ".csv")
 """endings of lists that are manifests"""
@@ -60,14 +62,16 @@ def names_in(modality: Modality, path: str, refuse: Callable[[str], None]) -> It
 
     Args:
         modality: reads manifests.
-        path: a manifest, whose name ends in one of `TABLES`, or a text with a name on each line; - is
-            standard input.
+        path: a manifest, whose name ends in one of `TABLES`, a tar or a pattern of tars, which stand for the
+            files in them, or a text with a name on each line; - is standard input.
         refuse: takes a sentence for each row of a manifest that cannot be understood.
 
     Raises:
         ValueError: the list cannot be read.
     """
-    if path.lower().endswith(TABLES):
+    if path.lower().endswith(TAR):
+        yield from members_of(modality, tars_of(path), refuse)
+    elif path.lower().endswith(TABLES):
         for row in _rows(modality, path):
             if isinstance(row, str):
                 refuse(row)
@@ -87,7 +91,7 @@ def names_in(modality: Modality, path: str, refuse: Callable[[str], None]) -> It
 def _rows(modality: Modality, path: str) -> Iterator[Example | str]:
     if modality.listed is not None and not path.lower().endswith(".csv"):
         return modality.listed(path)
-    corpus = modality.corpora(path, modality.corpus_config())
+    corpus = modality.examples(path, modality.corpus_config())
     return chain(corpus.problems, corpus.examples)
 
 

@@ -16,6 +16,7 @@ from hypothesis.extra.numpy import arrays
 from common.data import store as module
 from common.data.signal import Signal
 from common.data.store import SignalStore, kind_of, room_in
+from common.files.source import stamp
 
 ROOM = 10**6
 
@@ -33,7 +34,7 @@ def store(tmp_path: Path) -> SignalStore:
 
 
 def keep(store: SignalStore, file: Path, values: np.ndarray, unit_per_step: float = 1.0) -> None:
-    place = store.keep(str(file), os.stat(file), Signal(values, unit_per_step))
+    place = store.keep(str(file), stamp(str(file)), Signal(values, unit_per_step))
     assert place is not None
     store.note(str(file), place)
 
@@ -88,7 +89,7 @@ def test_a_record_takes_the_fewest_bytes_that_are_exact(store, file, values, byt
 
 def test_signals_of_another_shape_or_type_are_not_kept(store, file):
     for values in (np.zeros((2, 2, 2), np.float32), np.zeros(3)):
-        assert store.keep(str(file), os.stat(file), Signal(values, 1.0)) is None
+        assert store.keep(str(file), stamp(str(file)), Signal(values, 1.0)) is None
 
 
 def test_other_settings_have_another_folder():
@@ -148,7 +149,7 @@ def test_the_name_of_another_source_does_not_open_a_record(store, file, tmp_path
 def test_parts_of_a_file_are_sources_of_their_own(store, file):
     for part, value in (("[0]", 0.25), ("[1]", 0.5)):
         source = f"{file}{part}"
-        store.note(source, store.keep(source, os.stat(file), Signal(np.full(2, value, np.float32), 1.0)))
+        store.note(source, store.keep(source, stamp(str(file)), Signal(np.full(2, value, np.float32), 1.0)))
     for part, value in (("[0]", 0.25), ("[1]", 0.5)):
         source = f"{file}{part}"
         assert store.read(source, store.place(source)).values.tolist() == [value, value]
@@ -191,17 +192,18 @@ from pathlib import Path
 import numpy as np
 from common.data.signal import Signal
 from common.data.store import SignalStore
+from common.files.source import stamp
 
 folder, whole, half = map(Path, sys.argv[1:])
 store = SignalStore(folder, 10**6)
-store.keep(str(whole), os.stat(whole), Signal(np.full(1000, 0.3, np.float32), 1.0))
+store.keep(str(whole), stamp(str(whole)), Signal(np.full(1000, 0.3, np.float32), 1.0))
 class Torn:
     def __init__(self, file): self.file, self.name, self.tell = file, file.name, file.tell
     def write(self, record):
         self.file.write(record[: len(record) // 2])
         os.kill(os.getpid(), signal.SIGKILL)
 store._writing = Torn(store._writing)
-store.keep(str(half), os.stat(half), Signal(np.full(1000, 0.3, np.float32), 1.0))
+store.keep(str(half), stamp(str(half)), Signal(np.full(1000, 0.3, np.float32), 1.0))
 """
 
 
@@ -224,7 +226,7 @@ def test_no_more_is_written_than_there_is_room_for(tmp_path, file):
     store = SignalStore(tmp_path / "cache" / "kind", 3000)
     values = np.random.default_rng(0).standard_normal(150, dtype=np.float32)  # 600 bytes and a header
     with pytest.warns(UserWarning, match="--cache-gb"):
-        places = [store.keep(str(file), os.stat(file), Signal(values, 1.0)) for _ in range(9)]
+        places = [store.keep(str(file), stamp(str(file)), Signal(values, 1.0)) for _ in range(9)]
     assert [place is not None for place in places] == [True] * 4 + [False] * 5
     used = 3000 - room_in(tmp_path / "cache", 3000)
     assert used == sum(path.stat().st_size for path in store.folder.iterdir()) <= 3000
@@ -243,7 +245,7 @@ def test_a_disk_that_takes_no_more_is_said_once_and_what_was_written_stays(store
     try:
         with pytest.warns(UserWarning) as said:
             for _ in range(3):
-                assert store.keep(f"{file}[1]", os.stat(file), Signal(values, 1.0)) is None
+                assert store.keep(f"{file}[1]", stamp(str(file)), Signal(values, 1.0)) is None
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert len(said) == 1
@@ -259,10 +261,10 @@ def test_a_folder_that_cannot_be_made_is_said_and_nothing_is_kept(file, tmp_path
     store = SignalStore(tmp_path / "taken" / "kind", ROOM)
     store.refresh()
     with pytest.warns(UserWarning, match="taken"):
-        assert store.keep(str(file), os.stat(file), Signal(np.zeros(3, np.float32), 1.0)) is None
+        assert store.keep(str(file), stamp(str(file)), Signal(np.zeros(3, np.float32), 1.0)) is None
 
 
 def test_space_is_left_on_the_disk_for_checkpoints(store, file, monkeypatch):
     monkeypatch.setattr(module, "RESERVE_BYTES", 2**62)
     with pytest.warns(UserWarning, match="disk"):
-        assert store.keep(str(file), os.stat(file), Signal(np.zeros(3, np.float32), 1.0)) is None
+        assert store.keep(str(file), stamp(str(file)), Signal(np.zeros(3, np.float32), 1.0)) is None

@@ -1,0 +1,1 @@
+"""What the verb transcribe does with lists and with streams."""

@@ -1,0 +1,72 @@
+"""Which tars a path names: one, a pattern such as "shards/{000..127}.tar", or a folder of them."""
+
+import os
+import re
+from itertools import product
+
+from common.files.tars.address import files_in, is_address
+
+TAR = ".tar"
+BRACES = re.compile(r"\{([^{}]*)\}")
+COUNTED = re.compile(r"([0-9]{1,9})\.\.([0-9]{1,9})")
+MOST = 1_000_000
+"""names that a pattern may stand for"""
+
+
+def split_paths(paths: str) -> list[str]:
+    """Return the parts between the commas of `paths` that are outside of braces."""
+    parts, depth = [""], 0
+    for character in paths:
+        depth += {"{": 1, "}": -1}.get(character, 0)
+        if character == "," and depth <= 0:
+            parts.append("")
+        else:
+            parts[-1] += character
+    return [part for part in parts if part]
+
+
+def tars_of(path: str) -> list[str]:
+    """Return the tars that a path names, in order; none if it names something else.
+
+    "{000..127}" stands for all numbers from the first to the last with as many digits, "{a,b}" for each of
+    its parts. A folder is one of tars if a file right in it ends in .tar.
+
+    Raises:
+        ValueError: a pattern cannot be understood, or an address cannot be read.
+    """
+    if path.lower().endswith(TAR) and not os.path.isdir(path):
+        return [path] if os.path.exists(path) else expand_braces(path)
+    if os.path.isdir(path) or is_address(path):
+        return [file for file in files_in(path) if file.lower().endswith(TAR)]
+    return []
+
+
+def expand_braces(pattern: str) -> list[str]:
+    """Return the names that a pattern stands for, as a shell expands it.
+
+    Raises:
+        ValueError: braces hold nothing that can be expanded, or stand for more than MOST names.
+    """
+    pieces = BRACES.split(pattern)
+    choices = [[piece] if at % 2 == 0 else _choices(piece, pattern) for at, piece in enumerate(pieces)]
+    count = 1
+    for choice in choices:
+        count *= len(choice)
+    if count > MOST:
+        raise ValueError(f"{pattern}: stands for {count:,} files, {MOST:,} at most were wanted; name fewer")
+    return ["".join(parts) for parts in product(*choices)]
+
+
+def _choices(inside: str, pattern: str) -> list[str]:
+    counted = COUNTED.fullmatch(inside)
+    if counted is not None:
+        first, last = int(counted[1]), int(counted[2])
+        if last < first or last - first >= MOST:
+            raise ValueError(
+                f"{pattern}: {{{inside}}} counts from {first:,} to {last:,}; count up, and to {MOST:,} files"
+            )
+        padded = {len(counted[1]), len(counted[2])} if counted[1].startswith("0") else {1}
+        return [f"{number:0{max(padded)}}" for number in range(first, last + 1)]
+    if "," not in inside:
+        raise ValueError(f"{pattern}: {{{inside}}} stands for nothing; write {{000..127}} or {{a,b}}")
+    return inside.split(",")

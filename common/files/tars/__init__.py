@@ -1,0 +1,1 @@
+"""Files within tars, on disk or at addresses that fsspec reads."""
