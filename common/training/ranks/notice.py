@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -11,6 +12,9 @@ NOTICES = ("SIGTERM", "SIGUSR1")
 """names of the signals; Windows lacks the second"""
 STOPPED_STATUS = 75
 """exit status of a run that was stopped: EX_TEMPFAIL of sysexits.h, "try again" """
+SAME_NOTICE_S = 5.0
+"""signals that come this soon after the first are the same notice: torchrun passes one on to its processes,
+which a signal to the whole job has reached already"""
 
 
 class StoppedError(SystemExit):
@@ -29,13 +33,16 @@ class Notice:
 
     def __init__(self) -> None:
         self.came = False
+        self._came_at = 0.0
 
     def __call__(self, number: int, _: FrameType | None = None) -> None:
-        """Note a signal; the second one ends the process at once."""
-        if self.came:
+        """Note a signal; one that comes SAME_NOTICE_S or more after the first ends the process at once."""
+        now = time.monotonic()
+        if not self.came:
+            self.came, self._came_at = True, now
+        elif now - self._came_at >= SAME_NOTICE_S:
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
-        self.came = True
 
 
 @contextmanager
