@@ -14,7 +14,7 @@ from ocr.formats.pdf_pages import is_pdf
 from ocr.formats.text_layer import read_layer
 from ocr.formats.xml.geometry import around
 from ocr.segmentation.cutting import cut_line
-from ocr.segmentation.finding.finder import Found, load_finder, turned_back
+from ocr.segmentation.finding.finder import Found, is_narrow, load_finder, turned_back
 from ocr.segmentation.finding.order import Block, blocks_in_order
 from ocr.segmentation.finding.outlines import outlined
 from ocr.signal import SignalConfig, read, read_page_image
@@ -58,13 +58,20 @@ def segment(source: Source, config: SignalConfig, segmentation: SegmentationConf
     if by_shape and len(lines) == 1 and _fills(lines[0], width_px, height_px):
         return _whole(source, config)
     segments, regions = _cut(grey, lines, blocks, config)
-    name = locate(source).name
-    if not segments:
-        log.warning("%s: no line of writing is found on it", name)
-    elif found.turns:
-        log.warning("%s: %s, and is read so; places are those of the image as it is", name, HOW[found.turns])
+    _warn(locate(source).name, found, segments, (width_px, height_px))
     file = str(source) if isinstance(source, str | Path) else ""
     return Segmentation(segments, Page(width_px, height_px, tuple(regions), file, dpi))
+
+
+def _warn(name: str, found: Found, segments: Sequence[Segment], size: tuple[int, int]) -> None:
+    """Say what is unusual about an image, `size` px wide and high, that was read as a page."""
+    if found.turns:
+        log.warning("%s: %s, and is read so; places are those of the image as it is", name, HOW[found.turns])
+    elif is_narrow(found.lines, *size):
+        shape = f"is {size[0]} px wide and {size[1]} px high, and no long line is found on it"
+        log.warning("%s: %s; turn it if it is a line that lies on its side", name, shape)
+    elif not segments:
+        log.warning("%s: no line of writing is found on it", name)
 
 
 def _layer(source: Source) -> Segmentation | None:

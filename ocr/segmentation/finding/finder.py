@@ -20,7 +20,7 @@ from common.text.document import Line, Point
 from ocr.segmentation.finding.plausible import plausible
 from ocr.segmentation.finding.ridges import find_lines
 from ocr.segmentation.maps import Maps
-from ocr.signal import SignalConfig, ink_of
+from ocr.signal import STEEPEST, SignalConfig, ink_of
 
 KIND = "lines"
 """what the header of a model file calls such a network"""
@@ -168,6 +168,8 @@ class Finder:
         if longest <= SHORT_LINES and (turns := self._side(grey, longest)):
             turned = self._best_view(np.ascontiguousarray(np.rot90(grey, turns)))
             return Found(turned.lines, turns, (height, width))
+        if is_narrow(view.lines, width, height):
+            return Found(view.lines, 0, (width, height))
         if len(view.lines) >= FEW and self._is_upside_down(view, view.ink.shape[0] / height):
             turned = self._best_view(np.ascontiguousarray(np.rot90(grey, 2)))
             return Found(turned.lines, 2, (width, height))
@@ -243,6 +245,11 @@ def turned_back(line: Line, turns: int, size: tuple[int, int]) -> Line:
 
     baseline, outline = tuple(map(back, line.baseline)), tuple(map(back, line.outline))
     return Line(baseline, line.above, line.below, outline)
+
+
+def is_narrow(lines: list[Line], width_px: int, height_px: int) -> bool:
+    """Return whether an image is no page: a column of characters, or a line that lies on its side."""
+    return height_px > STEEPEST * width_px and _usual_length(lines) <= SHORT_LINES
 
 
 def _usual_height(lines: list[Line]) -> float:

@@ -72,6 +72,42 @@ def test_a_blank_page_has_no_lines_and_this_is_said(monkeypatch, tmp_path, image
     assert "page.png: no line of writing is found on it" in caplog.text
 
 
+def letters_above_each_other(text: str, ground: int) -> Image.Image:
+    """Return letters on slips of white paper as wide as they are, on a ground that shows beside them."""
+    column, font = Image.new("L", (40, 36 * len(text)), ground), ImageFont.load_default(28)
+    for row, letter in enumerate(text):
+        slip = Image.new("L", (round(font.getlength(letter)) + 8, 36), 255)
+        ImageDraw.Draw(slip).text((4, 0), letter, 0, font)
+        column.paste(slip, (0, 36 * row))
+    return column
+
+
+@pytest.mark.parametrize(
+    ("text", "ground"),
+    [("one two", 0), ("one two", 255), ("Schwimmbad", 0), ("24681357", 255), (" " * 8, 255)],
+)
+def test_a_column_of_letters_is_not_said_to_be_upside_down(tmp_path, caplog, text, ground):
+    letters_above_each_other(text, ground).save(tmp_path / "column.png")
+    segment(str(tmp_path / "column.png"), CONFIG, SegmentationConfig())
+    size = f"is 40 px wide and {36 * len(text)} px high"
+    wanted = (
+        f"column.png: {size}, and no long line is found on it; turn it if it is a line that lies on its side"
+    )
+    assert wanted in caplog.text
+    assert "upside down" not in caplog.text
+
+
+def test_a_long_list_of_short_lines_is_a_page(tmp_path, caplog):
+    """As the receipt of a till is: many times higher than wide."""
+    receipt = Image.new("L", (300, 1500), 235)
+    for row in range(30):
+        text = ("Two loaves of bread", "One pound of butter")[row % 2]
+        ImageDraw.Draw(receipt).text((10, 30 + 48 * row), text, 20, ImageFont.load_default(26), anchor="ls")
+    receipt.save(tmp_path / "receipt.png")
+    assert len(segment(str(tmp_path / "receipt.png"), CONFIG, SegmentationConfig()).segments) == 30
+    assert not caplog.text
+
+
 def test_a_wide_image_is_a_line_and_any_image_can_be_said_to_be_one(monkeypatch, tmp_path, image):
     config = using(monkeypatch, tmp_path, LINES)
     Image.open(image).crop((0, 20, 420, 75)).save(tmp_path / "line.png")
