@@ -143,9 +143,9 @@ def _example(
         raise ValueError(_wrong(fields, keys.source, source, "a file name"))
     example = Example(
         _source(os.path.join(folder, source), fields),
-        _text(fields, keys.text),
+        text_in(fields, keys.text),
         _length(fields, keys.length),
-        _speaker(fields),
+        speaker_in(fields),
         origin,
         _parts(fields, "words"),
         _parts(fields, "characters"),
@@ -195,7 +195,8 @@ def _first(fields: dict[str, Any], keys: Sequence[str]) -> Any:
     return None
 
 
-def _text(fields: dict[str, Any], key: str) -> str | None:
+def text_in(fields: dict[str, Any], key: str) -> str | None:
+    """Return the text that a row has under a key; ValueError if it is none."""
     text = fields.get(key)
     if text is None:
         return None
@@ -223,7 +224,8 @@ def is_length(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= sys.float_info.max
 
 
-def _speaker(fields: dict[str, Any]) -> str:
+def speaker_in(fields: dict[str, Any]) -> str:
+    """Return the speaker that a row names, "" if it names none; ValueError if that is no name."""
     speaker = fields.get("speaker")
     if speaker is None:
         return ""

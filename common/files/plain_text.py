@@ -16,6 +16,17 @@ COMPRESSIONS = {b"\x1f\x8b": gzip, b"\xfd7zXZ\0": lzma, b"BZh": bz2}
 """the module that decompresses a file, by the first bytes of the file"""
 
 
+def json_object(content: bytes, name: str) -> dict[str, Any]:
+    """Return the fields of a JSON object; ValueError, with its name, if it is none."""
+    try:
+        found = json.loads(content)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise ValueError(f"{name}: is no JSON object; correct it")
+    return found
+
+
 def json_text(value: Any, indent: int | None = None, allow_nan: bool = True) -> str:
     """Return JSON in UTF-8; names of files that are not UTF-8 are escaped as Python decodes them."""
     text = json.dumps(value, ensure_ascii=False, allow_nan=allow_nan, indent=indent)

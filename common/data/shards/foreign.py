@@ -5,26 +5,27 @@ webdataset    KEY.flac KEY.json KEY.txt     a sample is what has one name up to 
 lhotse Shar   recording.000000.tar          ID.flac ID.json, and the texts in cuts.000000.jsonl.gz beside
 """
 
-import gzip
-import json
 import os
 import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from common.data.lengths import STATED_SLACK
-from common.data.manifest import Corpus, Example, is_length
+from common.data.manifest import Corpus, Example, is_length, speaker_in, text_in
+from common.data.shards.shar import cuts_beside, read_cuts
 from common.data.signal import Source
 from common.files.pipe import PipeContent
-from common.files.plain_text import only_line
-from common.files.tars.address import exists, open_file, read_span
+from common.files.plain_text import json_object, only_line
+from common.files.tars.address import read_span
 from common.files.tars.listing import Entry, list_tar
 from common.files.tars.member import Member, digest_of
 
 TEXT_KEYS = ("text", "transcript", "transcription", "sentence")
 LENGTH_KEYS = ("length", "duration")
-SHAR = re.compile(r"(.*?)([^/]+)(\.[0-9]+)\.tar", re.DOTALL)
-"""a tar of lhotse: recording.000000.tar"""
+TEXT_ENDINGS = (".txt", ".gt.txt")
+META = re.compile(r"__[^/]*__(/|$)")
+"""names that webdataset keeps for itself: "__index__" """
+LINE_BREAK = re.compile(r"[\n\r]")
 
 
 class Kind(NamedTuple):
@@ -49,19 +50,28 @@ def scan_tar(tar: str, kind: Kind) -> Corpus:
     """
     from tqdm import tqdm
 
-    listed = list_tar(tar)
-    texts = _texts_beside(tar)
+    listed, beside = list_tar(tar), cuts_beside(tar)
+    cuts = read_cuts(beside) if beside else None
     samples: dict[str, list[Entry]] = {}
     for entry in listed.entries:
-        key = os.path.splitext(entry.name)[0] if texts is not None else _key(entry.name)
-        samples.setdefault(key, []).append(entry)
+        if META.match(os.path.splitext(entry.name)[0]) is None:
+            key = _key(entry.name) if cuts is None else os.path.splitext(os.path.normpath(entry.name))[0]
+            samples.setdefault(key, []).append(entry)
     examples, problems = list[Example](), list(listed.problems)
     for key, entries in tqdm(samples.items(), desc=os.path.basename(tar), disable=None, leave=False):
         try:
-            examples.append(_example(tar, key, entries, texts, kind))
+            source, length = _signal(tar, entries, kind)
+            fields = _fields(tar, key, entries) if cuts is None else _cut(cuts, key, beside)
+            examples.append(_example(source, length, fields))
         except (ValueError, OSError) as error:
             problems.append(f"{error}" if str(error).startswith(tar) else f"{tar}::{key}: {error}")
     return Corpus(examples, problems)
+
+
+def texts_beside(tar: str) -> list[str]:
+    """Return the files that tell what is in a tar, beside what is in it."""
+    beside = cuts_beside(tar)
+    return [beside] if beside else []
 
 
 def _key(name: str) -> str:
@@ -70,8 +80,8 @@ def _key(name: str) -> str:
     return os.path.join(folder, file.split(".", 1)[0])
 
 
-def _example(tar: str, key: str, entries: list[Entry], texts: dict[str, Any] | None, kind: Kind) -> Example:
-    """Return the example that a sample is; ValueError if it is none."""
+def _signal(tar: str, entries: list[Entry], kind: Kind) -> tuple[Member, float]:
+    """Return the one signal of a sample, and its length; ValueError if it has none or several."""
     signals = [entry for entry in entries if entry.name.lower().endswith(tuple(kind.suffixes))]
     if len(signals) != 1:
         came = ", ".join(entry.name for entry in signals or entries)
@@ -79,74 +89,47 @@ def _example(tar: str, key: str, entries: list[Entry], texts: dict[str, Any] | N
     entry = signals[0]
     content = read_span(tar, entry.offset, entry.size)
     source = Member(f"{tar}::{entry.name}", entry.offset, entry.size, digest_of(content))
-    length = kind.measure(PipeContent(content, str(source)))
-    beside = {one.name[len(key) :].lower(): one for one in entries if one is not entry}
-    fields = _fields(tar, beside) if texts is None else texts.get(key)
-    if fields is None:
-        raise ValueError(f"has no line in {_beside(tar)}; write what is said")
+    return source, kind.measure(PipeContent(content, str(source)))
+
+
+def _fields(tar: str, key: str, entries: list[Entry]) -> dict[str, Any]:
+    """Return what the files beside a signal say of it."""
+    beside = {entry.name[len(key) :].lower(): entry for entry in entries}
+    fields: dict[str, Any] = {}
+    if (entry := beside.get(".json")) is not None:
+        fields = json_object(_content(tar, entry), f"{tar}::{entry.name}")
+    if _text_key(fields) is None and (texts := [beside[end] for end in TEXT_ENDINGS if end in beside]):
+        fields[TEXT_KEYS[0]] = only_line(_content(tar, texts[0]), f"{tar}::{texts[0].name}")
+    return fields
+
+
+def _content(tar: str, entry: Entry) -> bytes:
+    return read_span(tar, entry.offset, entry.size)
+
+
+def _cut(cuts: dict[str, dict[str, Any]], key: str, beside: str) -> dict[str, Any]:
+    """Return what lhotse says of a signal."""
+    fields = cuts.get(key)
+    if fields is None or _text_key(fields) is None:
+        raise ValueError(f"has no {'text' if fields else 'line'} in {beside}; write what is said")
+    return fields
+
+
+def _example(source: Member, length: float, fields: dict[str, Any]) -> Example:
     stated = next((fields[name] for name in LENGTH_KEYS if is_length(fields.get(name))), length)
     if abs(stated - length) > STATED_SLACK:
         raise ValueError(
             f"its length is stated as {stated:g} and is {length:.2f}; correct it or leave it out"
         )
-    text = next((fields[name] for name in TEXT_KEYS if isinstance(fields.get(name), str)), None)
+    key = _text_key(fields)
+    text = None if key is None else text_in(fields, key)
     if text is None:
         raise ValueError(f'has no text; put a "{TEXT_KEYS[0]}" into its .json, or a .txt beside it')
-    speaker = fields.get("speaker")
-    return Example(source, text, length, speaker if isinstance(speaker, str) else "")
+    lines = [line for line in LINE_BREAK.split(text) if line and not line.isspace()]
+    if len(lines) > 1:
+        raise ValueError(f"has {len(lines)} lines of text, one was wanted; split it")
+    return Example(source, lines[0] if lines else "", length, speaker_in(fields))
 
 
-def _fields(tar: str, beside: dict[str, Entry]) -> dict[str, Any]:
-    """Return what the files beside a signal say of it."""
-    fields: dict[str, Any] = {}
-    for ending, entry in beside.items():
-        if ending not in (".json", ".txt", ".gt.txt"):
-            continue
-        content, name = read_span(tar, entry.offset, entry.size), f"{tar}::{entry.name}"
-        if ending == ".json":
-            fields.update(_object(content, name))
-        else:
-            fields.setdefault(TEXT_KEYS[0], only_line(content, name))
-    return fields
-
-
-def _object(content: bytes, name: str) -> dict[str, Any]:
-    try:
-        found = json.loads(content)
-    except (ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict):
-        raise ValueError(f"{name}: is no JSON object; correct it")
-    return found
-
-
-def _beside(tar: str) -> str:
-    """Return where lhotse keeps the texts of a tar; "" if the tar has no name of lhotse's."""
-    found = SHAR.fullmatch(tar)
-    return f"{found[1]}cuts{found[3]}.jsonl.gz" if found else ""
-
-
-def _texts_beside(tar: str) -> dict[str, Any] | None:
-    """Return text, speaker and length of each cut of a tar of lhotse; None if it is no such tar.
-
-    Raises:
-        ValueError: they cannot be read.
-    """
-    path = _beside(tar)
-    if not path or not exists(path):
-        return None
-    cuts: dict[str, Any] = {}
-    try:
-        with open_file(path) as file, gzip.open(file) as lines:
-            for number, line in enumerate(lines, 1):
-                cut = _object(line, f"{path}:{number}")
-                spoken = cut.get("supervisions") or []
-                texts = [one["text"] for one in spoken if isinstance(one.get("text"), str)]
-                fields = {"duration": cut.get("duration")}
-                if texts:
-                    fields["text"] = " ".join(texts)
-                    fields["speaker"] = spoken[0].get("speaker")
-                cuts[str(cut.get("id"))] = fields
-    except (OSError, EOFError, AttributeError, TypeError, KeyError) as error:
-        raise ValueError(f"{path}: cannot be read as cuts of lhotse ({error}); write it again") from error
-    return cuts
+def _text_key(fields: dict[str, Any]) -> str | None:
+    return next((key for key in TEXT_KEYS if isinstance(fields.get(key), str)), None)

@@ -2,11 +2,15 @@
 
 import os
 import re
+from collections.abc import Sequence
 from itertools import product
 
 from common.files.tars.address import files_in, is_address
 
 TAR = ".tar"
+PACKED = (".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2", ".tbz2", ".tar.zst")
+SHAR_CUTS, SHAR_SOUND = "cuts.", "recording."
+"""how names begin in a folder of lhotse: of the texts, and of the tars that hold what is said in them"""
 BRACES = re.compile(r"\{([^{}]*)\}")
 COUNTED = re.compile(r"([0-9]{1,9})\.\.([0-9]{1,9})")
 MOST = 1_000_000
@@ -29,16 +33,29 @@ def tars_of(path: str) -> list[str]:
     """Return the tars that a path names, in order; none if it names something else.
 
     "{000..127}" stands for all numbers from the first to the last with as many digits, "{a,b}" for each of
-    its parts. A folder is one of tars if a file right in it ends in .tar.
+    its parts. A folder is one of tars if a file right in it ends in .tar. In a folder of lhotse the other
+    tars hold features and the like, and are left out.
 
     Raises:
-        ValueError: a pattern cannot be understood, or an address cannot be read.
+        ValueError: a pattern cannot be understood, an address cannot be read, or the tars are compressed.
     """
+    if path.lower().endswith(PACKED) and not os.path.isdir(path):
+        raise ValueError(f"{path}: is compressed, and a plain tar was wanted; unpack it to a file {TAR}")
     if path.lower().endswith(TAR) and not os.path.isdir(path):
         return [path] if os.path.exists(path) else expand_braces(path)
     if os.path.isdir(path) or is_address(path):
-        return [file for file in files_in(path) if file.lower().endswith(TAR)]
+        return _tars_among(files_in(path))
     return []
+
+
+def _tars_among(files: Sequence[str]) -> list[str]:
+    names = [os.path.basename(file) for file in files]
+    start = SHAR_SOUND if any(name.startswith(SHAR_CUTS) for name in names) else ""
+    return [
+        file
+        for file, name in zip(files, names, strict=True)
+        if name.lower().endswith(TAR) and name.startswith(start) and not name.startswith(".")
+    ]
 
 
 def expand_braces(pattern: str) -> list[str]:

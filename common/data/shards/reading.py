@@ -4,7 +4,7 @@
     000.jsonl   a manifest: source, text, length, first byte and number of bytes, hash
 
 With its index, no tar is opened. A tar of another program is read through once, and what was found is kept in
-the user's cache folder under the size and time of the tar.
+the user's cache folder under the size and time of the tar and of the texts beside it.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ from pathlib import Path
 from common.command_line.counting import first_of
 from common.data.lengths import cache_folder
 from common.data.manifest import Corpus, Example, read_manifest, write_manifest
-from common.data.shards.foreign import Kind, scan_tar
+from common.data.shards.foreign import Kind, scan_tar, texts_beside
 from common.data.shards.naming import TAR
 from common.files.aside import written_aside
 from common.files.source import absolute
@@ -71,7 +71,8 @@ def _read_tar(tar: str, kind: Kind) -> Corpus:
     index = index_of(tar)
     if exists(index):
         return _indexed(tar, size, index)
-    kept = cache_folder() / f"tar-{_key(tar, version, kind)}{INDEX}"
+    versions = [version, *(version_of(path)[1] for path in texts_beside(tar))]
+    kept = cache_folder() / f"tar-{_key(tar, versions, kind)}{INDEX}"
     try:
         return Corpus(read_manifest(kept).examples, json.loads(kept.with_suffix(PROBLEMS).read_bytes()))
     except (ValueError, OSError):  # it is not there yet
@@ -104,9 +105,9 @@ def _indexed(tar: str, size: int, index: str) -> Corpus:
     return Corpus(examples, problems)
 
 
-def _key(tar: str, version: str, kind: Kind) -> str:
+def _key(tar: str, versions: list[str], kind: Kind) -> str:
     """Return a name for what is known of a tar."""
-    return hashlib.sha256(repr((absolute(tar), version, kind.item)).encode(errors=ANY_NAME)).hexdigest()[:32]
+    return hashlib.sha256(repr((absolute(tar), versions, kind.item)).encode(errors=ANY_NAME)).hexdigest()[:32]
 
 
 def _keep(kept: Path, corpus: Corpus) -> None:

@@ -8,7 +8,7 @@ from functools import lru_cache
 from common.files.tars.address import read_span, version_of
 from common.files.tars.listing import list_tar
 
-NAMED = re.compile(r"(.+?\.tar)::(.+)", re.DOTALL)
+NAMED = re.compile(r"(.+?\.tar)::(.+)", re.DOTALL | re.IGNORECASE)
 """a file in a tar, as a source"""
 DIGEST_BYTES = 16
 LISTED_TARS = 4
@@ -59,7 +59,7 @@ def is_member(source: object) -> bool:
         return True
     return (
         isinstance(source, str)
-        and ".tar::" in source
+        and "::" in source
         and NAMED.fullmatch(source) is not None
         and not os.path.exists(source)
     )
