@@ -1,4 +1,4 @@
-"""Tars as other programs write them, drawn by tarfile; test_exchange.py lets the programs write them."""
+"""Tars as other programs write them, drawn by tarfile; tests/test_exchange.py lets them write some."""
 
 import gzip
 import json
