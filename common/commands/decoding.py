@@ -8,6 +8,9 @@ from common.command_line.parser import UsageError
 from common.commands.flags.decoding import DecodingFlags
 from common.decoding.decoder import Decoder, DecodingConfig
 from common.decoding.labelled import LabelDecoder
+from common.text.phonetic.phones import Phones
+from common.text.phonetic.pronunciations import read_pronunciations
+from common.text.symbols import Symbols
 
 NEEDS = {
     "lm_weight": "a language model; name one with --lm",
@@ -22,6 +25,8 @@ NEEDS = {
 """what each weight of the beam search has no effect without"""
 
 
+MATERIAL = ("lm", "lexicon", "pronunciations", "hot_words", "rescore")
+"""flags that name a file for the search"""
 OF_ATTENTION = ("length_penalty", "ctc_weight")
 OF_BOTH = ("decoder", "beam_width")
 """settings of an attention decoder only, and settings of attention and CTC; all others are of CTC only"""
@@ -44,7 +49,7 @@ def build_decoder(
     given: dict[str, Any] = {
         name: value for name, value in vars(flags).items() if name in names and value is not None
     }
-    material = [_flag(name) for name in ("lm", "lexicon", "hot_words", "rescore") if getattr(flags, name)]
+    material = [_flag(name) for name in MATERIAL if getattr(flags, name)]
     if not given and not material:
         return stored
     if isinstance(stored, LabelDecoder):
@@ -58,17 +63,20 @@ def build_decoder(
         useless = material + [_flag(name) for name in given if name != "decoder"]
         if useless:
             raise UsageError(f"{', '.join(useless)}: of no use to greedy decoding; say --decoder beam")
+    alphabet = stored.alphabet
+    if flags.pronunciations:
+        alphabet = _saying(alphabet, flags.pronunciations)
     from common.decoding.beam.hot_words import read_hot_words
     from common.decoding.beam.lexicon import read_words
     from common.language.loading import load_language_model
 
-    normalise = stored.alphabet.normalise
+    normalise = alphabet.normalise
     hot_words = stored.hot_words
     if flags.hot_words:
         read = read_hot_words(flags.hot_words)
         hot_words = tuple(one._replace(text=normalise(one.text)) for one in read)
     decoder = Decoder(
-        stored.alphabet,
+        alphabet,
         config,
         list(map(load_language_model, flags.lm)) if flags.lm else stored.models,
         list(map(normalise, read_words(flags.lexicon))) if flags.lexicon else stored.words,
@@ -79,6 +87,19 @@ def build_decoder(
     if useless:
         raise UsageError(f"{_flag(useless[0])}: of no use without {NEEDS[useless[0]]}")
     return decoder
+
+
+def _saying(alphabet: Symbols, path: Path) -> Phones:
+    """Return the phones of a model with the pronunciations of a file."""
+    if not isinstance(alphabet, Phones):
+        raise UsageError(f"--pronunciations {path}: is for models of phones; this one knows characters")
+    from common.decoding.pronunciation.writing import in_writing_of
+
+    texts = " ".join(alphabet.words)
+    try:
+        return alphabet.saying(in_writing_of(texts, read_pronunciations(path), alphabet.unicode_form))
+    except ValueError as error:
+        raise UsageError(f"--pronunciations {path}: {error}".replace(f"{path}: {path}", f"{path}")) from None
 
 
 def _check_task(task: str, settings: list[str], material: list[str]) -> None:
@@ -105,7 +126,7 @@ def settings_in_use(decoder: Decoder) -> list[str]:
     if decoder.config.decoder == "greedy":
         return []
     units = {model.unit for model in decoder.models}
-    words = "word" in units or decoder.words is not None
+    words = "word" in units or decoder.words is not None or isinstance(decoder.alphabet, Phones)
     matters = {
         "lm_weight": bool(units),
         "label_bonus": "character" in units,

@@ -54,7 +54,7 @@ def run(modality: Modality, arguments: EvaluateFlags) -> None:
     unread: list[str] = []
     if recognizer.task != "frames":
         texts = [example.text or "" for example in examples]
-        report_unknown(texts, recognizer.alphabet, arguments.data)
+        report_unknown(texts, recognizer.decoder.alphabet, arguments.data)
     rate: ErrorRate | Confusion
     if not recognizer.alphabet.writes_text:
         done, rate = _confusion(recognizer, examples, arguments.batch_budget, unread)

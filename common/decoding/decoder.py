@@ -13,6 +13,7 @@ from common.decoding.arrays import Array, check_values, to_numpy
 from common.decoding.greedy import collapsed, greedy
 from common.decoding.hypothesis import Hypothesis, beam_hypotheses, greedy_hypothesis
 from common.decoding.silence import silenced, silent_steps
+from common.text.phonetic.phones import Phones
 from common.text.symbols import Symbols
 
 if TYPE_CHECKING:  # imported when a beam search is built, so that greedy decoding starts at once
@@ -21,6 +22,7 @@ if TYPE_CHECKING:  # imported when a beam search is built, so that greedy decodi
     from common.decoding.beam.prefixes import Hypotheses
     from common.decoding.beam.scorers import WordScorer
     from common.decoding.beam.search import BeamSearch
+    from common.decoding.pronunciation.words import WordFinder
     from common.language.ngram import NGram
     from common.language.recurrent_model import RecurrentModel
 
@@ -85,7 +87,7 @@ class Decoder:
     """Turns the log-probabilities of a recognizer into hypotheses.
 
     Args:
-        alphabet: the alphabet of the recognizer.
+        alphabet: the alphabet of the recognizer. With phones, words are found by their pronunciations.
         config: settings.
         models: language models, at most one over characters and one over words; the latter of n-grams. They
             read texts in the order of labels (`Alphabet.spell`).
@@ -117,6 +119,7 @@ class Decoder:
         self.alphabet, self.config = alphabet, config or DecodingConfig()
         self.models, self.words, self.hot_words = tuple(models), words, tuple(hot_words)
         self._level = logging.DEBUG if quiet else logging.WARNING
+        self._finder = _word_finder(alphabet) if isinstance(alphabet, Phones) else None
         if self.config.decoder == "beam":
             self.search = self._beam_search()
 
@@ -125,8 +128,25 @@ class Decoder:
         from common.decoding.beam.search import BeamSearch
 
         symbols = ("", *self.alphabet.symbols)
-        scorers = self._scorers(symbols)
+        if isinstance(self.alphabet, Phones):
+            scorers: list[Scorer] = [self._pronunciation_scorer(self.alphabet)]
+        else:
+            scorers = self._scorers(symbols)
         return BeamSearch(self.config.beam_width, fusion=Fusion(scorers, len(symbols)) if scorers else None)
+
+    def _pronunciation_scorer(self, phones: Phones) -> "Scorer":
+        """Return the scorer of words by their sound, which also finds the words of the search's results."""
+        from common.decoding.pronunciation.building import scorer_of
+        from common.decoding.pronunciation.words import WordFinder
+
+        if self.hot_words or self.rescorer is not None:
+            raise ValueError(
+                "hot words and rescoring are for models that spell; this one knows words by their sound, so"
+                " give it pronunciations of them and a language model over words"
+            )
+        scorer = scorer_of(phones, self.config, self.models, self.words, self._level)
+        self._finder = WordFinder(phones, scorer.scores)
+        return scorer
 
     def _scorers(self, symbols: Sequence[str]) -> "list[Scorer]":
         from common.decoding.beam.hot_words import HIGHEST_BOOST, hot_words_of
@@ -241,13 +261,27 @@ class Decoder:
             rows = _real_steps(log_probs, lengths)
             hits = [greedy(row) for row in rows]
             return lambda temperature: [
-                [greedy_hypothesis(*one, temperature)] for one in zip(rows, hits, strict=True)
+                [self._with_words(greedy_hypothesis(*one, temperature))]
+                for one in zip(rows, hits, strict=True)
             ]
         best = self._beams(log_probs, lengths, min(self.config.beam_width, max(count, VOTING_HYPOTHESES)))
         return lambda temperature: [
-            beam_hypotheses(best, row, log_probs[row, :length], count, temperature)
+            list(
+                map(
+                    self._with_words,
+                    beam_hypotheses(best, row, log_probs[row, :length], count, temperature),
+                )
+            )
             for row, length in enumerate(lengths)
         ]
+
+    def _with_words(self, hypothesis: Hypothesis) -> Hypothesis:
+        """Return a hypothesis in which words stand for their phones, if the labels are phones."""
+        return hypothesis._replace(hits=self._finder.hits(hypothesis.hits)) if self._finder else hypothesis
+
+    def _text(self, labels: list[int]) -> str:
+        """Return the text of the labels that a search found."""
+        return self.alphabet.decode(self._finder.labels(labels) if self._finder else labels)
 
     def texts(self, log_probs: Array, lengths: np.ndarray) -> list[str]:
         """Return the best text of each signal, the same as of `decode`, without places and confidences."""
@@ -255,12 +289,12 @@ class Decoder:
             check_values(log_probs, lengths)
             paths = to_numpy(log_probs.argmax(-1))  # (B, S): from a GPU only labels are fetched
             return [
-                self.alphabet.decode(collapsed(path[:length]))
+                self._text(collapsed(path[:length]))
                 for path, length in zip(paths, lengths.tolist(), strict=True)
             ]
         best = self._beams(log_probs, lengths, 1)
         return [
-            self.alphabet.decode(labels[:length].tolist())
+            self._text(labels[:length].tolist())
             for labels, length in zip(best.labels[:, 0], best.lengths[:, 0], strict=True)
         ]
 
@@ -288,6 +322,12 @@ class Decoder:
             best._replace(final=final),
             lambda part: np.take_along_axis(part, order if part.ndim == 2 else order[..., None], 1),
         )
+
+
+def _word_finder(phones: Phones) -> "WordFinder":
+    from common.decoding.pronunciation.words import WordFinder
+
+    return WordFinder(phones)
 
 
 def _each(best: "Hypotheses", change: Callable[[np.ndarray], np.ndarray]) -> "Hypotheses":

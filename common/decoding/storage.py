@@ -8,10 +8,18 @@ import numpy as np
 
 from common.decoding.decoder import Decoder, DecodingConfig
 from common.decoding.labelled import LabelDecoder
-from common.text.symbols import Symbols
+from common.text.phonetic.phones import Phones
+from common.text.symbols import Alphabet, Names, Symbols
 
 MODEL, RESCORER, LEXICON = "language_model.", "rescorer", "lexicon"
 """prefixes of the names of these tensors: language_model.0.log_prob, language_model.rescorer.header"""
+
+
+def symbols_from_dict(fields: Mapping[str, Any]) -> Symbols:
+    """Return the symbols that a model file describes, of any kind."""
+    if "phones" in fields:
+        return Phones.from_dict(fields)
+    return Names.from_dict(fields) if "names" in fields else Alphabet.from_dict(fields)
 
 
 def decoder_tensors(decoder: Decoder | LabelDecoder) -> tuple[dict[str, Any], dict[str, np.ndarray]]:

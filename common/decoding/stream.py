@@ -16,6 +16,7 @@ from common.decoding.decoder import VOTING_HYPOTHESES, Decoder
 from common.decoding.greedy import Hit, greedy
 from common.decoding.hypothesis import Hypothesis, beam_hypotheses, log_mass, tempered
 from common.decoding.silence import SilenceStream
+from common.text.phonetic.phones import Phones
 from common.text.symbols import BLANK
 
 
@@ -186,8 +187,13 @@ def decoding_stream(decoder: Decoder) -> GreedyStream | BeamStream:
     """Return a stream that decodes one signal in pieces with the result of `decoder` for the whole signal.
 
     Raises:
-        ValueError: the decoder rescores whole texts.
+        ValueError: the decoder rescores whole texts, or finds words by their sound.
     """
+    if isinstance(decoder.alphabet, Phones):
+        raise ValueError(
+            "a model of phones finds the words of a whole utterance together, and a stream settles them bit"
+            " by bit; transcribe the recording, or take a model that spells"
+        )
     if decoder.rescorer is not None:
         raise ValueError("rescoring wants whole texts, and a stream settles them bit by bit; leave it out")
     if decoder.config.decoder == "greedy":

@@ -20,7 +20,7 @@ from common.decoding.decoder import Decoder, DecodingConfig
 from common.decoding.greedy import Hit
 from common.decoding.hypothesis import Hypothesis
 from common.decoding.labelled import LabelDecoder
-from common.decoding.storage import decoder_from, decoder_tensors
+from common.decoding.storage import decoder_from, decoder_tensors, symbols_from_dict
 from common.files.model_file import read_model, write_model
 from common.network.attention_decoder import AttentionDecoder
 from common.network.ctc import required_steps
@@ -29,7 +29,7 @@ from common.network.recurrent import RecurrentEncoder, reverse_within_lengths
 from common.recognition.configuration import ModelConfig, model_config
 from common.recognition.modality import Modality
 from common.recognition.transcriber import BACKWARDS, LogProbs, Transcriber
-from common.text.symbols import Symbols, symbols_from_dict
+from common.text.symbols import Symbols
 
 SHORTCUT_WEIGHT = 0.1
 """share of the loss for the second head, which sits on the front end"""
@@ -352,7 +352,7 @@ class Recognizer(nn.Module, Transcriber):
         header = {
             "modality": self.modality.name,
             "config": asdict(self.config),
-            "alphabet": self.alphabet.to_dict(),
+            "alphabet": self.decoder.alphabet.to_dict(),
             "card": self.card,
             "decoding": decoding,
         }

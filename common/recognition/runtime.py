@@ -22,11 +22,10 @@ from common.data.batch_plan import padded
 from common.data.frame_targets import FrameLabels
 from common.decoding.decoder import Decoder
 from common.decoding.labelled import LabelDecoder
-from common.decoding.storage import decoder_from
+from common.decoding.storage import decoder_from, symbols_from_dict
 from common.files.onnx_file import read_onnx
 from common.recognition.modality import Modality
 from common.recognition.transcriber import BACKWARDS, LogProbs, Transcriber
-from common.text.symbols import symbols_from_dict
 
 ERRORS_ONLY = 3
 """the lowest severity that onnxruntime logs; its notes about graph optimisations are not useful here"""

@@ -135,7 +135,7 @@ class Transcriber:
     def placing(self) -> Placing:
         """Makes transcripts of hypotheses."""
         whole_signal = self.task == "classify"
-        return Placing(self.alphabet, self.stride, self.offset, self.modality.unit, whole_signal)
+        return Placing(self.decoder.alphabet, self.stride, self.offset, self.modality.unit, whole_signal)
 
     @property
     def model_steps(self) -> ModelSteps:

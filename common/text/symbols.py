@@ -27,8 +27,8 @@ class Symbols(Protocol):
     The order of labels is that along the signal. It is the order of reading, except in models of lines in
     right-to-left scripts.
 
-    Another kind of symbols (BPE pieces, bytes) is one more class, one more line in `symbols_from_dict`, and
-    one more where training makes the symbols from texts.
+    Another kind of symbols (BPE pieces, bytes) is one more class, one more line in
+    `decoding.storage.symbols_from_dict`, and one more where training makes the symbols from texts.
     """
 
     @property
@@ -365,11 +365,6 @@ class Names:
     def labels(self) -> dict[str, int]:
         """The label of each name."""
         return {symbol: label for label, symbol in enumerate(self.symbols, 1)}
-
-
-def symbols_from_dict(fields: Mapping[str, Any]) -> Symbols:
-    """Return the symbols that a model file describes, of any kind."""
-    return Names.from_dict(fields) if "names" in fields else Alphabet.from_dict(fields)
 
 
 def in_order(pieces: Iterable[str]) -> list[Read]:

@@ -118,6 +118,9 @@ class RunConfig:
     """With --start-from. fold: take the texts in the one case that this model writes."""
     unicode_form: Literal["NFC", "NFD", "NFKC", "NFKD", "none"] | None = None
     """Unicode form of the texts, here and in every later comparison."""
+    pronunciations: str | None = None
+    """Learn phones and not characters: files of words and their phones, with commas between them; as
+    CMUdict. Texts with a word that is in none of them are left out."""
     training: TrainingConfig = field(default_factory=TrainingConfig)
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
     head: HeadConfig = field(default_factory=HeadConfig)

@@ -46,6 +46,7 @@ from common.training.preparation import (
 from common.training.ranks.agreement import agree_on_batches, agree_on_files, agree_on_settings
 from common.training.ranks.group import Group, group_of
 from common.training.start import copy_weights, extend_symbols, fold_case, report_start, resolve_unicode_form
+from common.training.targets.phones import phones_for, with_pronunciations
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +73,7 @@ def train(modality: Modality, config: RunConfig) -> Trainer:
         ValueError: the run folder is in use and `resume` is not set, settings differ from those of the run
             to resume, or the data cannot be used.
     """
-    _check_select(config)
+    _check_task(config)
     fabric = build_fabric(config.training)
     with group_of(fabric) as group:
         return _train(modality, config, group)
@@ -156,7 +157,14 @@ def _prepare(modality: Modality, config: RunConfig, other: Recognizer | None) ->
     development, dev_problems = usable_examples(modality, config.dev, config.corpus, head)
     if other is not None and config.start_case == "fold":
         training, development = fold_case(training, other), fold_case(development, other)
-    of_texts = find_labels(training, head, settings["unicode_form"], config.train, modality.on_paper)
+    form = settings["unicode_form"]
+    phones = phones_for(config.pronunciations, training, other.alphabet if other else None, form)
+    of_texts: Symbols
+    if phones is None:
+        of_texts = find_labels(training, head, form, config.train, modality.on_paper)
+    else:
+        training, unsaid = with_pronunciations(training, phones)
+        problems, of_texts = problems + unsaid, phones
     report_invisible(of_texts, config.train)
     alphabet = _alphabet(of_texts, other, config)
     report_unknown_labels(development, alphabet, head, config.dev)
@@ -184,11 +192,13 @@ def _fitting(
     return training, problems
 
 
-def _check_select(config: RunConfig) -> None:
-    """Raise UsageError if the best model is to be chosen by a rate that the task does not have."""
+def _check_task(config: RunConfig) -> None:
+    """Raise UsageError for pronunciations, or a rate that chooses the best model, where the task has none."""
     task, select = config.head.task, config.training.select
     if select is not None and task in ("frames", "classify"):
         raise UsageError(f"--select {select}: is a rate of texts; --task {task} has none, leave it out")
+    if config.pronunciations is not None and task != "ctc":
+        raise UsageError(f"--pronunciations: is for --task ctc; leave it out with {task}")
 
 
 def _alphabet(of_texts: Symbols, other: Recognizer | None, config: RunConfig) -> Symbols:

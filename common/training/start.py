@@ -11,6 +11,7 @@ from common.data.manifest import Example
 from common.decoding.beam.hot_words import in_case_of
 from common.recognition.configuration import HeadConfig
 from common.recognition.recognizer import Recognizer
+from common.text.phonetic.phones import Phones
 from common.text.symbols import Alphabet, Names, Symbols
 from common.training.folder import changed_settings
 
@@ -51,8 +52,11 @@ def extend_symbols(symbols: Symbols, other: Recognizer, head: HeadConfig) -> Sym
         other: the model to start from. If its head is not copied, its symbols are not wanted either.
         head: of the new model.
     """
-    if not _copies_head(other, head):
+    if not _copies_head(other, head) or type(symbols) is not type(other.alphabet):
         return symbols
+    if isinstance(symbols, Phones):
+        new = (phone for phone in symbols.phones if phone not in other.alphabet.labels)
+        return replace(symbols, phones=(*other.alphabet.symbols[1:], *new))
     known = other.alphabet.symbols
     every = (*known, *(symbol for symbol in symbols.symbols if symbol not in other.alphabet.labels))
     if isinstance(symbols, Alphabet):

@@ -32,6 +32,8 @@ class DecodingFlags:
     """Score added for each word; with a model over words or a lexicon."""
     lexicon: Annotated[Path | None, STORED] = None
     """File of words, one a line. Without it the words of the model over words are the lexicon."""
+    pronunciations: Annotated[Path | None, STORED] = None
+    """For models of phones: file of words and their phones, as CMUdict, in place of those of the model."""
     unknown_word_penalty: Annotated[float | None, STORED] = None
     """Score subtracted for each word outside the lexicon. Without it only words of the lexicon occur."""
     hot_words: Annotated[Path | None, Flag(default="none")] = None

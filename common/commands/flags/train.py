@@ -49,6 +49,7 @@ class TrainFlags(RunConfig):
     train: Positional[str]
     dev: Positional[str]
     unicode_form: Annotated[UnicodeForm | None, Flag(default="that of --start-from, else NFC")] = None
+    pronunciations: Annotated[str | None, Flag(default="that of --start-from, else characters")] = None
     training: Flat[TrainingFlags] = field(default_factory=TrainingFlags)
     encoder: Flat[EncoderFlags] = field(default_factory=EncoderFlags)
     head: Flat[HeadConfig] = field(default_factory=HeadConfig)

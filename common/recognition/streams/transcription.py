@@ -145,7 +145,7 @@ class Stream:
 
     def _extended(self, text: str, labels: list[int]) -> str:
         """Return `text` followed by `labels`, with one space between words if the model learnt such texts."""
-        for character in self.recognizer.alphabet.decode(labels):
+        for character in self.recognizer.decoder.alphabet.decode(labels):
             if not (self._collapse and character.isspace() and text[-1:].strip() == ""):
                 text += character
         return text

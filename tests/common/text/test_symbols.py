@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from common.decoding.storage import symbols_from_dict
 from common.text.symbols import (
     BLANK,
     UNICODE_FORMS,
@@ -12,7 +13,6 @@ from common.text.symbols import (
     Alphabet,
     Names,
     collapse_pieces,
-    symbols_from_dict,
 )
 
 FORMS = st.sampled_from(UNICODE_FORMS)

@@ -1,0 +1,1 @@
+"""Words by their sound: pronunciations, and models whose labels are phones."""

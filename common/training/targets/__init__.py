@@ -1,0 +1,1 @@
+"""What the texts of examples become for a network to learn: phones."""
