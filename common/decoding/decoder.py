@@ -144,7 +144,9 @@ class Decoder:
                 "hot words and rescoring are for models that spell; this one knows words by their sound, so"
                 " give it pronunciations of them and a language model over words"
             )
-        scorer = scorer_of(phones, self.config, self.models, self.words, self._level)
+        config = self.config
+        weights = (config.lm_weight, config.word_bonus, config.unknown_word_penalty)
+        scorer = scorer_of(phones, self.models, self.words, *weights, self._level)
         self._finder = WordFinder(phones, scorer.scores)
         return scorer
 

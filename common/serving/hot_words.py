@@ -7,6 +7,7 @@ from common.decoding.beam.hot_words import HIGHEST_BOOST, hot_word_of, in_case_o
 from common.decoding.decoder import Decoder
 from common.recognition.transcriber import Transcriber
 from common.serving.errors import refused
+from common.text.phonetic.phones import Phones
 
 MOST_WORDS, MOST_CHARACTERS = 100, 100
 """hot words of a request, and characters of one"""
@@ -26,6 +27,8 @@ def decoder_with(recognizer: Transcriber, keywords: Sequence[str], param: str) -
     stored = recognizer.decoder
     if recognizer.task != "ctc" or not isinstance(stored, Decoder):
         raise refused(param, f"{param}: a model of the task {recognizer.task} has no hot words")
+    if isinstance(stored.alphabet, Phones):
+        raise refused(param, f"{param}: a model of phones has no hot words; give it pronunciations of them")
     if len(keywords) > MOST_WORDS:
         raise refused(param, f"{param}: {len(keywords)} are given, at most {MOST_WORDS} are taken")
     alphabet, words = stored.alphabet, []

@@ -12,7 +12,6 @@ from common.language.ngram import SPECIAL, NGram
 from common.text.phonetic.phones import Phones
 
 if TYPE_CHECKING:
-    from common.decoding.decoder import DecodingConfig
     from common.language.recurrent_model import RecurrentModel
 
 log = logging.getLogger(__name__)
@@ -20,21 +19,25 @@ log = logging.getLogger(__name__)
 
 def scorer_of(
     phones: Phones,
-    config: "DecodingConfig",
     models: "Sequence[NGram | RecurrentModel]",
     words: Sequence[str] | None,
+    weight: float,
+    bonus: float,
+    penalty: float | None,
     level: int,
 ) -> PronunciationScorer:
     """Return the scorer of words by their sound.
 
-    Possible are the words of the lexicon, else those of the language model, else all; with
-    `unknown_word_penalty` all others that have a pronunciation, too.
+    Possible are the words of the lexicon, else those of the language model, else all; with a penalty all
+    others that have a pronunciation, too.
 
     Args:
         phones: the labels and the pronunciations.
-        config: settings.
         models: one n-gram model over words, or none.
         words: the lexicon, or None.
+        weight: weight of the model's natural log-probabilities.
+        bonus: added for each word.
+        penalty: subtracted for words outside the lexicon; None forbids them.
         level: at which words without a pronunciation are logged.
 
     Raises:
@@ -55,8 +58,7 @@ def scorer_of(
         log.log(level, sentence, len(unsaid), len(listed), ", ".join(map(repr, unsaid[:5])))
     wanted = set(listed)
     inside = np.array([word in wanted for word in phones.words])
-    penalty = config.unknown_word_penalty
     tree = PronunciationTree(phones, inside if penalty is None else None)
     penalties = np.where(inside, 0.0, penalty or 0.0)
-    scores = WordScores(tree, phones.words, model, config.lm_weight, config.word_bonus, penalties)
+    scores = WordScores(tree, phones.words, model, weight, bonus, penalties)
     return PronunciationScorer(scores, phones.classes)

@@ -12,6 +12,7 @@ from common.recognition.passages.joining import by_passage, extent, own_steps
 from common.recognition.reading import Computed, Refuse, Wanted, refusing
 from common.recognition.transcriber import LogProbs, Transcriber
 from common.text.document import Document
+from common.text.phonetic.phones import Phones
 from common.text.transcript import Transcript
 
 
@@ -130,3 +131,5 @@ class Aligner:
         task = self.recognizer.task
         if task not in ("ctc", "attention"):
             raise ValueError(f"a model of --task {task} aligns no text; take one of --task ctc")
+        if isinstance(self.recognizer.alphabet, Phones):
+            raise ValueError("a model of phones aligns no text; take one of characters")
