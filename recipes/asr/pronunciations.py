@@ -19,7 +19,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1] / "core"))
 from text import TEXT
 
-from common.data.manifest import read_manifest
+from asr.corpora import CorpusConfig, read_corpus
 from common.language.loading import load_ngrams
 from common.language.ngram import SPECIAL
 from common.recognition.recognizer import Recognizer
@@ -44,7 +44,7 @@ def words_of(paths: Sequence[Path]) -> Iterator[str]:
         if path.suffix == ".npz":
             yield from map(str.lower, load_ngrams(path).tokens[len(SPECIAL) :])
         else:
-            for example in read_manifest(path).examples:
+            for example in read_corpus(str(path), CorpusConfig()).examples:
                 yield from (example.text or "").lower().split()
 
 

@@ -1,9 +1,15 @@
 import json
+from pathlib import Path
 
 import pronunciations
 from pronunciations import words_of, write_pairs
 
 from common.language.kneser_ney import estimate
+
+
+def write_manifest(path: Path, text: str) -> None:
+    (path.parent / "a.wav").touch()
+    path.write_text(json.dumps({"audio_filepath": "a.wav", "duration": 1, "text": text}))
 
 
 def test_pairs_have_each_word_once_with_its_first_pronunciation(tmp_path):
@@ -16,9 +22,7 @@ def test_pairs_have_each_word_once_with_its_first_pronunciation(tmp_path):
 
 
 def test_words_are_those_of_manifests_and_models(tmp_path):
-    (tmp_path / "a.jsonl").write_text(
-        json.dumps({"audio_filepath": "a.wav", "duration": 1, "text": "ONE TWO"})
-    )
+    write_manifest(tmp_path / "a.jsonl", "ONE TWO")
     estimate(["THREE"], 1, "word").save(tmp_path / "words.npz")
     assert list(words_of([tmp_path / "a.jsonl", tmp_path / "words.npz"])) == ["one", "two", "three"]
 
@@ -36,8 +40,6 @@ def test_words_that_the_dictionary_lacks_are_pronounced(tmp_path, monkeypatch):
 
     monkeypatch.setattr(pronunciations.Recognizer, "load", lambda *_: Spells())
     (tmp_path / "said.dict").write_text("one W AH1 N\n")
-    (tmp_path / "a.jsonl").write_text(
-        json.dumps({"audio_filepath": "a.wav", "duration": 1, "text": "ONE TO '"})
-    )
+    write_manifest(tmp_path / "a.jsonl", "ONE TO '")
     found = pronunciations.missing(tmp_path / "said.dict", tmp_path / "m", [tmp_path / "a.jsonl"])
     assert [(word, phones) for word, phones in found] == [("to", ("t", "o"))]
