@@ -1,5 +1,6 @@
 """The options of a command line, read from the fields of a dataclass."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from pathlib import Path
@@ -20,11 +21,18 @@ class Word(NamedTuple):
     """what an error message asks for: "a whole number" """
 
 
+def path_on_disk(word: str) -> Path:
+    """Return a path; ValueError for an address: Path would make the path s3:/bucket of s3://bucket."""
+    if re.match("[a-z][a-z0-9+.-]*://", word):
+        raise ValueError(word)
+    return Path(word)
+
+
 WORDS: Mapping[Any, Word] = {
     str: Word(str, "STR", "a text"),
     int: Word(int, "INT", "a whole number"),
     float: Word(float, "FLOAT", "a number"),
-    Path: Word(Path, "PATH", "a path"),
+    Path: Word(path_on_disk, "PATH", "a path on disk"),
 }
 
 

@@ -14,6 +14,7 @@ from common.data.shards.foreign import Kind
 from common.data.shards.naming import tars_of
 from common.data.shards.reading import read_tars
 from common.data.signal import Segment, Segmentation, Signal, Source
+from common.files.tars.address import is_address
 from common.text.document import Document, Interval
 from common.text.rendering import Rendering
 
@@ -226,10 +227,15 @@ class Modality:
             corpus_config: how a corpus is read.
 
         Raises:
-            ValueError: the path cannot be understood, or has no example.
+            ValueError: the path cannot be understood, has no example, or is an address without tars.
         """
         if tars := tars_of(path):
             return read_tars(tars, Kind(self.item, self.suffixes, self.measure))
+        if is_address(path):
+            raise ValueError(
+                f"{path}: is no tar and no folder of tars, as `{self.name} shard` writes them; copy any other"
+                " corpus from its address to disk"
+            )
         return self.corpora(path, corpus_config)
 
     def reader(self, signal_config: Any) -> Callable[[Source], Signal]:

@@ -40,8 +40,8 @@ FORMAT_HELP = (
 )
 
 LIST_HELP = (
-    "Take the names of the files from this text, one a line, or from a manifest (.jsonl, .csv); - is standard"
-    " input."
+    "Take the names of the files from this text, one a line, from a manifest (.jsonl, .csv) or from a tar, on"
+    " disk or at an address; - is standard input."
 )
 
 SHARD_HELP = (
@@ -65,7 +65,7 @@ class TranscribeFlags:
 
     files: Positional[tuple[str, ...]]
     """Files to transcribe; - is standard input."""
-    list: Annotated[Path | None, Flag(help=LIST_HELP, default="none")] = None
+    list: Annotated[str | None, Flag(help=LIST_HELP, default="none")] = None
     shard: Annotated[str | None, Flag(help=SHARD_HELP, default="all files")] = None
     retry_failed: bool = False
     """With --format jsonl: take those files again that failed in an earlier call."""

@@ -48,7 +48,7 @@ def wanted_names(
         if shard.has(name):
             yield name
     if arguments.list is not None:
-        yield from filter(shard.has, names_in(modality, str(arguments.list), refuse))
+        yield from filter(shard.has, names_in(modality, arguments.list, refuse))
 
 
 def check_bulk(arguments: TranscribeFlags) -> None:
@@ -58,7 +58,7 @@ def check_bulk(arguments: TranscribeFlags) -> None:
         raise UsageError("--stream: has no --list, no --shard and no rows; leave them out")
     if arguments.retry_failed and (arguments.format != JSON_LINES or arguments.output_dir is None):
         raise UsageError(f"--retry-failed: is for --format {JSON_LINES} in an --output-dir; say both")
-    if arguments.list is not None and str(arguments.list) == "-" and "-" in arguments.files:
+    if arguments.list == "-" and "-" in arguments.files:
         raise UsageError("--list -: standard input is the list, and cannot be a file, too; name a file")
 
 

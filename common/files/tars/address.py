@@ -3,7 +3,8 @@
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
+from io import BufferedReader, RawIOBase
 from typing import Any, BinaryIO
 
 ADDRESS = re.compile("[a-z][a-z0-9+.-]*://")
@@ -28,14 +29,14 @@ def open_file(path: str) -> Iterator[BinaryIO]:
         return
     with _reading(path):
         system, name = _system(path)
-        file = system.open(name, "rb")
-    with file:
+        opened = system.open(name, "rb")
+    with BufferedReader(_Addressed(path, opened)) as file:
         yield file
 
 
 def read_start(path: str, size: int) -> bytes:
     """Return the first bytes of a file, `size` of them or as many as there are; see `open_file`."""
-    with _reading(path) if is_address(path) else nullcontext(), open_file(path) as file:
+    with open_file(path) as file:
         return file.read(size)
 
 
@@ -101,6 +102,32 @@ def files_in(folder: str) -> list[str]:
         found = system.ls(name, detail=True)
     names = [os.path.basename(entry["name"]) for entry in found if entry["type"] == "file"]
     return sorted(f"{folder.rstrip('/')}/{name}" for name in names)
+
+
+class _Addressed(RawIOBase):
+    """A file that fsspec has opened, whose errors are sentences with its address."""
+
+    def __init__(self, address: str, file: Any) -> None:
+        self.address, self.file = address, file
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        return int(self.file.seek(offset, whence))
+
+    def readinto(self, buffer: Any) -> int:
+        with _reading(self.address):
+            content = self.file.read(len(buffer))
+        buffer[: len(content)] = content
+        return len(content)
+
+    def close(self) -> None:
+        self.file.close()
+        super().close()
 
 
 def _system(address: str) -> tuple[Any, str]:

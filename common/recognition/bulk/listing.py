@@ -13,6 +13,7 @@ from common.data.manifest import Example
 from common.data.shards.naming import TAR, tars_of
 from common.files.pipe import refuse_device
 from common.files.standard import ANY_NAME, STANDARD_INPUT, standard_input
+from common.files.tars.address import open_file
 from common.recognition.modality import Modality
 from common.recognition.sources import members_of
 
@@ -63,7 +64,7 @@ def names_in(modality: Modality, path: str, refuse: Callable[[str], None]) -> It
     Args:
         modality: reads manifests.
         path: a manifest, whose name ends in one of `TABLES`, a tar or a pattern of tars, which stand for the
-            files in them, or a text with a name on each line; - is standard input.
+            files in them, or a text with a name on each line; - is standard input. Each may be an address.
         refuse: takes a sentence for each row of a manifest that cannot be understood.
 
     Raises:
@@ -82,7 +83,7 @@ def names_in(modality: Modality, path: str, refuse: Callable[[str], None]) -> It
     else:
         refuse_device(path)
         try:
-            with open(path, "rb") as file:
+            with open_file(path) as file:
                 yield from _lines(file, path)
         except OSError as error:
             raise ValueError(f"{path}: cannot be read ({error.strerror}); name a list of files") from error

@@ -135,6 +135,7 @@ REFUSED = {
     "a --budget None": "a number",
     "a --name -x": "--name wants STR",
     "a --model --fast": "--model wants PATH",
+    "a --output-dir s3://bucket/out": "--output-dir is 's3://bucket/out'; give a path on disk",
     "a --channels 1 2": "INT INT INT, but 1 2",
     "--prune 1 2 a": "'a'",
     "a --part p q": "'q'",
