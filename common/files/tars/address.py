@@ -3,11 +3,17 @@
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import BufferedReader, RawIOBase
 from typing import Any, BinaryIO
 
 ADDRESS = re.compile("[a-z][a-z0-9+.-]*://")
+AHEAD_BYTES = 2**23
+"""what is read ahead around the first place of a file that is read there"""
+AHEAD_BLOCKS = 64
+"""blocks that a process remembers to have asked for: those of two windows of `shards.windows`"""
+
+_ahead: dict[tuple[str, int], None] = {}
 
 
 def is_address(name: str) -> bool:
@@ -49,12 +55,25 @@ def read_span(path: str, offset: int, size: int) -> bytes:
     """
     if not is_address(path):
         with open(path, "rb", buffering=0) as file:
+            _read_ahead(file.fileno(), path, offset)
             file.seek(offset)
             return file.read(size)
     with _reading(path):
         system, name = _system(path)
         content: bytes = system.cat_file(name, start=offset, end=offset + size)
         return content
+
+
+def _read_ahead(descriptor: int, path: str, offset: int) -> None:
+    """Have the system read what surrounds a place of a file in one go, once: it will be wanted soon."""
+    block = (path, offset // AHEAD_BYTES)
+    if block in _ahead or not hasattr(os, "posix_fadvise"):
+        return
+    _ahead[block] = None
+    while len(_ahead) > AHEAD_BLOCKS:
+        with suppress(KeyError, StopIteration):  # another thread has done it
+            del _ahead[next(iter(_ahead))]
+    os.posix_fadvise(descriptor, block[1] * AHEAD_BYTES, AHEAD_BYTES, os.POSIX_FADV_WILLNEED)
 
 
 def version_of(path: str) -> tuple[int, str]:
