@@ -10,6 +10,7 @@ from common.files.tars.listing import list_tar
 
 NAMED = re.compile(r"(.+?\.tar)::(.+)", re.DOTALL | re.IGNORECASE)
 """a file in a tar, as a source"""
+END = re.compile(r".\.tar::", re.DOTALL | re.IGNORECASE)
 DIGEST_BYTES = 16
 LISTED_TARS = 4
 """tars whose list of files is kept, for sources that do not know where they are"""
@@ -67,7 +68,9 @@ def is_member(source: object) -> bool:
 
 def tar_of(source: str) -> str:
     """Return the tar of a source that `is_member`: "shards/000.tar"."""
-    return source[: source.index(".tar::") + len(".tar")]
+    found = END.search(source)
+    assert found is not None, f"{source} is no file in a tar"
+    return source[: found.end() - 2]
 
 
 def read_member(source: str) -> bytes:
