@@ -84,6 +84,16 @@ def test_what_is_at_an_address_and_no_tar_is_refused_as_a_corpus(memory):
         assert outcome.err.startswith(f"ocr: {address}: is no tar and no folder of tars")
 
 
+def test_tars_that_cannot_be_read_do_not_keep_others_from_being_transcribed(memory):
+    Path("packed.tar.gz").write_bytes(b"")
+    Path("empty.tar").write_bytes(b"")
+    names = ("packed.tar.gz", "shards/{.tar", "shards/{1}.tar", "empty.tar", "memory://none.tar")
+    outcome = call(OCR, "transcribe", *names, "shards/000.tar")
+    assert outcome.status == 1 and outcome.out == call(OCR, "transcribe", "lines/00000.png").out
+    assert "packed.tar.gz: is compressed" in outcome.err and "empty.tar: is no tar" in outcome.err
+    assert "{1} stands for nothing" in outcome.err and "memory://none.tar: does not exist" in outcome.err
+
+
 def test_tars_are_not_written_to_addresses(memory):
     outcome = call(OCR, "shard", "lines", "-o", "s3://bucket/shards")
     assert outcome.status == 2 and "--output-dir is 's3://bucket/shards'; give a path on disk" in outcome.err

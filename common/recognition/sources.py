@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from common.data.shards.naming import TAR, tars_of
+from common.data.shards.naming import PACKED, TAR, tars_of
 from common.data.signal import Source
 from common.files.folder import files_below
 from common.files.pipe import content_of, is_pipe, read_pipe
@@ -69,8 +69,8 @@ def find_files(
     The arguments are those of `find_sources`; `refuse` is called for each folder without any file.
     """
     for name in names:
-        if name.lower().endswith(TAR) and not Path(name).is_dir():
-            yield from ((member, Path()) for member in members_of(modality, tars_of(name), refuse))
+        if name.lower().endswith((TAR, *PACKED)) and not Path(name).is_dir():
+            yield from ((member, Path()) for member in members_of(modality, name, refuse))
             continue
         if not (recursive and name and Path(name).is_dir()):
             yield name, Path()
@@ -83,8 +83,16 @@ def find_files(
             yield file, Path(os.path.relpath(file, name)).parent
 
 
-def members_of(modality: Modality, tars: Iterable[str], refuse: Callable[[str], None]) -> Iterator[str]:
-    """Yield the signals in tars; `refuse` is called with a sentence for each tar that is not whole."""
+def members_of(modality: Modality, path: str, refuse: Callable[[str], None]) -> Iterator[str]:
+    """Yield the signals in the tars that a path names, such as "shards/{000..127}.tar".
+
+    `refuse` is called with a sentence for each tar that is not whole, and for a path that makes no sense.
+    """
+    try:
+        tars = tars_of(path)
+    except ValueError as error:
+        refuse(str(error))
+        return
     for tar in tars:
         try:
             listed = list_tar(tar)

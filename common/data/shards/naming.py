@@ -8,7 +8,9 @@ from itertools import product
 from common.files.tars.address import files_in, is_address
 
 TAR = ".tar"
+"""ending of a tar"""
 PACKED = (".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2", ".tbz2", ".tar.zst")
+"""endings of compressed tars, which are refused: nothing in them can be read without all before it"""
 SHAR_CUTS, SHAR_SOUND = "cuts.", "recording."
 """how names begin in a folder of lhotse: of the texts, and of the tars that hold what is said in them"""
 BRACES = re.compile(r"\{([^{}]*)\}")

@@ -84,19 +84,21 @@ def _read_tar(tar: str, kind: Kind) -> Corpus:
 def _indexed(tar: str, size: int, index: str) -> Corpus:
     """Return the examples of an index that are in its tar, whatever the tar was called at first."""
     corpus = read_manifest(index)
-    examples, problems, behind = list[Example](), list(corpus.problems), 0
+    examples, problems, behind, placeless = list[Example](), list(corpus.problems), 0, 0
     for example in corpus.examples:
         source = example.source
         if not isinstance(source, Member) or example.length is None:
-            problems.append(
-                f'{example.origin}: has no "span" or no "length", as `shard` writes them; remove {index} to'
-                f" have {tar} read through"
-            )
+            placeless += 1
         elif source.offset + source.size > size:
             behind += 1
         else:
             named = f"{tar}{source[len(tar_of(source)) :]}"
             examples.append(replace(example, source=source.moved(named)))
+    if placeless:
+        problems.append(
+            f'{index}: {placeless:,} of its {len(corpus.examples):,} rows have no "span" or no "length", as'
+            f" `shard` writes them; remove the file to have {tar} read through"
+        )
     if behind:
         total = behind + len(examples)
         problems.append(

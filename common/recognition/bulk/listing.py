@@ -10,7 +10,7 @@ from itertools import chain
 from typing import BinaryIO, NamedTuple
 
 from common.data.manifest import Example
-from common.data.shards.naming import TAR, tars_of
+from common.data.shards.naming import PACKED, TAR
 from common.files.pipe import refuse_device
 from common.files.standard import ANY_NAME, STANDARD_INPUT, standard_input
 from common.files.tars.address import open_file
@@ -70,8 +70,8 @@ def names_in(modality: Modality, path: str, refuse: Callable[[str], None]) -> It
     Raises:
         ValueError: the list cannot be read.
     """
-    if path.lower().endswith(TAR):
-        yield from members_of(modality, tars_of(path), refuse)
+    if path.lower().endswith((TAR, *PACKED)):
+        yield from members_of(modality, path, refuse)
     elif path.lower().endswith(TABLES):
         for row in _rows(modality, path):
             if isinstance(row, str):

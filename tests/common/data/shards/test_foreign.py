@@ -12,6 +12,8 @@ from common.data.manifest import Example
 from common.data.shards.foreign import Kind, scan_tar
 from common.data.shards.naming import tars_of
 from common.data.shards.reading import read_tars
+from common.data.shards.writing import write_tars
+from common.files.tars.member import read_member
 
 
 def measure(stream) -> float:
@@ -223,3 +225,27 @@ def test_a_tar_that_is_missing_or_damaged_costs_its_own_examples_only(tmp_path):
 def test_tars_that_are_compressed_are_refused(tmp_path, name):
     with pytest.raises(ValueError, match=r"is compressed, and a plain tar was wanted; unpack it"):
         tars_of(str(tmp_path / name))
+
+
+def test_a_manifest_beside_a_tar_that_does_not_say_where_files_are_is_named_once(tmp_path):
+    write_tar(tmp_path / "0.tar", {"a.png": SIGNAL, "a.txt": b"a"})
+    write_tar(tmp_path / "1.tar", {"b.png": SIGNAL, "b.txt": b"b"})
+    rows = [{"source": f"1.tar::{name}.png", "text": "b", "length": 4} for name in "bcd"]
+    (tmp_path / "1.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    corpus = read_tars(tars_of(str(tmp_path)), KIND)
+    assert texts(corpus.examples) == {"a.png": "a"}
+    (problem,) = corpus.problems
+    assert problem.startswith(f'{tmp_path}/1.jsonl: 3 of its 3 rows have no "span" or no "length"')
+    assert problem.endswith(f"remove the file to have {tmp_path}/1.tar read through")
+
+
+def test_the_index_of_another_tar_gives_no_bytes_of_this_one(tmp_path):
+    for name in "ab":
+        (tmp_path / f"{name}.png").write_bytes(SIGNAL + name.encode())
+    files = [Example(f"{tmp_path}/{name}.png", name) for name in "ab"]
+    first, second = write_tars(files, tmp_path, 1, None, measure).tars
+    second.with_suffix(".jsonl").replace(first.with_suffix(".jsonl"))
+    (example,) = read_tars([str(first)], KIND).examples
+    with pytest.raises(ValueError) as caught:
+        read_member(example.source)
+    assert str(caught.value).startswith(f"{first}::00000001.png: is not what was written there: {first} is")

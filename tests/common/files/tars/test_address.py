@@ -53,6 +53,12 @@ def test_of_a_span_nothing_else_is_read(memory, monkeypatch):
     assert asked == [("/bucket/a.txt", 4, 7)]
 
 
+def test_whole_files_in_place_of_spans_are_refused(memory, monkeypatch):
+    monkeypatch.setattr(MemoryFileSystem, "cat_file", lambda *_, **__: b"one\ntwo\n")
+    with pytest.raises(ValueError, match=r"^memory://bucket/a.txt: whole files come from there"):
+        read_span("memory://bucket/a.txt", 0, 3)
+
+
 def test_the_version_of_a_file_changes_when_it_is_written_anew(memory):
     first = version_of("memory://bucket/a.txt")
     memory.pipe("/bucket/a.txt", b"two\none\n")
