@@ -55,6 +55,16 @@ def test_tars_at_addresses_are_transcribed_as_those_on_disk(memory):
     assert without_id[0] == without_id[1][1:4]
 
 
+def test_a_tar_without_an_index_is_read_through_once(memory, monkeypatch):
+    for name in memory.glob("/bucket/shards/*.jsonl"):
+        memory.rm(name)
+    first = OCR.examples(TARS, OCR.corpus_config())
+    monkeypatch.setattr(MemoryFileSystem, "open", None)
+    again = OCR.examples(TARS, OCR.corpus_config())
+    assert [example.source for example in again.examples] == [example.source for example in first.examples]
+    assert again.examples[3].source == "memory://bucket/shards/003.tar::00000003.png"
+
+
 def test_a_tar_with_an_index_is_not_read_through(memory, monkeypatch):
     opened, open_any = [], MemoryFileSystem.open
     monkeypatch.setattr(

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from common.files.aside import written_aside
 from common.files.source import absolute, present
-from common.files.tars.address import open_file
+from common.files.tars.address import is_address, open_file
 from common.files.tars.member import Member, is_member
 
 DIGEST = re.compile("[0-9a-f]{32}")
@@ -62,9 +62,9 @@ def read_manifest(
 ) -> Corpus:
     """Return the examples of a file of JSON lines, such as `{"source": "a.png", "text": "a line"}`.
 
-    Sources are relative to the manifest's folder. Blank lines and unknown keys are skipped. A text or length
-    that is missing or null is None. "words" and "characters" are optional lists of [text, start, end], or of
-    objects with these keys, as `align` writes them. A source in a tar is a `Member` if its
+    Sources are relative to the manifest's folder, or are addresses. Blank lines and unknown keys are skipped.
+    A text or length that is missing or null is None. "words" and "characters" are optional lists of [text,
+    start, end], or of objects with these keys, as `align` writes them. A source in a tar is a `Member` if its
     row has "span", its first byte and the number of bytes, and "blake2b", as `shard` writes them. A line that
     is not a JSON object in UTF-8, has no source, or has a value of the wrong type is a problem; the other
     lines are read all the same.
@@ -142,7 +142,7 @@ def _example(
     if not isinstance(source, str) or not source:
         raise ValueError(_wrong(fields, keys.source, source, "a file name"))
     example = Example(
-        _source(os.path.join(folder, source), fields),
+        _source(source if is_address(source) else os.path.join(folder, source), fields),
         text_in(fields, keys.text),
         _length(fields, keys.length),
         speaker_in(fields),

@@ -96,8 +96,8 @@ def _indexed(tar: str, size: int, index: str) -> Corpus:
             examples.append(replace(example, source=source.moved(named)))
     if placeless:
         problems.append(
-            f'{index}: {placeless:,} of its {len(corpus.examples):,} rows have no "span" or no "length", as'
-            f" `shard` writes them; remove the file to have {tar} read through"
+            f'{index}: has no "span" or no "length" in {placeless:,} of its {len(corpus.examples):,} rows, as'
+            f" `shard` writes them; remove it to have {tar} read through"
         )
     if behind:
         total = behind + len(examples)

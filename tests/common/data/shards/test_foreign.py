@@ -235,8 +235,8 @@ def test_a_manifest_beside_a_tar_that_does_not_say_where_files_are_is_named_once
     corpus = read_tars(tars_of(str(tmp_path)), KIND)
     assert texts(corpus.examples) == {"a.png": "a"}
     (problem,) = corpus.problems
-    assert problem.startswith(f'{tmp_path}/1.jsonl: 3 of its 3 rows have no "span" or no "length"')
-    assert problem.endswith(f"remove the file to have {tmp_path}/1.tar read through")
+    assert problem.startswith(f'{tmp_path}/1.jsonl: has no "span" or no "length" in 3 of its 3 rows')
+    assert problem.endswith(f"remove it to have {tmp_path}/1.tar read through")
 
 
 def test_the_index_of_another_tar_gives_no_bytes_of_this_one(tmp_path):
