@@ -1,20 +1,19 @@
 """Text from recordings of speech."""
 
-from os import PathLike
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from common.recognition.loading import Device
     from common.recognition.transcriber import Transcriber
+    from common.recognition.voting.loading import Models
 
 
-def load(
-    model: str | PathLike[str] | None = None, device: "Device" = "auto", threads: int = 0
-) -> "Transcriber":
-    """Return the recognizer in the file `model`, or the bundled one.
+def load(model: "Models" = None, device: "Device" = "auto", threads: int = 0) -> "Transcriber":
+    """Return the recognizer in the file `model`, or the bundled one; several models vote on each text.
 
     Args:
-        model: an .onnx file, which does not need torch, or a .safetensors file; None is the bundled model.
+        model: an .onnx file, which does not need torch, or a .safetensors file; None is the bundled model;
+            several have commas between ("a.onnx,b.onnx"), or are a list.
         device: auto, cpu, cuda or mps, for a .safetensors file; an .onnx file always runs on the CPU.
         threads: number of threads that compute the network; 0 is one for each core.
 
@@ -22,6 +21,6 @@ def load(
         ValueError: the file is not a model of `asr`, or it cannot run on this machine.
     """
     from asr.modality import ASR
-    from common.recognition.loading import load_recognizer
+    from common.recognition.voting.loading import load_models
 
-    return load_recognizer(ASR, model, device, threads)
+    return load_models(ASR, model, device, threads)

@@ -8,6 +8,8 @@ from common.command_line.parser import UsageError
 from common.commands.flags.decoding import DecodingFlags
 from common.decoding.decoder import Decoder, DecodingConfig
 from common.decoding.labelled import LabelDecoder
+from common.recognition.transcriber import Transcriber
+from common.recognition.voting.voters import Voters
 from common.text.phonetic.phones import Phones
 from common.text.phonetic.pronunciations import read_pronunciations
 from common.text.symbols import Symbols
@@ -30,6 +32,16 @@ MATERIAL = ("lm", "lexicon", "pronunciations", "hot_words", "rescore")
 OF_ATTENTION = ("length_penalty", "ctc_weight")
 OF_BOTH = ("decoder", "beam_width")
 """settings of an attention decoder only, and settings of attention and CTC; all others are of CTC only"""
+
+
+def set_decoder(recognizer: Transcriber, flags: DecodingFlags) -> None:
+    """Change the decoder of a recognizer, or of each voter, as flags say; errors of `build_decoder`."""
+    if isinstance(recognizer, Voters):
+        for voter in recognizer.voters:
+            set_decoder(voter, flags)
+        recognizer.decoder = recognizer.voters[0].decoder
+    else:
+        recognizer.decoder = build_decoder(recognizer.decoder, flags, recognizer.task)
 
 
 def build_decoder(

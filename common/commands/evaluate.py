@@ -11,17 +11,17 @@ from tqdm import tqdm
 
 from common.command_line.counting import counted
 from common.command_line.parser import UsageError
-from common.commands.decoding import build_decoder
+from common.commands.decoding import set_decoder
 from common.commands.flags.evaluate import EvaluateFlags
 from common.commands.flags.shared import check_budget, check_threads
 from common.commands.measuring.labels import Labelled, labelled
 from common.commands.output import ItemsFailedError, make_place, writing
 from common.data.manifest import Example
 from common.files.plain_text import json_text
-from common.recognition.loading import load_recognizer
 from common.recognition.modality import Modality
 from common.recognition.reading import Computed
 from common.recognition.transcriber import Transcriber
+from common.recognition.voting.loading import load_models, model_paths
 from common.text.confusion import Confusion
 from common.text.metrics import ErrorRate
 from common.training.preparation import (
@@ -36,14 +36,14 @@ log = logging.getLogger(__name__)
 
 
 def run(modality: Modality, arguments: EvaluateFlags) -> None:
-    """Print the error rates of a model, and write them as the flags say.
+    """Print the error rates of a model, or of several that vote, and write them as the flags say.
 
     Raises:
         ItemsFailedError: some examples could not be measured; each has been named.
     """
-    _check(arguments)
-    recognizer = load_recognizer(modality, arguments.model, arguments.device, arguments.threads)
-    recognizer.decoder = build_decoder(recognizer.decoder, arguments.decoding, recognizer.task)
+    _check(modality, arguments)
+    recognizer = load_models(modality, arguments.model, arguments.device, arguments.threads)
+    set_decoder(recognizer, arguments.decoding)
     _check_task(arguments, recognizer)
     if arguments.whole_pages:
         _compare_pages(modality, recognizer, arguments)
@@ -106,7 +106,7 @@ def _compare_pages(modality: Modality, recognizer: Transcriber, arguments: Evalu
         raise ItemsFailedError(f"{len(problems)} of {total} pages could not be evaluated")
 
 
-def _check(arguments: EvaluateFlags) -> None:
+def _check(modality: Modality, arguments: EvaluateFlags) -> None:
     """Raise UsageError for flags that contradict each other, and make the folders of files to be written."""
     check_budget(arguments.batch_budget)
     check_threads(arguments.threads)
@@ -114,6 +114,8 @@ def _check(arguments: EvaluateFlags) -> None:
         raise UsageError(f"--tune is {arguments.tune}; give 1 trial or more")
     if arguments.save_tuned is not None and arguments.tune is None:
         raise UsageError("--save-tuned without --tune: nothing was tuned; say how many settings to try")
+    if arguments.tune is not None and len(model_paths(modality, arguments.model)) > 1:
+        raise UsageError("--tune: is for one model; tune each with --save-tuned, and let those files vote")
     if arguments.save_tuned is not None:
         _check_saving(arguments.model, arguments.save_tuned)
     for path in filter(None, (arguments.json, arguments.report, arguments.save_tuned)):

@@ -8,12 +8,12 @@ import sys
 from pathlib import Path
 
 from common.command_line.parser import UsageError
-from common.commands.decoding import build_decoder
+from common.commands.decoding import set_decoder
 from common.commands.flags.serve import ServeFlags
 from common.commands.flags.shared import check_threads
 from common.files.plain_text import read_lines
-from common.recognition.loading import load_recognizer, model_path
 from common.recognition.modality import Modality
+from common.recognition.voting.loading import load_models, model_paths
 
 SHORTEST_KEY = 16
 """characters of a key; a shorter one can be guessed"""
@@ -33,8 +33,8 @@ def run(modality: Modality, arguments: ServeFlags) -> None:
     from common.serving.service import ServingConfig
 
     place = bound_socket(arguments.host, arguments.port)
-    recognizer = load_recognizer(modality, arguments.model, arguments.device, arguments.threads)
-    recognizer.decoder = build_decoder(recognizer.decoder, arguments.decoding, recognizer.task)
+    recognizer = load_models(modality, arguments.model, arguments.device, arguments.threads)
+    set_decoder(recognizer, arguments.decoding)
     recognizer.segmentation_config = arguments.segmentation
     config = ServingConfig(
         keys=keys,
@@ -42,7 +42,8 @@ def run(modality: Modality, arguments: ServeFlags) -> None:
         max_upload_bytes=round(arguments.max_upload_mb * 1e6),
         queue_s=arguments.queue_seconds,
     )
-    application, service = build(recognizer, model_path(modality, arguments.model).stem, config)
+    name = "+".join(path.stem for path in model_paths(modality, arguments.model))
+    application, service = build(recognizer, name, config)
     raise_file_limit()
     sys.setswitchinterval(SWITCH_S)
     logging.getLogger("uvicorn").setLevel(logging.ERROR)

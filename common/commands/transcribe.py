@@ -9,7 +9,7 @@ from typing import Any
 
 from common.command_line.counting import counted
 from common.command_line.parser import UsageError
-from common.commands.decoding import build_decoder
+from common.commands.decoding import set_decoder
 from common.commands.flags.shared import check_budget, check_threads
 from common.commands.flags.transcribe import JSON_LINES, TranscribeFlags
 from common.commands.output import DocumentFiles, ItemsFailedError, Writer, check_output, name_failure
@@ -18,12 +18,12 @@ from common.commands.transcribing.bulk import check_bulk, run_bulk, wanted_names
 from common.commands.transcribing.streaming import check_streams, transcribe_streams
 from common.data.signal import Source
 from common.files.standard import STANDARD_INPUT
-from common.recognition.loading import load_recognizer, model_path
 from common.recognition.modality import Book, Modality
 from common.recognition.passages.journal import Journal
 from common.recognition.reading import name_of
 from common.recognition.sources import Parts, find_sources
 from common.recognition.transcriber import Transcriber
+from common.recognition.voting.loading import load_models, model_paths
 from common.text.document import Document, Passage
 from common.text.formats import FORMATS, to_label
 
@@ -37,8 +37,9 @@ def run(modality: Modality, arguments: TranscribeFlags) -> None:
     _check_transcribe(arguments)
     _check_raw(modality, arguments)
     check_streams(arguments)
-    recognizer = load_recognizer(modality, arguments.model, arguments.device, arguments.threads)
-    recognizer.decoder = build_decoder(recognizer.decoder, arguments.decoding, recognizer.task)
+    _check_models(modality, arguments)
+    recognizer = load_models(modality, arguments.model, arguments.device, arguments.threads)
+    set_decoder(recognizer, arguments.decoding)
     if arguments.alternatives:
         _check_alternatives(recognizer)
     failures, unwritten = list[str](), list[str]()
@@ -117,10 +118,11 @@ def _documents(
 
 def _settings(modality: Modality, arguments: TranscribeFlags) -> tuple[Any, ...]:
     """Return what a text depends on beside its source."""
-    path = model_path(modality, arguments.model)
-    status = path.stat()
-    flags = (arguments.decoding, arguments.segmentation, arguments.alternatives)
-    return (str(path.resolve()), status.st_size, status.st_mtime_ns, *flags)
+    models = list[Any]()
+    for path in model_paths(modality, arguments.model):
+        status = path.stat()
+        models += [str(path.resolve()), status.st_size, status.st_mtime_ns]
+    return (*models, arguments.decoding, arguments.segmentation, arguments.alternatives)
 
 
 def _check_written(unwritten: Sequence[str]) -> None:
@@ -207,6 +209,12 @@ def _check_raw(modality: Modality, arguments: TranscribeFlags) -> None:
             modality.raw("", arguments.raw)
         except ValueError as error:
             raise UsageError(f"--raw is {error}") from None
+
+
+def _check_models(modality: Modality, arguments: TranscribeFlags) -> None:
+    """Raise UsageError for several models where only one can read."""
+    if arguments.stream and len(model_paths(modality, arguments.model)) > 1:
+        raise UsageError("--stream: one model follows it, several cannot vote; name one with --model")
 
 
 def _check_parts(arguments: TranscribeFlags) -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from common.decoding.beam.hot_words import HIGHEST_BOOST, hot_word_of, in_case_of
 from common.decoding.decoder import Decoder
 from common.recognition.transcriber import Transcriber
+from common.recognition.voting.voters import Voters
 from common.serving.errors import refused
 from common.text.phonetic.phones import Phones
 
@@ -25,6 +26,8 @@ def decoder_with(recognizer: Transcriber, keywords: Sequence[str], param: str) -
         RequestError: the model has no hot words, or cannot write one of these.
     """
     stored = recognizer.decoder
+    if isinstance(recognizer, Voters):
+        raise refused(param, f"{param}: a server whose models vote takes hot words only when it is started")
     if recognizer.task != "ctc" or not isinstance(stored, Decoder):
         raise refused(param, f"{param}: a model of the task {recognizer.task} has no hot words")
     if isinstance(stored.alphabet, Phones):

@@ -20,7 +20,8 @@ class EvaluateFlags:
     """Measure the error rates of a model on transcribed examples."""
 
     model: Positional[Path]
-    """Model file."""
+    """Model file, or the name of a bundled model. Several, with commas between, vote on each
+    text."""
     data: Positional[str]
     """A folder or manifest, or several with commas between."""
     report: Path | None = None

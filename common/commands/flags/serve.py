@@ -19,7 +19,8 @@ class ServeFlags:
     port: int = 8000
     """Port to listen on; 0: any that is free."""
     model: Annotated[Path | None, Flag(aliases=("-m",), default="the model that is installed")] = None
-    """Model file, .onnx (runs without torch) or .safetensors, or the name of a bundled model."""
+    """Model file, .onnx (runs without torch) or .safetensors, or the name of a bundled model. Several, with
+    commas between, vote on each text."""
     api_key_file: Path | None = None
     """File of keys, one a line, one of which every request must bring: `Authorization: Bearer KEY`."""
     no_key: bool = False

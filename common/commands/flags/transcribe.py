@@ -72,7 +72,8 @@ class TranscribeFlags:
     recursive: Annotated[bool, Flag(aliases=("-r",))] = False
     """Take each folder as the files in it at any depth; in --output-dir they keep their folders."""
     model: Annotated[Path | None, Flag(aliases=("-m",), default="the model that is installed")] = None
-    """Model file, .onnx (runs without torch) or .safetensors, or the name of a bundled model."""
+    """Model file, .onnx (runs without torch) or .safetensors, or the name of a bundled model. Several, with
+    commas between, vote on each text."""
     format: Annotated[str, Flag(aliases=("-f",), help=FORMAT_HELP, kind=_formats)] = "txt"
     output_dir: Annotated[Path | None, Flag(aliases=("-o",))] = None
     """Write one file STEM.FORMAT for each input into this folder, instead of standard output."""

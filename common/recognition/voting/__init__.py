@@ -1,0 +1,1 @@
+"""Several models read the same signal, and vote character by character."""

@@ -1,0 +1,56 @@
+"""One model or several that vote, by their names."""
+
+import os
+from collections.abc import Sequence
+from os import PathLike, fspath
+from pathlib import Path
+
+from common.recognition.loading import Device, load_recognizer, model_path
+from common.recognition.modality import Modality
+from common.recognition.transcriber import Transcriber
+
+OneModel = str | PathLike[str] | None
+Models = OneModel | Sequence[str | PathLike[str]]
+"""the name of one model, or of several with commas between, or in a list; None: the default"""
+
+
+def model_paths(modality: Modality, models: Models = None) -> list[Path]:
+    """Return the file of each model; ValueError as of `model_path`."""
+    return [model_path(modality, name) for name in _names(models)]
+
+
+def load_models(
+    modality: Modality, models: Models = None, device: Device = "auto", threads: int = 0
+) -> Transcriber:
+    """Return the recognizer of a model, or what several models elect together.
+
+    Args:
+        modality: modality of the models.
+        models: names as of `load_recognizer`; several have commas between, unless a file has the whole name.
+        device: device for .safetensors models.
+        threads: number of threads that compute a network; 0 for one for each core.
+
+    Raises:
+        ValueError: as of `load_recognizer`; models that cannot vote together.
+    """
+    names = _names(models)
+    if len(names) == 1:
+        return load_recognizer(modality, names[0], device, threads)
+    from common.recognition.voting.voters import Voters
+
+    voters = [load_recognizer(modality, name, device, threads) for name in names]
+    return Voters([str(name) for name in names], voters)
+
+
+def _names(models: Models) -> Sequence[OneModel]:
+    if models is None:
+        return [None]
+    if not isinstance(models, str | PathLike):
+        names: Sequence[OneModel] = models
+    elif os.path.exists(models):
+        return [models]
+    else:
+        names = [part for part in fspath(models).split(",") if part]
+    if not names:
+        raise ValueError(f"{models!r} names no model; name a file, or several with commas between")
+    return names

@@ -1,0 +1,189 @@
+"""Several models as one: each reads the same signals, and their hypotheses vote."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from common.data.frame_targets import FrameLabels
+from common.decoding.decoder import VOTING_HYPOTHESES, Decoder
+from common.decoding.greedy import Hit
+from common.decoding.hypothesis import Hypothesis
+from common.decoding.labelled import LabelDecoder
+from common.recognition.modality import ModelSteps
+from common.recognition.transcriber import LogProbs, Transcriber
+from common.recognition.voting.consensus import consensus
+from common.text.symbols import BLANK, Alphabet
+
+SEARCH_WIDTH = 20
+"""hypotheses that the search of a voter keeps whose file says greedy, which gives one reading only"""
+
+
+class Ballots(NamedTuple):
+    """What voters computed for a batch.
+
+    outputs: that of each voter.
+    lengths: (B,) signal steps.
+    """
+
+    outputs: list[Any]
+    lengths: np.ndarray
+
+
+class Voters(Transcriber):
+    """Models that vote. Each has the decoder and the language models of its own file.
+
+    A voter whose file says greedy decoding searches with a beam instead, since it divides its vote among
+    several readings. Places of labels are signal steps here: `stride` is 1.
+
+    Args:
+        names: how the models are called in messages.
+        voters: the models, two or more.
+
+    Attributes:
+        voters: the models.
+        alphabet: the symbols of all of them.
+        The others are those of a Transcriber.
+
+    Raises:
+        ValueError: a model writes no text, or reads or writes otherwise than the first one.
+    """
+
+    def __init__(self, names: Sequence[str], voters: Sequence[Transcriber]) -> None:
+        first = voters[0]
+        for name, voter in zip(names, voters, strict=True):
+            _check(names[0], first, name, voter)
+        self.voters, self.modality = tuple(voters), first.modality
+        self.alphabet = _common_alphabet(voters)
+        self.card = _common_card(voters)
+        for voter in voters:
+            voter.decoder = _searching(voter.decoder, voter.task)
+        self.decoder = first.decoder
+        known = self.alphabet.labels
+        self._labels = [[BLANK, *(known[symbol] for symbol in one.alphabet.symbols)] for one in voters]
+
+    @property
+    def task(self) -> str:
+        """The task of models whose steps cannot be joined: voters share texts, not steps."""
+        return "attention"
+
+    @property
+    def frame_labels(self) -> FrameLabels:
+        """What a step is labelled with, which no voter does."""
+        return self.voters[0].frame_labels
+
+    @property
+    def signal_config(self) -> Any:
+        """How signals are read for all voters."""
+        return self.voters[0].signal_config
+
+    @property
+    def stride(self) -> int:
+        """Signal steps for one step of the hits."""
+        return 1
+
+    @property
+    def offset(self) -> float:
+        """Start of the first step, in signal steps."""
+        return 0.0
+
+    @property
+    def workers(self) -> int:
+        """How many batches are computed at a time: as many as every voter can."""
+        return min(voter.workers for voter in self.voters)
+
+    @property
+    def parameter_count(self) -> int | None:
+        """Number of trained parameters of all voters."""
+        counts = [voter.parameter_count for voter in self.voters]
+        return None if None in counts else sum(filter(None, counts))
+
+    @property
+    def model_steps(self) -> ModelSteps:
+        """What cutting a source depends on: passages cannot be joined from windows."""
+        return ModelSteps(self.task, None)
+
+    def log_probs(self, signals: Sequence[np.ndarray]) -> LogProbs:
+        """Raise ValueError: each voter has log-probabilities of its own."""
+        raise ValueError("models that vote have no common probabilities of steps; name one model")
+
+    def compute(self, signals: Sequence[np.ndarray]) -> Ballots:
+        """Return the output that `hypotheses` and `texts` read, for `signals` (T, ...) as one batch."""
+        lengths = np.array([len(signal) for signal in signals])
+        return Ballots([voter.compute(signals) for voter in self.voters], lengths)
+
+    def hypotheses(self, output: Any, count: int = 1) -> tuple[list[list[Hypothesis]], np.ndarray]:
+        """Return up to `count` hypotheses of each signal of a batch, best first, and the lengths (B,)."""
+        wanted = max(count, VOTING_HYPOTHESES)
+        ballots = [
+            self._in_common(number, voter.hypotheses(one, wanted)[0])
+            for number, (voter, one) in enumerate(zip(self.voters, output.outputs, strict=True))
+        ]
+        return [consensus(found, count) for found in zip(*ballots, strict=True)], output.lengths
+
+    def texts(self, output: Any) -> list[str]:
+        """Return the best text of each signal of a batch, without positions and confidences."""
+        found, _ = self.hypotheses(output)
+        return [self.alphabet.decode(hit.label for hit in best.hits) for best, *_ in found]
+
+    def _in_common(self, number: int, found: Sequence[Sequence[Hypothesis]]) -> list[list[Hypothesis]]:
+        """Return hypotheses of a voter with the labels of the common alphabet, and signal steps as steps."""
+        labels, stride, offset = self._labels[number], self.voters[number].stride, self.voters[number].offset
+
+        def place(step: int) -> int:
+            return max(0, round(step * stride + offset))
+
+        return [
+            [
+                one._replace(
+                    hits=[
+                        Hit(
+                            labels[hit.label],
+                            place(hit.start),
+                            place(hit.end),
+                            hit.confidence,
+                            place(hit.peak),
+                        )
+                        for hit in one.hits
+                    ]
+                )
+                for one in hypotheses
+            ]
+            for hypotheses in found
+        ]
+
+
+def _check(first_name: str, first: Transcriber, name: str, voter: Transcriber) -> None:
+    """Raise ValueError if a model cannot vote together with the first one."""
+    if not voter.alphabet.writes_text:
+        raise ValueError(f"{name}: a model of --task {voter.task} gives labels, no texts; leave it out")
+    ours, theirs = asdict(voter.signal_config), asdict(first.signal_config)
+    for field in ("unicode_form", "whitespace", "direction"):
+        ours[field], theirs[field] = getattr(voter.alphabet, field), getattr(first.alphabet, field)
+    for field, value in ours.items():
+        if value != theirs[field]:
+            raise ValueError(
+                f"{name}: its {field} is {value}, where {first_name} has {theirs[field]}; only models that"
+                " read and write alike can vote"
+            )
+
+
+def _common_alphabet(voters: Sequence[Transcriber]) -> Alphabet:
+    """Return the alphabet with the symbols of all voters."""
+    symbols = sorted({symbol for voter in voters for symbol in voter.alphabet.symbols})
+    return Alphabet.from_dict({**voters[0].alphabet.to_dict(), "symbols": symbols})
+
+
+def _common_card(voters: Sequence[Transcriber]) -> dict[str, Any]:
+    """Return the facts that all voters share."""
+    first, *others = (voter.card for voter in voters)
+    return {name: fact for name, fact in first.items() if all(one.get(name) == fact for one in others)}
+
+
+def _searching(decoder: Decoder | LabelDecoder, task: str) -> Decoder | LabelDecoder:
+    """Return a decoder that finds several readings: one that is greedy searches with a beam instead."""
+    if isinstance(decoder, LabelDecoder) or decoder.config.decoder == "beam":
+        return decoder
+    width = decoder.config.beam_width if task == "attention" else SEARCH_WIDTH
+    return Decoder(decoder.alphabet, replace(decoder.config, decoder="beam", beam_width=width))
