@@ -37,9 +37,7 @@ OF_BOTH = ("decoder", "beam_width")
 def set_decoder(recognizer: Transcriber, flags: DecodingFlags) -> None:
     """Change the decoder of a recognizer, or of each voter, as flags say; errors of `build_decoder`."""
     if isinstance(recognizer, Voters):
-        for voter in recognizer.voters:
-            set_decoder(voter, flags)
-        recognizer.decoder = recognizer.voters[0].decoder
+        recognizer.decode_with([build_decoder(one.decoder, flags, one.task) for one in recognizer.voters])
     else:
         recognizer.decoder = build_decoder(recognizer.decoder, flags, recognizer.task)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +15,8 @@ from common.decoding.labelled import LabelDecoder
 from common.recognition.modality import ModelSteps
 from common.recognition.transcriber import LogProbs, Transcriber
 from common.recognition.voting.consensus import consensus
-from common.text.symbols import BLANK, Alphabet
+from common.text.phonetic.phones import Phones
+from common.text.symbols import Alphabet, Symbols
 
 SEARCH_WIDTH = 20
 """hypotheses that the search of a voter keeps whose file says greedy, which gives one reading only"""
@@ -43,7 +45,7 @@ class Voters(Transcriber):
 
     Attributes:
         voters: the models.
-        alphabet: the symbols of all of them.
+        alphabet: the characters that they write.
         The others are those of a Transcriber.
 
     Raises:
@@ -55,13 +57,16 @@ class Voters(Transcriber):
         for name, voter in zip(names, voters, strict=True):
             _check(names[0], first, name, voter)
         self.voters, self.modality = tuple(voters), first.modality
-        self.alphabet = _common_alphabet(voters)
         self.card = _common_card(voters)
-        for voter in voters:
-            voter.decoder = _searching(voter.decoder, voter.task)
-        self.decoder = first.decoder
-        known = self.alphabet.labels
-        self._labels = [[BLANK, *(known[symbol] for symbol in one.alphabet.symbols)] for one in voters]
+        self.decode_with([_searching(voter.decoder, voter.task) for voter in voters])
+
+    def decode_with(self, decoders: Sequence[Decoder | LabelDecoder]) -> None:
+        """Give each voter a decoder. `decoder` has the settings of the first, and only shows them."""
+        for voter, decoder in zip(self.voters, decoders, strict=True):
+            voter.decoder = decoder
+        self.alphabet = _common_alphabet([decoder.alphabet for decoder in decoders])
+        first = decoders[0]
+        self.decoder = Decoder(self.alphabet, first.config, hot_words=first.hot_words, quiet=True)
 
     @property
     def task(self) -> str:
@@ -117,8 +122,8 @@ class Voters(Transcriber):
         """Return up to `count` hypotheses of each signal of a batch, best first, and the lengths (B,)."""
         wanted = max(count, VOTING_HYPOTHESES)
         ballots = [
-            self._in_common(number, voter.hypotheses(one, wanted)[0])
-            for number, (voter, one) in enumerate(zip(self.voters, output.outputs, strict=True))
+            self._in_common(voter, voter.hypotheses(one, wanted)[0])
+            for voter, one in zip(self.voters, output.outputs, strict=True)
         ]
         return [consensus(found, count) for found in zip(*ballots, strict=True)], output.lengths
 
@@ -127,31 +132,37 @@ class Voters(Transcriber):
         found, _ = self.hypotheses(output)
         return [self.alphabet.decode(hit.label for hit in best.hits) for best, *_ in found]
 
-    def _in_common(self, number: int, found: Sequence[Sequence[Hypothesis]]) -> list[list[Hypothesis]]:
-        """Return hypotheses of a voter with the labels of the common alphabet, and signal steps as steps."""
-        labels, stride, offset = self._labels[number], self.voters[number].stride, self.voters[number].offset
+    def _in_common(self, voter: Transcriber, found: Sequence[Sequence[Hypothesis]]) -> list[list[Hypothesis]]:
+        """Return hypotheses of a voter with labels of the common alphabet, and signal steps as steps."""
+        return [[one._replace(hits=self._spelled(voter, one.hits)) for one in best] for best in found]
 
-        def place(step: int) -> int:
-            return max(0, round(step * stride + offset))
-
+    def _spelled(self, voter: Transcriber, hits: Sequence[Hit]) -> list[Hit]:
+        """Return a hit for each character of `hits`."""
+        texts = voter.decoder.alphabet.pieces([hit.label for hit in hits])
         return [
-            [
-                one._replace(
-                    hits=[
-                        Hit(
-                            labels[hit.label],
-                            place(hit.start),
-                            place(hit.end),
-                            hit.confidence,
-                            place(hit.peak),
-                        )
-                        for hit in one.hits
-                    ]
-                )
-                for one in hypotheses
-            ]
-            for hypotheses in found
+            one._replace(
+                start=_signal_step(voter, one.start),
+                end=_signal_step(voter, one.end),
+                peak=_signal_step(voter, one.peak),
+            )
+            for hit, text in zip(hits, texts, strict=True)
+            for one in _divided(hit, [self.alphabet.labels[character] for character in text])
         ]
+
+
+def _signal_step(voter: Transcriber, step: int) -> int:
+    return max(0, round(step * voter.stride + voter.offset))
+
+
+def _divided(hit: Hit, labels: Sequence[int]) -> list[Hit]:
+    """Return the hits of the labels that a hit writes; those of a word share its steps and confidence."""
+    count = len(labels)
+    if count == 1:
+        return [hit._replace(label=labels[0])]
+    edges = [hit.start + (hit.end - hit.start) * place // count for place in range(count + 1)]
+    sure = hit.confidence ** (1 / max(count, 1))
+    steps = zip(labels, pairwise(edges), strict=True)
+    return [Hit(label, start, end, sure, start) for label, (start, end) in steps]
 
 
 def _check(first_name: str, first: Transcriber, name: str, voter: Transcriber) -> None:
@@ -169,10 +180,20 @@ def _check(first_name: str, first: Transcriber, name: str, voter: Transcriber) -
             )
 
 
-def _common_alphabet(voters: Sequence[Transcriber]) -> Alphabet:
-    """Return the alphabet with the symbols of all voters."""
-    symbols = sorted({symbol for voter in voters for symbol in voter.alphabet.symbols})
-    return Alphabet.from_dict({**voters[0].alphabet.to_dict(), "symbols": symbols})
+def _common_alphabet(alphabets: Sequence[Symbols]) -> Alphabet:
+    """Return the alphabet of all characters that models write."""
+    first = alphabets[0]
+    symbols = set[str]().union(*map(_characters, alphabets))
+    return Alphabet(tuple(sorted(symbols)), first.unicode_form, first.whitespace, first.direction)
+
+
+def _characters(symbols: Symbols) -> set[str]:
+    """Return all characters that a model writes; one of phones also writes those that say no word."""
+    return (
+        set("-".join([*symbols.symbols, *symbols.words]))
+        if isinstance(symbols, Phones)
+        else set(symbols.symbols)
+    )
 
 
 def _common_card(voters: Sequence[Transcriber]) -> dict[str, Any]:
@@ -184,6 +205,8 @@ def _common_card(voters: Sequence[Transcriber]) -> dict[str, Any]:
 def _searching(decoder: Decoder | LabelDecoder, task: str) -> Decoder | LabelDecoder:
     """Return a decoder that finds several readings: one that is greedy searches with a beam instead."""
     if isinstance(decoder, LabelDecoder) or decoder.config.decoder == "beam":
+        return decoder
+    if isinstance(decoder.alphabet, Phones):  # greedy decoding finds other words than the search
         return decoder
     width = decoder.config.beam_width if task == "attention" else SEARCH_WIDTH
     return Decoder(decoder.alphabet, replace(decoder.config, decoder="beam", beam_width=width))

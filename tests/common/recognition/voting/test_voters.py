@@ -13,6 +13,8 @@ from common.decoding.decoder import Decoder, DecodingConfig
 from common.recognition.configuration import EncoderConfig
 from common.recognition.voting.loading import load_models, model_paths
 from common.recognition.voting.voters import Voters
+from common.text.phonetic.phones import Phones
+from common.text.phonetic.pronunciations import Pronunciation
 from common.text.symbols import Names
 from ocr.modality import OCR
 
@@ -49,7 +51,7 @@ def test_a_model_that_votes_with_itself_writes_what_it_writes_alone(side):
 
 @SIDES
 def test_no_text_depends_on_the_order_of_the_models_or_on_the_other_signals(side):
-    signals = signals_of(side)[:5]
+    signals = signals_of(side)[:3]
     first, second, third = model(side), model(side, 12), model(side, 16)
     expected = list(voting(first, second, third).transcribe(signals))
     assert list(voting(third, first, second).transcribe(signals)) == expected
@@ -80,6 +82,23 @@ def test_places_of_models_with_other_strides_are_in_order_within_the_signal():
         edges = [edge for one in transcript.characters for edge in (one.start, one.end)]
         assert all(0 <= edge <= signal.length for edge in edges)
         assert edges == sorted(edges)
+
+
+def test_a_model_of_phones_votes_with_the_letters_of_its_words():
+    words = [Pronunciation("knee", ("N",)), Pronunciation("ear", ("I",)), Pronunciation("near", ("N", "I"))]
+    phones = model("asr")
+    phones.alphabet = Phones(tuple("NIABCDE"), tuple(words))
+    phones.decoder = Decoder(phones.alphabet, DecodingConfig(decoder="beam"))
+    signals = signals_of("asr")[:3]
+    alone = [one.text for one in phones.transcribe(signals)]
+    assert {"knee", "near"} & set(" ".join(alone).split())
+    voters = voting(phones, phones)
+    assert [one.text for one in voters.transcribe(signals)] == alone
+    assert set("knear ") <= set(voters.alphabet.symbols)
+    both = voting(phones, model("asr"))
+    assert [one.text for one in both.transcribe(signals)] == [
+        one.text for one in voting(model("asr"), phones).transcribe(signals)
+    ]
 
 
 def test_a_model_that_is_greedy_alone_searches_when_it_votes():
