@@ -12,6 +12,9 @@ COMPRESSED = {b"\x1f\x8b": "gunzip", b"\xfd7zXZ\0": "unxz", b"BZh": "bunzip2", b
 """what unpacks a file, by its first bytes"""
 
 
+NO_HEADER = "a header in it is none"
+
+
 class Entry(NamedTuple):
     """A file in a tar: its name, where its bytes begin, and how many they are."""
 
@@ -44,11 +47,10 @@ def list_tar(tar: str) -> TarList:
                 raise ValueError(f"{tar}: is compressed, and a plain tar was wanted; unpack it by {program}")
         size = file.seek(0, os.SEEK_END)
         file.seek(0)
-        try:
-            found, damage = _headers(file)
-        except tarfile.TarError as error:
-            raise ValueError(f"{tar}: is no tar ({error}); name another file") from None
-    whole = [info for info in found if not _is_file(info) or info.offset_data + info.size <= size]
+        found, damage = _headers(file, tar)
+    if damage and not found:
+        raise ValueError(f"{tar}: is no tar ({damage}); name another file")
+    whole = [info for info in found if not _is_file(info) or 0 <= info.size <= size - info.offset_data]
     listed, problems = _files([info for info in whole if not os.path.basename(info.name).startswith(".")])
     if damage:
         last = whole[-1].name if whole else "its start"
@@ -56,11 +58,11 @@ def list_tar(tar: str) -> TarList:
     return TarList(listed, [f"{tar}: {problem}" for problem in problems])
 
 
-def _headers(file: BinaryIO) -> tuple[list[tarfile.TarInfo], str]:
+def _headers(file: BinaryIO, tar: str) -> tuple[list[tarfile.TarInfo], str]:
     """Return the headers in a tar, and why there are no more; "" if the tar ends as it should.
 
     Raises:
-        TarError: there is not even one.
+        ValueError: the file is at an address and cannot be read.
     """
     found = list[tarfile.TarInfo]()
     try:
@@ -69,13 +71,15 @@ def _headers(file: BinaryIO) -> tuple[list[tarfile.TarInfo], str]:
                 found.append(info)
             end = opened.offset
     except tarfile.TarError as error:
-        if not found:
-            raise
         return found, str(error)
+    except (ValueError, OverflowError) as error:  # tarfile takes numbers and names in headers for sound
+        if str(error).startswith(tar):
+            raise
+        return found, NO_HEADER
     file.seek(end)
     mark = file.read(tarfile.BLOCKSIZE)
     if any(mark):
-        return found, "a header in it is none"
+        return found, NO_HEADER
     return found, "" if mark else "it has no end"
 
 

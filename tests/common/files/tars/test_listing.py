@@ -6,8 +6,11 @@ import subprocess
 import tarfile
 from io import BytesIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from common.files.tars.listing import list_tar
 from common.files.tars.member import read_member
@@ -75,6 +78,14 @@ def test_a_byte_that_is_wrong_in_a_header_ends_the_list(tar):
     assert listed.problems[0].startswith(f"{tar}: is damaged after b.bin (a header in it is none)")
 
 
+def test_a_header_with_numbers_that_are_none_ends_the_list(tar):
+    damaged = tar_of({"a.bin": b"a", "é.bin": b"accent"})
+    tar.write_bytes(damaged.replace(b" path=", b" GNU.sparse.size=")[: len(damaged)])
+    listed = list_tar(str(tar))
+    assert [entry.name for entry in listed.entries] == ["a.bin"]
+    assert listed.problems[0].startswith(f"{tar}: is damaged after a.bin (")
+
+
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
@@ -140,3 +151,34 @@ def test_names_may_be_long_and_in_any_encoding(tar, format):
 def test_a_tar_may_have_an_ending_in_upper_case(tmp_path):
     (tmp_path / "X.TAR").write_bytes(tar_of(CONTENT))
     assert read_member(f"{tmp_path}/X.TAR::b.bin") == CONTENT["b.bin"]
+
+
+# --- any damage
+
+LONG = {"é" * 90: b"long", "a.bin": b"a" * 600}
+TARS = [tar_of(LONG, tarfile.PAX_FORMAT), tar_of(LONG, tarfile.GNU_FORMAT), tar_of(CONTENT)]
+PLACES, VALUES = st.floats(0, 1, exclude_max=True), st.sampled_from(b"\x00\x80\xff-179xLSg=")
+
+
+@settings(max_examples=60)
+@given(st.sampled_from(TARS), st.lists(st.tuples(PLACES, VALUES), max_size=6), st.floats(0.5, 1))
+def test_whatever_bytes_change_files_lie_within_the_tar_or_it_is_refused_by_name(written, changes, kept):
+    content = bytearray(written)
+    for place, value in changes:
+        at = int(place * len(content))
+        content[at] = value
+        header = at - at % 512
+        block = content[header : header + 512]
+        block[148:156] = b" " * 8
+        content[header + 148 : header + 156] = b"%06o\0 " % sum(block)  # a checksum that is right
+    with TemporaryDirectory() as folder:
+        tar = Path(folder, "x.tar")
+        tar.write_bytes(content[: int(kept * len(content))])
+        try:
+            listed = list_tar(str(tar))
+        except ValueError as error:
+            assert str(error).startswith(f"{tar}: is ")
+            return
+        size = tar.stat().st_size
+    assert all(0 <= entry.offset <= entry.offset + entry.size <= size for entry in listed.entries)
+    assert all(problem.startswith(f"{tar}: ") for problem in listed.problems)
