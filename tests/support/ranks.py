@@ -1,6 +1,6 @@
 """Runs of several processes, as torchrun and srun start them: each is forked from a process that has torch.
 
-So torch is imported once for all runs of a test session. What goes wrong on a rank is a function of FAULTS.
+So torch is imported once for all runs of a test process. What goes wrong on a rank is a function of FAULTS.
 """
 
 import errno
@@ -12,8 +12,11 @@ import sys
 import threading
 import types
 from collections.abc import Callable, Mapping, Sequence
+from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from fork_server import forked_from
 
 from common.recognition.modality import Modality
 
@@ -21,6 +24,8 @@ TIMEOUT_S = 100.0
 """a run that has not ended by then hangs"""
 PRELOADED = ["ranks", "common.training.run", "common.commands.lm.recurrent", "torch.utils.tensorboard"]
 PRELOADED += ["ocr.modality", "ocr.augment", "ocr.front_end"]
+SERVER = forkserver.ForkServer()
+SERVER.set_forkserver_preload(PRELOADED)
 
 
 def _of_torchrun(rank: int, ranks: int) -> dict[str, str]:
@@ -73,7 +78,6 @@ def run_ranks(
         starter: one of STARTERS: the program that starts the ranks.
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(PRELOADED)
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
@@ -84,7 +88,9 @@ def run_ranks(
         own = {**place, **STARTERS[starter](rank, ranks)}
         given = (modality, words, own, errors[rank], (faults or {}).get(rank))
         processes.append(context.Process(target=_run, args=given))
-        processes[-1].start()
+    with forked_from(SERVER):
+        for process in processes:
+            process.start()
     awaited = [process for rank, process in enumerate(processes) if (faults or {}).get(rank) != "stopped"]
     try:
         for process in awaited:

@@ -8,11 +8,13 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from multiprocessing.forkserver import ForkServer
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from fork_server import forked_from
 from PIL import Image
 from worker_signals import (
     read_number,
@@ -33,6 +35,12 @@ from ocr.modality import OCR
 from ocr.signal import SignalConfig
 
 ALPHABET = Alphabet(("a", "b", "c"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def own_fork_server() -> Iterator[None]:
+    with forked_from(ForkServer()):
+        yield
 
 
 def same(left: list[Batch], right: list[Batch]) -> bool:
@@ -180,7 +188,8 @@ def test_a_worker_that_is_killed_is_said_in_a_sentence_and_not_waited_for():
 
 
 WAITS_WITH_WORKERS = """
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # it is ignored if the tests run in the background
 sys.path[:0] = sys.argv[1:]
 from worker_signals import read_process
 from common.data.examples import Examples

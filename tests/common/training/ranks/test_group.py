@@ -158,9 +158,9 @@ def test_a_run_that_is_given_notice_ends_with_a_checkpoint_and_is_resumed_exactl
     lines: Path, tmp_path: Path
 ) -> None:
     """One rank is told by a signal, as by a cluster that needs the machine; the cache outlives the end."""
-    settings = ("--checkpoint-minutes", 0, "--dropout", 0.2, "--workers", 1)
+    settings = ("--checkpoint-minutes", 0, "--dropout", 0.2)
     told = words(lines, tmp_path / "told", 2, *settings)
-    ended = run_ranks(OCR, 2, told, tmp_path, {1: "preempted"})
+    ended = run_ranks(OCR, 2, [*told, "--workers", 1], tmp_path, {1: "preempted"})
     assert [rank.status for rank in ended] == [75, 75], ended
     assert "go on with --resume" in ended[0].err and not ended[1].err
     progress = torch.load(tmp_path / "told" / "latest.ckpt", weights_only=True)["progress"]
