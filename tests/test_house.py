@@ -7,6 +7,7 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
@@ -49,13 +50,21 @@ WITHOUT_TORCH = ("network.choices", "training.configuration", "training.preparat
 SIDE_ROOMS = ("source", "signal", "segmentation", "rendering", "corpora", "configuration", "modality")
 
 
-def imported(path: Path) -> Iterator[str]:
-    """Yield the name of every module that `path` imports, also within functions."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@cache
+def imported(path: Path) -> tuple[str, ...]:
+    """Return the name of every module that `path` imports, also within functions."""
+    names = list[str]()
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            names += [alias.name for alias in node.names]
         if isinstance(node, ast.ImportFrom):
-            yield "." * node.level + (node.module or "")
+            names.append("." * node.level + (node.module or ""))
+    return tuple(names)
 
 
 # --- imports point down
@@ -79,7 +88,7 @@ def test_the_core_names_no_side():
     for module, path in MODULES.items():
         if not module.startswith("common"):
             continue
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in ast.walk(parsed(path)):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 assert node.value not in ("ocr", "asr"), f"{module}:{node.lineno} names {node.value!r}"
 
@@ -158,7 +167,7 @@ SHARED_NAMES: frozenset[str] = frozenset()
 
 def constants(path: Path) -> Iterator[tuple[str, object]]:
     """Yield the name and the value of every module-level constant that is assigned a literal."""
-    for statement in ast.parse(path.read_text(encoding="utf-8")).body:
+    for statement in parsed(path).body:
         if not isinstance(statement, ast.Assign | ast.AnnAssign) or statement.value is None:
             continue
         targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
@@ -235,7 +244,7 @@ def is_method_of_a_constant(function: ast.expr) -> bool:
 
 @pytest.mark.parametrize("module", MODULES)
 def test_a_module_only_defines(module):
-    for statement in statements_run_at_import(ast.parse(MODULES[module].read_text(encoding="utf-8")).body):
+    for statement in statements_run_at_import(parsed(MODULES[module]).body):
         where = f"{module}:{statement.lineno}"
         if isinstance(statement, ast.If):
             assert ast.unparse(statement.test) in ("__name__ == '__main__'", "TYPE_CHECKING"), where

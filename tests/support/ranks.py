@@ -106,16 +106,45 @@ def run_ranks(
     ]
 
 
+def run_alone(modality: Modality, words: list[str], folder: Path, fault: str, threads: int) -> Rank:
+    """Run a command in one process that is no rank, and return how it ended.
+
+    Args:
+        modality: whose command it is.
+        words: of the command.
+        folder: for the standard error.
+        fault: what goes wrong: a name in FAULTS.
+        threads: with which it computes.
+    """
+    error = folder / "alone.err"
+    given = (modality, words, {}, error, fault, threads)
+    process = multiprocessing.get_context("forkserver").Process(target=_run, args=given)
+    with forked_from(SERVER):
+        process.start()
+    try:
+        process.join(TIMEOUT_S)
+        assert process.exitcode is not None, "it hangs"
+    finally:
+        process.kill()
+        process.join()
+    return Rank(process.exitcode, error.read_text(encoding="utf-8"))
+
+
 def _run(
-    modality: Modality, words: list[str], environment: dict[str, str], error: Path, fault: str | Path | None
+    modality: Modality,
+    words: list[str],
+    environment: dict[str, str],
+    error: Path,
+    fault: str | Path | None,
+    threads: int = 1,
 ) -> None:
-    """Be a rank: the body of its process."""
+    """Be a rank, or a process alone: the body of it."""
     import torch
     from tqdm import tqdm
 
     from common import cli
 
-    torch.set_num_threads(1)
+    torch.set_num_threads(threads)
     tqdm.set_lock(threading.RLock())  # its own is a semaphore, which a killed process leaves behind
     os.environ.update(environment)
     sys.stderr = error.open("w", encoding="utf-8", buffering=1)  # open to the end, for a traceback
@@ -157,6 +186,36 @@ def _killed() -> None:
     _after_a_checkpoint(lambda _: os.kill(os.getpid(), signal.SIGKILL))
 
 
+def _killed_while_it_keeps_a_signal() -> None:
+    """Half of the thirtieth record is in the store then."""
+    from common.data import store
+
+    whole, written = store._record, list[bytes]()
+
+    class Torn(bytes):
+        """A record of which half is written."""
+
+    def record(*arguments: Any) -> bytes:
+        written.append(whole(*arguments))
+        return written[-1] if len(written) < 30 else Torn(written[-1])
+
+    class File:
+        """A file of a store, whose process ends within a torn record."""
+
+        def __init__(self, file: Any) -> None:
+            self.file, self.name, self.tell = file, file.name, file.tell
+
+        def write(self, content: bytes) -> int:
+            if isinstance(content, Torn):
+                self.file.write(content[: len(content) // 2])
+                os.kill(os.getpid(), signal.SIGKILL)
+            return self.file.write(content)
+
+    new = store.SignalStore._new_file
+    store._record = record  # type: ignore[assignment]
+    store.SignalStore._new_file = lambda self: File(new(self))  # type: ignore[assignment, method-assign]
+
+
 def _preempted() -> None:
     """A scheduler gives notice of the end."""
     _after_a_checkpoint(lambda _: os.kill(os.getpid(), signal.SIGUSR1))
@@ -190,6 +249,7 @@ def _impatient() -> None:
 FAULTS: dict[str, Callable[[], None]] = {
     "fast clock": _fast_clock,
     "killed": _killed,
+    "killed while it keeps a signal": _killed_while_it_keeps_a_signal,
     "stopped": _stopped,
     "preempted": _preempted,
     "failing": _failing,

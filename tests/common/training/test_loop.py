@@ -2,10 +2,7 @@
 
 import csv
 import json
-import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +11,7 @@ import pytest
 import torch
 from command import call
 from PIL import Image, ImageDraw
+from ranks import run_alone
 
 from common.data.store import SignalStore
 from common.network import heads
@@ -50,61 +48,12 @@ def train(command: list[str]) -> str:
     return outcome.err
 
 
-def run(*program: str) -> int:
-    """Run Python in another process with as many threads as this one has; return how it ended."""
-    environment = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}
-    return subprocess.run([sys.executable, *program], env=environment, check=False).returncode
-
-
 def losses(run: Path) -> list[tuple[float, float, float]]:
     with (run / "log.csv").open(encoding="utf-8") as file:
         return [
             (float(row["loss"]), float(row["gradient_norm"]), float(row["dev_cer"]))
             for row in csv.DictReader(file)
         ]
-
-
-KILLED_IN_ITS_SECOND_EPOCH = """
-import os, signal
-from common.training.loop import Trainer
-write = Trainer.save_checkpoint
-def write_and_die(self):
-    write(self)
-    if (self.progress.epoch, self.progress.batch) == (1, 2):
-        os.kill(os.getpid(), signal.SIGKILL)
-Trainer.save_checkpoint = write_and_die
-from common.cli import main
-from ocr.modality import OCR
-if __name__ == "__main__":
-    main(OCR)
-"""
-
-KILLED_WHILE_IT_KEEPS_A_SIGNAL = """
-import os, signal
-from common.data import store
-whole = store._record
-written = []
-class Torn(bytes):
-    pass
-def half(*arguments):
-    record = whole(*arguments)
-    written.append(record)
-    return record if len(written) < 30 else Torn(record)
-store._record = half
-class File:
-    def __init__(self, file): self.file, self.name, self.tell = file, file.name, file.tell
-    def write(self, record):
-        if isinstance(record, Torn):
-            self.file.write(record[: len(record) // 2])
-            os.kill(os.getpid(), signal.SIGKILL)
-        return self.file.write(record)
-new = store.SignalStore._new_file
-store.SignalStore._new_file = lambda self: File(new(self))
-from common.cli import main
-from ocr.modality import OCR
-if __name__ == "__main__":
-    main(OCR)
-"""
 
 
 @pytest.mark.training
@@ -120,13 +69,10 @@ def test_a_run_killed_anywhere_and_resumed_has_the_loss_curve_of_one_that_was_no
     settings = ("--epochs", "3", "--checkpoint-minutes", "0", "--dropout", "0.2")
     train(arguments(lines, tmp_path / "whole", *settings, "--cache-gb", "0"))
     whole = losses(tmp_path / "whole")
-    for name, program, workers in (
-        ("two", KILLED_IN_ITS_SECOND_EPOCH, "2"),
-        ("none", KILLED_WHILE_IT_KEEPS_A_SIGNAL, "0"),
-    ):
+    for name, fault, workers in (("two", "killed", "2"), ("none", "killed while it keeps a signal", "0")):
         killed = arguments(lines, tmp_path / name, *settings, "--workers", workers)
-        (tmp_path / f"{name}.py").write_text(program, encoding="utf-8")
-        assert run(str(tmp_path / f"{name}.py"), *killed) == -signal.SIGKILL
+        ended = run_alone(OCR, killed, tmp_path, fault, torch.get_num_threads())
+        assert ended.status == -signal.SIGKILL, ended.err
         assert (tmp_path / name / "log.csv").exists() == (name == "two")  # it is written after an epoch
         assert (tmp_path / name / "latest.ckpt").exists()
         assert list((tmp_path / name / "cache").rglob("*.signals"))

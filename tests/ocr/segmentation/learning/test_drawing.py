@@ -8,7 +8,7 @@ from ocr.segmentation.maps import draw_maps
 
 @pytest.fixture(scope="module")
 def pages():
-    return [draw_page(np.random.default_rng(seed), ()) for seed in range(6)]
+    return [draw_page(np.random.default_rng(seed), ()) for seed in range(4)]
 
 
 def test_lines_of_drawn_pages_have_ink_above_their_baselines_and_little_just_below(pages):
