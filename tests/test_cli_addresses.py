@@ -58,6 +58,7 @@ def test_tars_at_addresses_are_transcribed_as_those_on_disk(memory):
 def test_a_tar_without_an_index_is_read_through_once(memory, monkeypatch):
     for name in memory.glob("/bucket/shards/*.jsonl"):
         memory.rm(name)
+    monkeypatch.setattr(MemoryFileSystem, "cat_file", None)  # no request for each of its files
     first = OCR.examples(TARS, OCR.corpus_config())
     monkeypatch.setattr(MemoryFileSystem, "open", None)
     again = OCR.examples(TARS, OCR.corpus_config())

@@ -8,7 +8,8 @@ lhotse Shar   recording.000000.tar          ID.flac ID.json, and the texts in cu
 import os
 import re
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any, BinaryIO, NamedTuple
 
 from common.data.lengths import STATED_SLACK
 from common.data.manifest import Corpus, Example, is_length, speaker_in, text_in
@@ -16,7 +17,7 @@ from common.data.shards.shar import cuts_beside, read_cuts
 from common.data.signal import Source
 from common.files.pipe import PipeContent
 from common.files.plain_text import json_object, only_line
-from common.files.tars.address import read_span
+from common.files.tars.address import open_file
 from common.files.tars.listing import Entry, list_tar
 from common.files.tars.member import Member, digest_of
 
@@ -26,6 +27,10 @@ TEXT_ENDINGS = (".txt", ".gt.txt")
 META = re.compile(r"__[^/]*__(/|$)")
 """names that webdataset keeps for itself: "__index__" """
 LINE_BREAK = re.compile(r"[\n\r]")
+
+
+Content = Callable[[Entry], bytes]
+"""returns the bytes of a file in a tar"""
 
 
 class Kind(NamedTuple):
@@ -58,14 +63,21 @@ def scan_tar(tar: str, kind: Kind) -> Corpus:
             key = _key(entry.name) if cuts is None else os.path.splitext(os.path.normpath(entry.name))[0]
             samples.setdefault(key, []).append(entry)
     examples, problems = list[Example](), list(listed.problems)
-    for key, entries in tqdm(samples.items(), desc=os.path.basename(tar), disable=None, leave=False):
-        try:
-            source, length = _signal(tar, entries, kind)
-            fields = _fields(tar, key, entries) if cuts is None else _cut(cuts, key, beside)
-            examples.append(_example(source, length, fields))
-        except (ValueError, OSError) as error:
-            problems.append(f"{error}" if str(error).startswith(tar) else f"{tar}::{key}: {error}")
+    with open_file(tar) as file:  # once: from an address, large pieces are then fetched one after the other
+        content = partial(_content, file)
+        for key, entries in tqdm(samples.items(), desc=os.path.basename(tar), disable=None, leave=False):
+            try:
+                source, length = _signal(tar, content, entries, kind)
+                fields = _fields(tar, content, key, entries) if cuts is None else _cut(cuts, key, beside)
+                examples.append(_example(source, length, fields))
+            except (ValueError, OSError) as error:
+                problems.append(f"{error}" if str(error).startswith(tar) else f"{tar}::{key}: {error}")
     return Corpus(examples, problems)
+
+
+def _content(file: BinaryIO, entry: Entry) -> bytes:
+    file.seek(entry.offset)
+    return file.read(entry.size)
 
 
 def texts_beside(tar: str) -> list[str]:
@@ -80,31 +92,27 @@ def _key(name: str) -> str:
     return os.path.join(folder, file.split(".", 1)[0])
 
 
-def _signal(tar: str, entries: list[Entry], kind: Kind) -> tuple[Member, float]:
+def _signal(tar: str, content: Content, entries: list[Entry], kind: Kind) -> tuple[Member, float]:
     """Return the one signal of a sample, and its length; ValueError if it has none or several."""
     signals = [entry for entry in entries if entry.name.lower().endswith(tuple(kind.suffixes))]
     if len(signals) != 1:
         came = ", ".join(entry.name for entry in signals or entries)
         raise ValueError(f"holds {came}; one file for each {kind.item} was wanted")
     entry = signals[0]
-    content = read_span(tar, entry.offset, entry.size)
-    source = Member(f"{tar}::{entry.name}", entry.offset, entry.size, digest_of(content))
-    return source, kind.measure(PipeContent(content, str(source)))
+    signal = content(entry)
+    source = Member(f"{tar}::{entry.name}", entry.offset, entry.size, digest_of(signal))
+    return source, kind.measure(PipeContent(signal, str(source)))
 
 
-def _fields(tar: str, key: str, entries: list[Entry]) -> dict[str, Any]:
+def _fields(tar: str, content: Content, key: str, entries: list[Entry]) -> dict[str, Any]:
     """Return what the files beside a signal say of it."""
     beside = {entry.name[len(key) :].lower(): entry for entry in entries}
     fields: dict[str, Any] = {}
     if (entry := beside.get(".json")) is not None:
-        fields = json_object(_content(tar, entry), f"{tar}::{entry.name}")
+        fields = json_object(content(entry), f"{tar}::{entry.name}")
     if _text_key(fields) is None and (texts := [beside[end] for end in TEXT_ENDINGS if end in beside]):
-        fields[TEXT_KEYS[0]] = only_line(_content(tar, texts[0]), f"{tar}::{texts[0].name}")
+        fields[TEXT_KEYS[0]] = only_line(content(texts[0]), f"{tar}::{texts[0].name}")
     return fields
-
-
-def _content(tar: str, entry: Entry) -> bytes:
-    return read_span(tar, entry.offset, entry.size)
 
 
 def _cut(cuts: dict[str, dict[str, Any]], key: str, beside: str) -> dict[str, Any]:

@@ -141,7 +141,8 @@ class _Addressed(RawIOBase):
         return True
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        return int(self.file.seek(offset, whence))
+        with _reading(self.address):
+            return int(self.file.seek(offset, whence))
 
     def readinto(self, buffer: Any) -> int:
         with _reading(self.address):
