@@ -188,7 +188,7 @@ def test_texts_of_lhotse_that_are_corrected_are_read_anew(tmp_path):
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (gzip.compress(b'{"id": "utt.1"}' * 99)[:-20], "cannot be read ("),
+        (gzip.compress(b'{"id": "utt.1"}' * 99, mtime=0)[:-20], "cannot be read ("),
         (b'{"id": "utt.1"}\n[1]\n', "2: is no JSON object; correct it"),
         (b'{"id": "utt.1", "supervisions": [1]}\n', "is not what lhotse writes ("),
     ],

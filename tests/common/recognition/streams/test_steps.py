@@ -2,8 +2,10 @@
 
 import tracemalloc
 from dataclasses import replace
+from functools import cache
 from itertools import product
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import onnx
@@ -37,6 +39,13 @@ RUNTIMES = pytest.mark.parametrize("runtime", ["torch", "onnx"])
 
 def one_way(name: str, encoder: EncoderConfig = ENCODER, **front_end: object) -> Recognizer:
     return recognizer_of(name, encoder, **({"normalise": "global"} if name == "asr" else {}) | front_end)
+
+
+@cache
+def model_of(runtime: str, name: str) -> Recognizer | OnnxRecognizer:
+    """Return a recognizer of the first settings on a runtime; tests that share it change nothing in it."""
+    with TemporaryDirectory() as folder:
+        return on(runtime, one_way(name), Path(folder))
 
 
 def on(runtime: str, recognizer: Recognizer, folder: Path, **how: object) -> Recognizer | OnnxRecognizer:
@@ -88,8 +97,8 @@ def test_so_they_do_with_every_cell(runtime, cell, residual, tmp_path):
 @pytest.mark.slow
 @RUNTIMES
 @pytest.mark.parametrize("name", ["ocr", "asr"])
-def test_so_they_do_in_any_sizes(runtime, name, tmp_path):
-    recognizer, signals = on(runtime, one_way(name), tmp_path), signals_of(name)
+def test_so_they_do_in_any_sizes(runtime, name):
+    recognizer, signals = model_of(runtime, name), signals_of(name)
 
     @settings(max_examples=40, deadline=None)
     @given(st.integers(0, len(signals) - 1), st.integers(1, SIZES[name]), st.integers(0, 2**32))
@@ -106,8 +115,8 @@ def test_in_int8_they_differ_by_the_rounding_of_inputs_only(tmp_path):
 
 
 @RUNTIMES
-def test_pieces_longer_than_what_is_computed_at_a_time_give_what_the_whole_gives(runtime, tmp_path):
-    recognizer = on(runtime, one_way("asr"), tmp_path)
+def test_pieces_longer_than_what_is_computed_at_a_time_give_what_the_whole_gives(runtime):
+    recognizer = model_of(runtime, "asr")
     size = int(2.5 * PIECE_STEPS * recognizer.stride)
     values = np.resize(signals_of("asr")[1].values, size)
     (whole,) = recognizer.log_probs([values]).each()
@@ -130,8 +139,8 @@ def test_a_model_that_labels_steps_can_follow_a_stream(runtime, cell, tmp_path):
 
 @RUNTIMES
 @pytest.mark.parametrize("size", [0, 1, 60, 119])
-def test_less_than_a_step_is_padded_as_it_is_alone(runtime, size, tmp_path):
-    recognizer = on(runtime, one_way("asr"), tmp_path)
+def test_less_than_a_step_is_padded_as_it_is_alone(runtime, size):
+    recognizer = model_of(runtime, "asr")
     values = signals_of("asr")[1].values[2000 : 2000 + size]
     (whole,) = recognizer.log_probs([values]).each()
     np.testing.assert_allclose(in_pieces(recognizer, values, 1200), whole, rtol=1e-5, atol=1e-5)
@@ -141,8 +150,8 @@ def test_less_than_a_step_is_padded_as_it_is_alone(runtime, size, tmp_path):
 
 
 @RUNTIMES
-def test_a_step_is_computed_as_soon_as_what_it_sees_is_there(runtime, tmp_path):
-    recognizer = on(runtime, one_way("asr"), tmp_path)
+def test_a_step_is_computed_as_soon_as_what_it_sees_is_there(runtime):
+    recognizer = model_of(runtime, "asr")
     _, after = recognizer.context
     stream = StepStream(recognizer)
     stream.feed(np.zeros(3 * recognizer.stride + after - 1, np.float32))  # of what the third step sees
@@ -152,8 +161,8 @@ def test_a_step_is_computed_as_soon_as_what_it_sees_is_there(runtime, tmp_path):
 
 
 @RUNTIMES
-def test_what_was_heard_is_not_kept(runtime, tmp_path):
-    stream, minute = StepStream(on(runtime, one_way("asr"), tmp_path)), np.zeros(60 * 4000, np.float32)
+def test_what_was_heard_is_not_kept(runtime):
+    stream, minute = StepStream(model_of(runtime, "asr")), np.zeros(60 * 4000, np.float32)
     stream.feed(minute)
     tracemalloc.start()
     for _ in range(5):
@@ -215,9 +224,9 @@ def test_a_model_exported_before_there_were_streams_says_so_and_transcribes(tmp_
 
 
 @RUNTIMES
-def test_a_piece_of_another_shape_is_refused(runtime, tmp_path):
+def test_a_piece_of_another_shape_is_refused(runtime):
     with pytest.raises(ValueError, match=r"shape \(5, 2\), where \(T\) was wanted"):
-        StepStream(on(runtime, one_way("asr"), tmp_path)).feed(np.zeros((5, 2), np.float32))
+        StepStream(model_of(runtime, "asr")).feed(np.zeros((5, 2), np.float32))
     height = KINDS["ocr"].signal.height_px
     with pytest.raises(ValueError, match=rf"shape \(5,\), where \(T, {height}\) was wanted"):
-        StepStream(on(runtime, one_way("ocr"), tmp_path)).feed(np.zeros(5, np.float32))
+        StepStream(model_of(runtime, "ocr")).feed(np.zeros(5, np.float32))

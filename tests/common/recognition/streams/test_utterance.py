@@ -171,20 +171,20 @@ def test_what_is_kept_does_not_grow_from_utterance_to_utterance(decoder):
     spoken, silent = (log_probs_of(path) for path in (f"-h-i- -y-o-u{PAUSE}--y-es{PAUSE}{PAUSE}", PAUSE * 4))
     stream, sizes, texts = stream_of(decoder), list[int](), list[str]()
     for _ in range(3):
-        for piece in [*[spoken] * 6, *[silent] * 6]:
+        for piece in [*[spoken] * 3, *[silent] * 3]:
             texts += texts_of(list(stream.feed(piece).passages))
         sizes.append(kept_bytes(stream))
-    assert texts == ["hi you", "yes"] * 18
+    assert texts == ["hi you", "yes"] * 9
     assert sizes[2] == pytest.approx(sizes[0], abs=500)
     assert 1000 < sizes[0] < 300_000
 
 
 @DECODERS
 def test_an_utterance_without_a_silence_is_divided_between_words(decoder):
-    said = ["hi", "you", "all", "yes"] * 60
+    said = ["hi", "you", "all", "yes"] * 25
     path = "".join(f"-{'-'.join(word)}- -" for word in said)
     stream, found, kept = stream_of(decoder, longest=3.0), list[Passage](), list[int]()
-    for piece in np.array_split(log_probs_of(path), 100):
+    for piece in np.array_split(log_probs_of(path), 50):
         found += stream.feed(piece).passages
         kept.append(sum(map(len, stream._utterance._pieces)))
     found += stream.finish()
