@@ -144,9 +144,23 @@ def test_lhotse_reads_in_place_the_tars_that_are_written():
 
     recordings = draw_speech(5)
     assert call(ASR, "shard", "speech", "-o", "it's a folder").status == 0
-    to_lhotse.main("it's a folder", "cuts.jsonl.gz")
+    assert to_lhotse.main("it's a folder", "cuts.jsonl.gz") == 0
     cuts = list(CutSet.from_file("cuts.jsonl.gz"))
     assert sorted(cut.supervisions[0].text for cut in cuts) == sorted(recordings)
     for cut in cuts:
         wanted, _ = soundfile.read(io.BytesIO(recordings[cut.supervisions[0].text]), dtype="float32")
         assert np.array_equal(cut.load_audio(), wanted[None])
+
+
+@pytest.mark.slow
+def test_an_utterance_that_is_damaged_in_its_tar_is_not_in_the_manifest_for_lhotse():
+    import to_lhotse
+    from lhotse import CutSet
+
+    draw_speech(3)
+    assert call(ASR, "shard", "speech", "-o", "shards", "--keep-order").status == 0
+    content = bytearray(Path("shards/000.tar").read_bytes())
+    content[700] ^= 1
+    Path("shards/000.tar").write_bytes(content)
+    assert to_lhotse.main("shards", "cuts.jsonl.gz") == 1
+    assert [cut.id for cut in CutSet.from_file("cuts.jsonl.gz")] == ["000-00000001", "000-00000002"]

@@ -12,48 +12,59 @@ import shlex
 import sys
 from pathlib import Path
 
-import soundfile
-from lhotse import AudioSource, CutSet, Recording, SupervisionSegment
+from lhotse import CutSet, Recording, SupervisionSegment
 from lhotse.cut import Cut
 
 from asr.modality import ASR
 from common.data.manifest import Example
-from common.files.source import absolute, stored
+from common.files.source import absolute
 from common.files.tars.address import is_address
-from common.files.tars.member import Member, tar_of
+from common.files.tars.member import Member, read_member, tar_of
 from common.training.preparation import corpus_paths, report_problems
 
 
 def cut_of(example: Example) -> Cut:
-    """Return the cut of an utterance in a tar; ValueError if lhotse cannot read it there."""
+    """Return the cut of an utterance in a tar.
+
+    Raises:
+        ValueError: it is in no tar on disk, or is not what was written there.
+    """
     source = example.source
     if not isinstance(source, Member) or is_address(source):
         raise ValueError(f"{source}: is not in a tar on disk; name tars as `asr shard` writes them")
-    sound, tar = soundfile.info(stored(source)), tar_of(source)
-    key = f"{Path(tar).stem}-{Path(source).stem.split('::')[-1]}"
-    span = f"tail -c +{source.offset + 1} {shlex.quote(absolute(tar))} | head -c {source.size}"
-    channels = list(range(sound.channels))
-    recording = Recording(
-        key, [AudioSource("command", channels, span)], sound.samplerate, sound.frames, sound.duration
-    )
-    said = SupervisionSegment(
-        key, key, 0, sound.duration, channels if len(channels) > 1 else 0,
-        text=example.text, speaker=example.speaker or None,
-    )  # fmt: skip
+    tar, name = tar_of(source), Path(source.split("::", 1)[1]).with_suffix("")
+    recording = Recording.from_bytes(read_member(source), f"{Path(tar).stem}-{name}")
+    (stored,) = recording.sources
+    stored.type = "command"
+    stored.source = f"tail -c +{source.offset + 1} {shlex.quote(absolute(tar))} | head -c {source.size}"
     cut = recording.to_cut()
+    said = SupervisionSegment(
+        cut.id, recording.id, 0, cut.duration, cut.channel, example.text, speaker=example.speaker or None
+    )
     cut.supervisions = [said]
     return cut
 
 
-def main(paths: str, manifest: str) -> None:
-    """Write the manifest; see the top of the file."""
+def main(paths: str, manifest: str) -> int:
+    """Write the manifest, and return how many utterances are not in it; see the top of the file."""
+    problems = list[str]()
     with CutSet.open_writer(manifest, overwrite=True) as written:
         for path in corpus_paths(paths):
             corpus = ASR.examples(path, ASR.corpus_config())
-            report_problems(corpus.problems)
+            problems += corpus.problems
             for example in corpus.examples:
-                written.write(cut_of(example))
+                try:
+                    written.write(cut_of(example))
+                except (ValueError, OSError) as error:
+                    problems.append(str(error))
+    report_problems(problems)
+    return len(problems)
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
+    try:
+        sys.exit(main(*sys.argv[1:]) > 0)
+    except ValueError as error:
+        sys.exit(str(error))
