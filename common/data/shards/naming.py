@@ -51,13 +51,11 @@ def tars_of(path: str) -> list[str]:
 
 
 def _tars_among(files: Sequence[str]) -> list[str]:
-    names = [os.path.basename(file) for file in files]
-    start = SHAR_SOUND if any(name.startswith(SHAR_CUTS) for name in names) else ""
-    return [
-        file
-        for file, name in zip(files, names, strict=True)
-        if name.lower().endswith(TAR) and name.startswith(start) and not name.startswith(".")
-    ]
+    """Return the tars among the files of a folder; of those of lhotse, the ones with recordings."""
+    names = {file: os.path.basename(file) for file in files}
+    tars = [file for file in files if names[file].lower().endswith(TAR) and not names[file].startswith(".")]
+    is_shar = any(name.startswith(SHAR_CUTS) for name in names.values())
+    return [tar for tar in tars if is_shar and names[tar].startswith(SHAR_SOUND)] or tars
 
 
 def expand_braces(pattern: str) -> list[str]:

@@ -12,6 +12,7 @@ from common.data.manifest import Example
 from common.data.shards.foreign import Kind, scan_tar
 from common.data.shards.naming import tars_of
 from common.data.shards.reading import read_tars
+from common.data.shards.shar import cuts_beside
 from common.data.shards.writing import write_tars
 from common.files.tars.member import read_member
 
@@ -205,6 +206,29 @@ def test_a_folder_of_lhotse_stands_for_its_recordings(tmp_path):
     write_shar(tmp_path, CUTS, SHAR)
     write_tar(tmp_path / "features.000000.tar", {"utt.1.llc": b"features"})
     assert tars_of(str(tmp_path)) == [f"{tmp_path}/recording.000000.tar"]
+
+
+def test_cuts_beside_other_tars_do_not_hide_them(tmp_path):
+    write_tar(tmp_path / "000.tar", {"a.png": SIGNAL, "a.txt": b"a"})
+    (tmp_path / "cuts.jsonl.gz").write_bytes(b"")
+    assert texts(read_tars(tars_of(str(tmp_path)), KIND).examples) == {"a.png": "a"}
+
+
+@pytest.mark.parametrize(
+    ("tar", "cuts"),
+    [
+        ("recording.000012.tar", "cuts.000012.jsonl.gz"),
+        ("target.000012.tar", "cuts.000012.jsonl.gz"),
+        ("recording.dev.tar", "cuts.dev.jsonl.gz"),
+        ("recording.tar", "cuts.jsonl"),
+        ("000.tar", ""),
+        ("speech.dev.tar", ""),
+    ],
+)
+def test_the_cuts_of_a_tar_have_its_number(tmp_path, tar, cuts):
+    for name in ("cuts.000012.jsonl.gz", "cuts.dev.jsonl.gz", "cuts.dev.jsonl", "cuts.jsonl"):
+        (tmp_path / name).touch()
+    assert cuts_beside(f"{tmp_path}/{tar}") == (f"{tmp_path}/{cuts}" if cuts else "")
 
 
 # --- several tars
