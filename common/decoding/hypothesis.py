@@ -137,9 +137,14 @@ def _agreement(best: "Hypotheses", row: int, rank: int, scores: np.ndarray) -> n
     """
     share = np.exp(scores - scores.max())
     share /= share.sum()  # (N,)
-    # so far apart that the places of two labels never meet
+    count, width = len(scores), best.labels.shape[2]
+    # so far apart that the places of two labels never meet, nor those of two hypotheses
     apart = int(best.peaks[row].max(initial=0)) + 2 * NEAR_STEPS + 1
-    places = best.labels[row].astype(np.int64) * apart + best.peaks[row]  # (N, L)
+    places = best.labels[row, :count].astype(np.int64) * apart + best.peaks[row, :count]  # (N, L)
+    rows = np.arange(count)[:, None] * (int(places.max(initial=0)) + apart)
+    real = np.arange(width) < best.lengths[row, :count, None]
+    known = np.sort((places + rows)[real])
     near = places[rank, : best.lengths[row, rank], None] + np.arange(-NEAR_STEPS, NEAR_STEPS + 1)
-    same = [np.isin(near, places[n, : best.lengths[row, n]]).any(1) for n in range(len(scores))]
-    return share @ np.array(same)
+    wanted = rows[..., None] + near  # (N, L, 5)
+    same = known[np.minimum(np.searchsorted(known, wanted), len(known) - 1)] == wanted
+    return share @ same.any(2)

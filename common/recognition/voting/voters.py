@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from common.data.frame_targets import FrameLabels
-from common.decoding.decoder import VOTING_HYPOTHESES, Decoder
+from common.decoding.decoder import Decoder
 from common.decoding.greedy import Hit
 from common.decoding.hypothesis import Hypothesis
 from common.decoding.labelled import LabelDecoder
@@ -18,6 +18,8 @@ from common.recognition.voting.consensus import consensus
 from common.text.phonetic.phones import Phones
 from common.text.symbols import Alphabet, Symbols
 
+READINGS = 10
+"""hypotheses among which a voter divides its vote"""
 SEARCH_WIDTH = 20
 """hypotheses that the search of a voter keeps whose file says greedy, which gives one reading only"""
 
@@ -120,7 +122,7 @@ class Voters(Transcriber):
 
     def hypotheses(self, output: Any, count: int = 1) -> tuple[list[list[Hypothesis]], np.ndarray]:
         """Return up to `count` hypotheses of each signal of a batch, best first, and the lengths (B,)."""
-        wanted = max(count, VOTING_HYPOTHESES)
+        wanted = max(count, READINGS)
         ballots = [
             self._in_common(voter, voter.hypotheses(one, wanted)[0])
             for voter, one in zip(self.voters, output.outputs, strict=True)
@@ -138,31 +140,25 @@ class Voters(Transcriber):
 
     def _spelled(self, voter: Transcriber, hits: Sequence[Hit]) -> list[Hit]:
         """Return a hit for each character of `hits`."""
+        spelled, labels = list[Hit](), self.alphabet.labels
         texts = voter.decoder.alphabet.pieces([hit.label for hit in hits])
-        return [
-            one._replace(
-                start=_signal_step(voter, one.start),
-                end=_signal_step(voter, one.end),
-                peak=_signal_step(voter, one.peak),
-            )
-            for hit, text in zip(hits, texts, strict=True)
-            for one in _divided(hit, [self.alphabet.labels[character] for character in text])
-        ]
+        steps = np.array([(hit.start, hit.end, hit.peak) for hit in hits], dtype=np.float64).reshape(-1, 3)
+        steps = np.maximum(np.rint(steps * voter.stride + voter.offset), 0)
+        for text, hit, (start, end, peak) in zip(texts, hits, steps.astype(int).tolist(), strict=True):
+            if len(text) == 1:
+                spelled.append(Hit(labels[text], start, end, hit.confidence, peak))
+            else:
+                spelled += _divided([labels[one] for one in text], start, end, hit.confidence)
+        return spelled
 
 
-def _signal_step(voter: Transcriber, step: int) -> int:
-    return max(0, round(step * voter.stride + voter.offset))
-
-
-def _divided(hit: Hit, labels: Sequence[int]) -> list[Hit]:
-    """Return the hits of the labels that a hit writes; those of a word share its steps and confidence."""
+def _divided(labels: Sequence[int], start: int, end: int, confidence: float) -> list[Hit]:
+    """Return the hits of the letters of a word, which share its steps and its confidence."""
     count = len(labels)
-    if count == 1:
-        return [hit._replace(label=labels[0])]
-    edges = [hit.start + (hit.end - hit.start) * place // count for place in range(count + 1)]
-    sure = hit.confidence ** (1 / max(count, 1))
+    edges = [start + (end - start) * place // max(count, 1) for place in range(count + 1)]
+    each = confidence ** (1 / max(count, 1))
     steps = zip(labels, pairwise(edges), strict=True)
-    return [Hit(label, start, end, sure, start) for label, (start, end) in steps]
+    return [Hit(label, first, last, each, first) for label, (first, last) in steps]
 
 
 def _check(first_name: str, first: Transcriber, name: str, voter: Transcriber) -> None:
