@@ -272,6 +272,14 @@ def _short(value: object) -> str:
     return written if len(written) <= 60 else f"{written[:60]}..."
 
 
+def known_of(example: Example) -> dict[str, Any]:
+    """Return what is known of an example beside its source, by the keys of a manifest."""
+    fields = {name: value for name in ("text", "length") if (value := getattr(example, name)) is not None}
+    return fields | {
+        name: value for name in ("speaker", "words", "characters") if (value := getattr(example, name))
+    }
+
+
 def write_manifest(path: str | Path, examples: Iterable[Example]) -> None:
     """Write `examples` as JSON lines for `read_manifest`.
 
@@ -284,17 +292,7 @@ def write_manifest(path: str | Path, examples: Iterable[Example]) -> None:
             source = absolute(example.source)  # a plain string
             if source.startswith(folder):
                 source = source[len(folder) :].lstrip(os.sep)
-            fields: dict[str, Any] = {"source": source}
-            if example.text is not None:
-                fields["text"] = example.text
-            if example.length is not None:
-                fields["length"] = example.length
-            if example.speaker:
-                fields["speaker"] = example.speaker
-            if example.words:
-                fields["words"] = example.words
-            if example.characters:
-                fields["characters"] = example.characters
+            fields: dict[str, Any] = {"source": source, **known_of(example)}
             if isinstance(example.source, Member):
                 fields["span"] = (example.source.offset, example.source.size)
                 fields["blake2b"] = example.source.digest

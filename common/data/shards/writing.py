@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple
 
-from common.data.manifest import Example, write_manifest
+from common.data.manifest import Example, known_of, write_manifest
 from common.data.shards.naming import TAR
 from common.data.shards.reading import INDEX
 from common.data.signal import Source
@@ -112,7 +112,7 @@ def _add(tar: tarfile.TarFile, file: BinaryIO, path: Path, number: int, packed: 
     """Add an example to a tar, and return it with its place in it."""
     example, key = packed.example, f"{number:08}"
     offset = _add_file(tar, file, key + packed.ending, packed.content)
-    _add_file(tar, file, f"{key}.json", json_text(_fields(example)).encode())
+    _add_file(tar, file, f"{key}.json", json_text({**known_of(example), "source": example.source}).encode())
     source = f"{path}::{key}{packed.ending}"
     return replace(example, source=Member(source, offset, len(packed.content), digest_of(packed.content)))
 
@@ -124,15 +124,3 @@ def _add_file(tar: tarfile.TarFile, file: BinaryIO, name: str, content: bytes) -
     tar.addfile(info, BytesIO(content))
     blocks = -(-len(content) // tarfile.BLOCKSIZE)
     return file.tell() - blocks * tarfile.BLOCKSIZE
-
-
-def _fields(example: Example) -> dict[str, Any]:
-    """Return what others may want to know of an example."""
-    fields: dict[str, Any] = {"text": example.text, "length": example.length, "source": example.source}
-    if example.speaker:
-        fields["speaker"] = example.speaker
-    if example.words:
-        fields["words"] = example.words
-    if example.characters:
-        fields["characters"] = example.characters
-    return fields
