@@ -12,6 +12,7 @@ import operator
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain
 from typing import Any, Self
 
 from common.text.direction import Read
@@ -47,14 +48,13 @@ class Phones:
     def __post_init__(self) -> None:
         if len(set(self.phones)) < len(self.phones):
             raise ValueError("phones: one is there twice; name each once")
-        known = set(self.phones)
-        for word, phones in self.pronunciations:
-            if not known.issuperset(phones):
-                lacking = next(phone for phone in phones if phone not in known)
-                raise ValueError(
-                    f"pronunciation of {word!r}: {lacking!r} is none of the model's {len(known)} phones"
-                    f" ({' '.join(self.phones[:60])}); write it with those"
-                )
+        known, used = set(self.phones), chain.from_iterable(one.phones for one in self.pronunciations)
+        for lacking in set(used) - known:
+            word = next(one.word for one in self.pronunciations if lacking in one.phones)
+            raise ValueError(
+                f"pronunciation of {word!r}: {lacking!r} is none of the model's {len(known)} phones"
+                f" ({' '.join(self.phones[:60])}); write it with those"
+            )
 
     @classmethod
     def of(cls, pronunciations: Sequence[Pronunciation], unicode_form: str = "NFC") -> Self:
