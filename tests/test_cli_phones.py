@@ -67,11 +67,12 @@ def trained(tmp_path_factory) -> Trained:
     write_tones(folder, "train", (*TEXTS, "TEN CABS", "AB DAB CABS"))
     write_tones(folder, "dev", TEXTS[:3])
     (folder / "said.txt").write_text(SAID)
-    (folder / "words.txt").write_text("AB TEN\nTEN CAB\nAB AB TEN ABB\n" * 3)
+    (folder / "words.txt").write_text("ab ten\nTEN CÂB\nAB AB TEN ABB!\n" * 3)
     language_model = ("lm", "train", folder / "words.txt", "--unit", "word", "--order", "2")
-    lm = call(ASR, *language_model, "-o", folder / "lm.npz")
+    found = Trained(folder, train(folder, "run", "--pronunciations", folder / "said.txt"))
+    lm = call(ASR, *language_model, "--like", found.model, "-o", folder / "lm.npz")
     assert lm.status == 0, lm.err
-    return Trained(folder, train(folder, "run", "--pronunciations", folder / "said.txt"))
+    return found
 
 
 def symbols_of(run: Path) -> Symbols:

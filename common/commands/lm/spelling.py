@@ -6,6 +6,7 @@ from pathlib import Path
 
 from common.command_line.parser import UsageError
 from common.files.model_file import read_model
+from common.text.phonetic.phones import Phones
 from common.text.spelling import spelled
 from common.text.symbols import Alphabet
 
@@ -76,7 +77,8 @@ def read_spelling(like: Path | None, unicode_form: str | None) -> Spelling:
     if not isinstance(described, dict):
         raise ValueError(f"{like}: has no alphabet; name a model that transcribes")
     try:
-        alphabet = Alphabet.from_dict(described)
+        phones = Phones.from_dict(described) if "phones" in described else None
+        alphabet = phones.written if phones is not None else Alphabet.from_dict(described)
     except ValueError as error:
         raise ValueError(f"{like}: {error}") from None
     if unicode_form not in (None, alphabet.unicode_form):

@@ -100,6 +100,11 @@ class Phones:
         """The words that have pronunciations, each once; word i has the label C + i."""
         return tuple(dict.fromkeys(one.word for one in self.pronunciations))
 
+    @property
+    def written(self) -> Alphabet:
+        """The alphabet of the words, in which language models are learnt."""
+        return Alphabet(tuple(sorted({SPACE, *"".join(self.words)})), self.unicode_form)
+
     @cached_property
     def _first(self) -> dict[str, tuple[str, ...]]:
         """The first pronunciation of each word."""
