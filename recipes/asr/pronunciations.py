@@ -49,12 +49,17 @@ def words_of(paths: Sequence[Path]) -> Iterator[str]:
 
 
 def missing(dictionary: Path, model: Path, paths: Sequence[Path]) -> list[Pronunciation]:
-    """Return what `model` makes of the words of `paths` that `dictionary` lacks and that have a letter."""
-    known = {one.word.lower() for one in read_pronunciations(dictionary)}
+    """Return what `model` makes of the words of `paths` that `dictionary` lacks and that have a letter.
+
+    Words for which it writes something else than phones of the dictionary are left out.
+    """
+    read = read_pronunciations(dictionary)
+    known = {one.word.lower() for one in read}
+    phones = {phone for one in read for phone in one.phones}
     lacking = sorted({word for word in words_of(paths) if word not in known and any(map(str.isalpha, word))})
     said = Recognizer.load(TEXT, model).transcribe(word.encode() for word in lacking)
     found = (Pronunciation(word, tuple(one.text.split())) for word, one in zip(lacking, said, strict=True))
-    return [one for one in found if one.phones]
+    return [one for one in found if one.phones and phones.issuperset(one.phones)]
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ dictionary=${1:?cmudict.dict} words=${2:?manifests and .npz, with commas between
 run=${RUN:-runs/pronunciations}
 here=$(dirname "$0")
 text="python $here/../core/text.py"
-python "$here/pronunciations.py" pairs "$dictionary" "$run.data" --dev 2000 --seed 1
+python "$here/pronunciations.py" pairs "$dictionary" "$run.data" --dev "${DEV:-2000}" --seed 1
 # shellcheck disable=SC2086  # several words
 $text train "$run.data/train.tsv" "$run.data/dev.tsv" --run "$run" --task attention --arrangement dot --select wer \
     --buckets 400 --embedding-size 48 --symbol-dropout 0 --hidden-size 128 --layers 1 --decoder-size 128 --dropout 0.1 \

@@ -39,7 +39,7 @@ def test_words_that_the_dictionary_lacks_are_pronounced(tmp_path, monkeypatch):
             return (Found(" ".join(word.decode())) for word in words)
 
     monkeypatch.setattr(pronunciations.Recognizer, "load", lambda *_: Spells())
-    (tmp_path / "said.dict").write_text("one W AH1 N\n")
-    write_manifest(tmp_path / "a.jsonl", "ONE TO '")
+    (tmp_path / "said.dict").write_text("one W AH1 N\ntot t o t\n")
+    write_manifest(tmp_path / "a.jsonl", "ONE TO TEN '")
     found = pronunciations.missing(tmp_path / "said.dict", tmp_path / "m", [tmp_path / "a.jsonl"])
     assert [(word, phones) for word, phones in found] == [("to", ("t", "o"))]
