@@ -42,10 +42,17 @@ def values_of(name: str) -> list[np.ndarray]:
     return [signal.values for signal in signals_of(name)]
 
 
-def graph_log_probs(path: Path, values: list[np.ndarray], shortest: int) -> list[np.ndarray]:
+def session_of(path: Path) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+
+
+def graph_log_probs(
+    session: onnxruntime.InferenceSession, values: list[np.ndarray], shortest: int
+) -> list[np.ndarray]:
     """Return what the graph gives of a batch, which `runtime` never has it compute."""
     signals, lengths = padded(values, shortest)
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     log_probs, steps = session.run(["log_probs", "steps"], {"signals": signals, "lengths": lengths})
     assert log_probs.dtype == np.float32
     assert log_probs.shape[1] == steps.max()
@@ -55,13 +62,14 @@ def graph_log_probs(path: Path, values: list[np.ndarray], shortest: int) -> list
 def check_equal(recognizer: Recognizer, path: Path) -> None:
     """Together, where all but the longest are padded, and alone, which is a batch of another size."""
     export_onnx(recognizer, path)
+    session = session_of(path)
     values, shortest = values_of(recognizer.modality.name), recognizer.front_end.shortest
     expected = recognizer.log_probs(values).each()
-    for one, found in zip(expected, graph_log_probs(path, values, shortest), strict=True):
+    for one, found in zip(expected, graph_log_probs(session, values, shortest), strict=True):
         assert one.shape == found.shape
         np.testing.assert_allclose(found, one, rtol=0, atol=1e-4)
     for value, one in list(zip(values, expected, strict=True))[:4]:
-        (alone,) = graph_log_probs(path, [value], shortest)
+        (alone,) = graph_log_probs(session, [value], shortest)
         np.testing.assert_allclose(alone, one, rtol=0, atol=1e-4)
 
 
@@ -124,7 +132,7 @@ def test_faint_sound_and_digital_silence_give_what_torch_gives(floor, tmp_path):
     silence = np.zeros(3000, np.float32)
     values = [np.concatenate([sound, silence, sound]), silence, np.float32(1e-4) * sound]
     expected = recognizer.log_probs(values).each()
-    found = graph_log_probs(tmp_path / "model.onnx", values, recognizer.front_end.shortest)
+    found = graph_log_probs(session_of(tmp_path / "model.onnx"), values, recognizer.front_end.shortest)
     for one, other in zip(expected, found, strict=True):
         assert np.isfinite(one).all()
         np.testing.assert_allclose(other, one, rtol=0, atol=1e-4)
@@ -144,9 +152,9 @@ def test_a_convolution_with_waves_is_the_mel_spectrogram(window_ms, hop_ms):
 def test_padding_and_batch_mates_change_nothing(name, tmp_path):
     recognizer, path = recognizer_of(name), tmp_path / "model.onnx"
     export_onnx(recognizer, path)
-    values, shortest = values_of(name), recognizer.front_end.shortest
-    for value, among in zip(values, graph_log_probs(path, values, shortest), strict=True):
-        (alone,) = graph_log_probs(path, [value], shortest)
+    session, values, shortest = session_of(path), values_of(name), recognizer.front_end.shortest
+    for value, among in zip(values, graph_log_probs(session, values, shortest), strict=True):
+        (alone,) = graph_log_probs(session, [value], shortest)
         np.testing.assert_allclose(among, alone, rtol=0, atol=1e-5)
 
 
@@ -208,7 +216,8 @@ def test_cells_that_onnxruntime_has_no_int8_for_are_said_to_stay_float32(tmp_pat
     check_equal(recognizer, tmp_path / "float32.onnx")
     shortest, values = recognizer.front_end.shortest, values_of("ocr")
     left, right = (
-        graph_log_probs(tmp_path / f"{name}.onnx", values, shortest) for name in ("int8", "float32")
+        graph_log_probs(session_of(tmp_path / f"{name}.onnx"), values, shortest)
+        for name in ("int8", "float32")
     )
     assert all(map(np.array_equal, left, right))
 
