@@ -102,7 +102,7 @@ def _indexed(tar: str, size: int, index: str) -> Corpus:
     if behind:
         total = behind + len(examples)
         problems.append(
-            f"{tar}: is cut short: {behind:,} of its {total:,} examples are lost; get the whole tar"
+            f"{tar}: is cut short, which loses {behind:,} of its {total:,} examples; get the whole tar"
         )
     return Corpus(examples, problems)
 

@@ -92,7 +92,7 @@ def test_a_tar_that_is_missing_or_cut_costs_its_own_examples_only(tars: list[str
     Path(tars[0]).write_bytes(content[: third.offset + 10])
     found, problems = read_tars([tars[0], f"{tars[0]}x.tar", tars[1]], KIND)
     assert texts(found) == ["text 0", "text 1", "text 4", "text 5"]
-    assert f"{tars[0]}: is cut short: 2 of its 4 examples are lost" in problems[0]
+    assert f"{tars[0]}: is cut short, which loses 2 of its 4 examples" in problems[0]
     assert f"{tars[0]}x.tar: cannot be read (No such file or directory)" in problems[1]
     with pytest.raises(ValueError, match=r"a\.tar and 1 more: holds no usable line; the first of 2 problems"):
         read_tars(["a.tar", "b.tar"], KIND)
