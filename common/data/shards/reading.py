@@ -7,7 +7,6 @@ With its index, no tar is opened. A tar of another program is read through once,
 the user's cache folder under the size and time of the tar and of the texts beside it.
 """
 
-import hashlib
 import json
 import logging
 from dataclasses import replace
@@ -109,6 +108,8 @@ def _indexed(tar: str, size: int, index: str) -> Corpus:
 
 def _key(tar: str, versions: list[str], kind: Kind) -> str:
     """Return a name for what is known of a tar."""
+    import hashlib
+
     return hashlib.sha256(repr((absolute(tar), versions, kind.item)).encode(errors=ANY_NAME)).hexdigest()[:32]
 
 

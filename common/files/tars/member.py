@@ -1,6 +1,5 @@
 """Files within tars as sources: "shards/000.tar::00000012.flac"."""
 
-import hashlib
 import os
 import re
 from functools import lru_cache
@@ -51,6 +50,8 @@ class Member(str):
 
 def digest_of(content: bytes) -> str:
     """Return what stands for the bytes of a file: 32 hexadecimal digits of BLAKE2b."""
+    import hashlib
+
     return hashlib.blake2b(content, digest_size=DIGEST_BYTES).hexdigest()
 
 

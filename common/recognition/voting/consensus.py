@@ -17,7 +17,6 @@ from math import fsum, log
 from typing import NamedTuple
 
 import numpy as np
-from rapidfuzz.distance import Levenshtein
 
 from common.decoding.greedy import Hit
 from common.decoding.hypothesis import Hypothesis
@@ -101,6 +100,7 @@ def _votes(readings: Sequence[Reading]) -> dict[Labels, float]:
 
 def _pivot(votes: dict[Labels, float]) -> Labels:
     """Return the text with the fewest expected edits to all; of several, the one with most votes."""
+    from rapidfuzz.distance import Levenshtein
 
     def cost(labels: Labels) -> tuple[float, float]:
         edits = fsum(share * Levenshtein.distance(labels, other) for other, share in votes.items())
@@ -111,6 +111,8 @@ def _pivot(votes: dict[Labels, float]) -> Labels:
 
 def _slotted(pivot: Labels, reading: Reading) -> Slots:
     """Return the hits of a reading in the 2 L + 1 slots of a pivot (L,): odd ones belong to its labels."""
+    from rapidfuzz.distance import Levenshtein
+
     slots: Slots = [[] for _ in range(2 * len(pivot) + 1)]
     for block in Levenshtein.opcodes(pivot, reading.labels):
         hits = reading.hits[block.dest_start : block.dest_end]

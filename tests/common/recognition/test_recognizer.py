@@ -443,6 +443,7 @@ def test_there_is_one_space_between_words_and_none_at_the_ends(labels, text):
     assert [word.text for word in transcript.words] == text.split()
     assert transcript.confidence == pytest.approx(0.9 if text else 1.0)
     recognizer.alphabet = replace(ALPHABET, whitespace="keep")
+    recognizer.decoder = Decoder(recognizer.alphabet)
     as_it_stands = read_from(recognizer, path, signal)
     assert as_it_stands.text == ALPHABET.decode(hit.label for hit in greedy(path))
 

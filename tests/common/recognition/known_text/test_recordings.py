@@ -10,6 +10,7 @@ from command import call
 from untrained import RATE_HZ, recognizer_of, signals_of
 
 from common.data.signal import Segment, Segmentation, Signal
+from common.decoding.decoder import Decoder
 from common.recognition.known_text.aligner import Aligner
 from common.recognition.transcriber import LogProbs
 from common.text.document import Interval
@@ -55,6 +56,7 @@ def record(said: str, path) -> str:
 def recognizer(monkeypatch):
     made = recognizer_of("asr")
     made.modality, made.alphabet = replace(made.modality, segment=cut), CAPITALS
+    made.decoder = Decoder(CAPITALS)
     monkeypatch.setattr(type(made), "stride", STEP)
     monkeypatch.setattr(type(made), "offset", 0.0)
     monkeypatch.setattr(made, "log_probs", read)
