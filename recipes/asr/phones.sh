@@ -12,5 +12,5 @@ asr train "$speech/minilibri/train.jsonl,$speech/librispeech26/train.jsonl,$spee
     --run "$run" --pronunciations "$dictionary" --start-from asr/models/english.safetensors --channels 32 64 96 --deep \
     --hidden-size 256 --layers 5 --residual --dropout 0.2 --shortcut --batch-budget 60 --clip-norm 20 --ema 0.99 \
     --epochs 1 --learning-rate 5e-4 --schedule one-cycle --seed 3 "$@"
-asr evaluate "$run/best.safetensors" "$dev" --lm "$words" --beam-width 60 --lm-weight 0.4 --word-bonus 0.3 \
-    --unknown-word-penalty 6 --tune 20 --tune-metric wer --save-tuned "$run/tuned.safetensors"
+asr evaluate "$run/best.safetensors" "$dev" --lm "$words" --beam-width 100 --lm-weight 0.7 --word-bonus -0.9 \
+    --unknown-word-penalty 8 --tune 1 --save-tuned "$run/tuned.safetensors"
