@@ -80,12 +80,12 @@ def symbols_of(run: Path) -> Symbols:
 
 
 def sure(trained: Trained) -> Path:
-    """Write a model that is sure of some phones in some steps, though it has learnt nothing."""
+    """Write a model with weights by chance, whatever training has reached; it is sure of some phones."""
     recognizer = Recognizer.load(ASR, trained.model)
     torch.manual_seed(0)
     with torch.no_grad():
         for parameter in recognizer.parameters():
-            parameter.add_(0.5 * torch.randn_like(parameter))
+            parameter.copy_(0.5 * torch.randn_like(parameter))
     path = trained.folder / "sure.safetensors"
     recognizer.save(path)
     return path
