@@ -1,7 +1,8 @@
 r"""Random changes of line images for training: another pen, press, paper or scanner.
 
-    neighbour > stretch > warp > elastic > thickness > fade > ground > rule > coarse > blur > noise > jpeg
-    \_____ the layout _____________/   \_____ ink and paper ______________/ \____ the camera _________/
+    neighbour > stretch > warp > elastic >       the layout
+    thickness > fade > ground > cut > rule >     ink and paper
+    coarse > blur > noise > binarise > jpeg      the camera
 
 Each change has its own probability and takes its random numbers from the generator of the caller.
 """
@@ -39,10 +40,12 @@ def build_augment(
         (config.thickness, thickness),
         (config.fade, fade),
         (config.ground, ground),
+        (config.cut, cut),
         (config.rule, rule),
         (config.coarse, coarse),
         (config.blur, blur),
         (config.noise, noise),
+        (config.binarise, binarise),
         (config.jpeg, jpeg),
     )
     return partial(_augment, changes=changes, strength=config.strength)
@@ -153,6 +156,21 @@ def ground(line: Tensor, rng: np.random.Generator, strength: float) -> Tensor:
     return line + paper * (1 - line)
 
 
+def cut(line: Tensor, rng: np.random.Generator, strength: float) -> Tensor:
+    """Return `line` (1, H, W) without the highest or lowest rows of its writing."""
+    height = line.shape[1]
+    written = torch.nonzero(line[0].amax(dim=1) > 0.5).flatten()
+    if not len(written):
+        return line
+    depth = max(1, round(height * strength * rng.uniform(0.02, 0.1)))
+    result = line.clone()
+    if rng.random() < 0.4:
+        result[:, : int(written[0]) + depth] = 0
+    else:
+        result[:, max(1, int(written[-1]) + 1 - depth) :] = 0
+    return result
+
+
 def rule(line: Tensor, rng: np.random.Generator, strength: float) -> Tensor:
     """Return `line` (1, H, W) with one thin ruled line along it, or several vertical ones."""
     _, height, width = line.shape
@@ -201,6 +219,18 @@ def noise(line: Tensor, rng: np.random.Generator, strength: float) -> Tensor:
         rows, columns = rng.integers(height - 1, size=count), rng.integers(max(1, width - 1), size=count)
         line[:, rows, columns] = torch.from_numpy(rng.random(count, dtype=np.float32))
     return line
+
+
+def binarise(line: Tensor, rng: np.random.Generator, strength: float) -> Tensor:
+    """Return `line` (1, H, W) in black and white, judged at its resolution or at twice that."""
+    _, height, width = line.shape
+    grain = float(rng.uniform(0, 0.12) * strength)
+    paper, ink = line.median(), torch.nn.functional.avg_pool2d(line, (3, 1)).max()  # ink may be pale
+    threshold = torch.lerp(paper, ink, 0.5 + float(np.clip(rng.uniform(-0.2, 0.15) * strength, -0.35, 0.35)))
+    times = int(rng.integers(1, 3))
+    fine = change.resize(line, [times * height, times * width]) if times > 1 else line
+    judged = fine + grain * (ink - paper) * _field(rng, times * height, times * width, cell=2.0 * times)
+    return change.resize((judged > threshold).float(), [height, width])
 
 
 def jpeg(line: Tensor, rng: np.random.Generator, strength: float) -> Tensor:

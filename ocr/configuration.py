@@ -83,6 +83,8 @@ class AugmentConfig:
     """probability of paler ink, uneven along the line, and of harder or softer edges"""
     ground: float = 0.3
     """probability of stains, shadows and ink from the other side of the sheet"""
+    cut: float = 0.05
+    """probability of heads or feet of letters that the outline of the line has cut off"""
     rule: float = 0.06
     """probability of a ruled line or frame across or beside the writing"""
     coarse: float = 0.15
@@ -91,6 +93,8 @@ class AugmentConfig:
     """probability of an image out of focus"""
     noise: float = 0.35
     """probability of grain and specks"""
+    binarise: float = 0.05
+    """probability of a scan in black and white"""
     jpeg: float = 0.1
     """probability of artefacts of strong JPEG compression"""
 

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ocr.augment import AugmentConfig, build_augment, evenly
+from ocr.drawing.lines import draw_line
 from ocr.signal import SignalConfig
-from ocr.synthesis import draw_line
 
 SIGNAL = SignalConfig(height_px=48)
 CHANGES = [field.name for field in fields(AugmentConfig) if field.name != "strength"]
