@@ -12,7 +12,7 @@ import pytest
 from browser import chromium_path
 from hypothesis import settings
 
-import ocr.synthesis
+import ocr.drawing.fonts
 from common.recognition.passages import turning
 
 settings.register_profile("same everywhere", deadline=None, derandomize=True, database=None)
@@ -53,7 +53,7 @@ def same_fonts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         source = Path(matplotlib.origin).parent / "mpl-data" / "fonts" / "ttf" / f"{name}.ttf"
         (folder / source.name).symlink_to(source)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ocr.synthesis, "FONT_FOLDERS", (str(folder),))
+        patch.setattr(ocr.drawing.fonts, "FONT_FOLDERS", (str(folder),))
         yield
 
 

@@ -25,8 +25,8 @@ from common.data.manifest import Corpus
 from common.data.signal import Signal
 from common.files.model_file import read_model, write_model
 from common.recognition.modality import Modality
+from ocr.drawing.lines import write_drawn_lines
 from ocr.modality import OCR
-from ocr.synthesis import write_drawn_lines
 
 RATE_HZ = 16_000
 TEXTS = ("abba ca", "bad cab", "ac dab", "a bad cad", "dad a cab", "cab bad", "add a", "dab cad ab")

@@ -11,8 +11,8 @@ from fsspec.implementations.memory import MemoryFileSystem
 from run_log import MEMORISED, losses_of
 
 from common.data.shards.writing import write_tars
+from ocr.drawing.lines import write_drawn_lines
 from ocr.modality import OCR
-from ocr.synthesis import write_drawn_lines
 
 TARS = "memory://bucket/shards/{000..005}.tar"
 

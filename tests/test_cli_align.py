@@ -26,8 +26,8 @@ from common.recognition.configuration import EncoderConfig, ModelConfig
 from common.recognition.modality import Modality
 from common.recognition.recognizer import Recognizer
 from common.text.symbols import Alphabet
+from ocr.drawing.lines import write_drawn_lines
 from ocr.modality import OCR
-from ocr.synthesis import write_drawn_lines
 
 TEXTS = ("abba ca", "bad cab", "ac dab", "a bad cad")
 ENCODER = EncoderConfig(hidden_size=8, layers=1)

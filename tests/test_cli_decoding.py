@@ -32,8 +32,8 @@ from common.recognition.recognizer import Recognizer
 from common.text.symbols import Alphabet
 from common.text.transcript import Transcript
 from common.text.vocabulary import Vocabulary
+from ocr.drawing.lines import write_drawn_lines
 from ocr.modality import OCR
-from ocr.synthesis import write_drawn_lines
 
 TEXTS = ("abba ca", "bad cab", "ac dab", "a bad cad", "dad a cab", "cab bad", "add a", "dab cad ab")
 ENCODER = EncoderConfig(hidden_size=8, layers=1)

@@ -11,7 +11,7 @@ from untrained import KINDS, recognizer_of
 from asr.synthesis import write_spoken_tones
 from common.recognition.modality import Modality
 from common.recognition.runtime import OnnxRecognizer
-from ocr.synthesis import write_drawn_lines
+from ocr.drawing.lines import write_drawn_lines
 
 TEXTS = ("abba ca", "bad cab", "ac dab", "a bad cad")
 

@@ -21,8 +21,8 @@ from common.files.model_file import read_model
 from common.recognition.modality import Modality
 from common.recognition.recognizer import Recognizer
 from common.text.symbols import Names
+from ocr.drawing.lines import write_drawn_lines
 from ocr.modality import OCR
-from ocr.synthesis import write_drawn_lines
 
 TEXTS = ("ab", "ten", "ab ten", "ten ab", "ten ten", "ab ab")
 SMALL = (

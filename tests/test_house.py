@@ -100,6 +100,7 @@ def test_both_sides_have_the_same_files():
 
 
 ONE_SIDED = {
+    "drawing": "ocr: spoken tones are one module",
     "comparison": "ocr: only pages have lines to match with those of transcribers",
     "media": "asr: only sound comes in containers of several tracks",
 }

@@ -20,7 +20,7 @@ from common.language.kneser_ney import estimate
 from common.language.ngram import NGram
 from common.text.metrics import ErrorRate
 from common.text.symbols import Alphabet
-from ocr.synthesis import COMMON_WORDS
+from ocr.drawing.texts import COMMON_WORDS
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz "
 LM_WEIGHT = 0.5

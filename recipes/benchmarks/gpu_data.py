@@ -46,7 +46,7 @@ def _make_sounds(folder: Path, count: int, sound_s: float, seed: int) -> None:
     """Write WAV files of tones in noise that change like syllables, each with a text of random words."""
     import soundfile
 
-    from ocr.synthesis import COMMON_WORDS
+    from ocr.drawing.texts import COMMON_WORDS
 
     folder.mkdir(parents=True)
     rng, words = np.random.default_rng(seed), COMMON_WORDS.split()

@@ -261,7 +261,8 @@ def draw_lines(folder: Path, count: int, seed: int = 1) -> Path:
     import numpy as np
     from PIL import Image
 
-    from ocr.synthesis import COMMON_WORDS, draw_line
+    from ocr.drawing.lines import draw_line
+    from ocr.drawing.texts import COMMON_WORDS
 
     rng, words = np.random.default_rng(seed), COMMON_WORDS.split()
     folder.mkdir(parents=True)

@@ -1,6 +1,7 @@
 """Drawn lines look like lines, are a corpus, and depend only on the seed."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,8 +11,12 @@ import pytest
 from PIL import Image
 
 from ocr.corpora import CorpusConfig, read_corpus
+from ocr.drawing.fonts import families, find_fonts, shows
+from ocr.drawing.lines import draw_line, draw_placed_line, write_drawn_lines
+from ocr.drawing.texts import COMMON_WORDS
+from ocr.drawing.typesetting import Run, in_several_types
 from ocr.signal import SignalConfig, read
-from ocr.synthesis import COMMON_WORDS, Draw, draw, draw_line, draw_placed_line, find_fonts, write_drawn_lines
+from ocr.synthesis import Draw, draw
 
 CONFIG = CorpusConfig()
 
@@ -56,7 +61,7 @@ def test_drawn_lines_are_a_corpus_that_is_read(tmp_path):
 @pytest.mark.parametrize("height", [32, 64])
 def test_the_ink_is_where_it_is_said_to_be(height):
     for seed, font in enumerate([None, *find_fonts()[:4]]):
-        line = draw_placed_line("lo it", font, np.random.default_rng(seed), height)
+        line = draw_placed_line([Run("lo it", font)], np.random.default_rng(seed), height)
         grey = np.asarray(line.image, dtype=float)
         paper = np.median(grey)
         dark = (grey < paper - 0.45 * (paper - grey.min())).sum(axis=0) > 1
@@ -181,3 +186,90 @@ def test_the_module_is_a_command(tmp_path):
     again = subprocess.run([*words[:-3], "1"], check=False, cwd=root, capture_output=True, text=True)
     assert again.returncode == 1
     assert again.stderr.startswith(f"error: {tmp_path / 'lines'}: already holds 00001.gt.txt")
+
+
+def texts_of(folder: Path) -> list[str]:
+    return [example.text or "" for example in read_corpus(str(folder), CONFIG).examples]
+
+
+def test_entries_are_lines_of_a_catalogue(tmp_path):
+    draw(Draw(tmp_path / "lines", 40, entries=1.0))
+    texts = texts_of(tmp_path / "lines")
+    assert sum(bool(re.match(r"\*?[0-9]+[.)]? [a-z]", text)) for text in texts) > 20
+    assert sum(bool(re.search(r"[(\[][0-9]+[)\]]", text)) for text in texts) > 12
+    assert sum(text.endswith(("–", "—")) for text in texts) > 5
+    assert all(set(re.findall("[a-z]+", text)) & set(COMMON_WORDS.split()) for text in texts)
+
+
+def test_notes_stand_for_their_share_of_the_words(tmp_path):
+    draw(Draw(tmp_path / "lines", 30, length=(40, 60), notes=0.5))
+    texts = texts_of(tmp_path / "lines")
+    assert any("ibid." in text.lower() or "cf." in text for text in texts)
+    assert any(re.search(r"\b[XVI]{2,}\b", text) for text in texts)
+
+
+@pytest.mark.parametrize(
+    ("shares", "named"),
+    [({"clean": 0.6, "scanned": 0.5}, "--clean 0.6 and --scanned 0.5"), ({"mixed": -0.1}, "--mixed -0.1")],
+)
+def test_shares_that_are_none_are_refused(tmp_path, shares, named):
+    with pytest.raises(ValueError, match=f"{named}: shares are from 0 to 1"):
+        Draw(tmp_path, **shares)
+
+
+def test_scans_are_black_and_white_or_of_16_levels(tmp_path):
+    draw(Draw(tmp_path / "lines", 20, scanned=1.0))
+    images = [np.asarray(Image.open(path)) for path in sorted((tmp_path / "lines").glob("*.png"))]
+    assert len({image.shape[0] for image in images}) > 8
+    levels = [len(np.unique(image)) for image in images]
+    assert max(levels) <= 16 and 2 in levels and max(levels) > 8
+    assert all(np.median(image) == 255 and image.min() < 60 for image in images)
+
+
+@pytest.mark.parametrize("look", ["paper", "scan"])
+def test_a_run_stands_where_it_is_said_to_be(look):
+    font = find_fonts()[0]
+    for seed in range(6):
+        runs = [Run("mm ", font), Run("oo", font, size=0.6, gap=3.0), Run("nn", font, spacing=0.3)]
+        line = draw_placed_line(runs, np.random.default_rng(seed), 64, look)
+        assert [character for character, _, _ in line.characters] == list("mmoonn")
+        grey = np.asarray(line.image, dtype=float)
+        paper = np.median(grey)
+        dark = (grey < paper - 0.45 * (paper - grey.min())).sum(axis=0) > 1
+        for character, start, end in line.characters:
+            assert dark[round(start) : round(end) + 1].mean() > 0.5, character
+        (_, _, gap), (_, after, _) = line.characters[1:3]
+        assert after - gap > 64 and not dark[round(gap) + 5 : round(after) - 5].any()
+        first, second = line.characters[4:]
+        assert 0.3 * 64 * 0.5 * 0.8 < second[1] - first[2] < 0.3 * 64 * 0.75 + 12
+        inked = ((grey < paper - 60)[:, round(a) : round(b)] for _, a, b in line.characters)
+        rows = [np.flatnonzero(ink.sum(axis=1) > 1) for ink in inked]  # without specks
+        small, large = np.ptp(rows[2]), np.ptp(rows[4])
+        assert 0.4 < small / large < 0.85
+
+
+def test_runs_keep_every_letter_and_right_to_left_is_not_divided():
+    fonts = find_fonts()
+    rng = np.random.default_rng(0)
+    for text in ("52. Am See (48) 350", "a", "one two three (4) – 12", "a  b"):
+        seen = set()
+        for _ in range(60):
+            runs = in_several_types(text, fonts[0], fonts[1:3], rng)
+            assert "".join(run.text for run in runs) == text
+            seen.add(tuple(run._replace(text="") for run in runs))
+        assert (len(seen) > 5) == (" " in text)
+    assert in_several_types("אב גד (12)", fonts[0], fonts[1:], rng) == [Run("אב גד (12)", fonts[0])]
+
+
+def test_a_cut_that_lacks_a_letter_is_not_used_for_its_word():
+    mono = next(font for font in find_fonts() if "Mono" in font.name)
+    rng = np.random.default_rng(1)
+    missing = next(letter for letter in "\u0531\u0561\u10d0\u2c00" if not shows(mono, letter))
+    for _ in range(40):
+        runs = in_several_types(f"one {missing} two", find_fonts()[0], [mono], rng)
+        assert all(run.font != mono for run in runs if missing in run.text)
+
+
+def test_families_share_a_folder_and_the_start_of_a_name():
+    named = [Path("a/One-Bold.ttf"), Path("a/One-Italic.ttf"), Path("b/One-Bold.ttf"), Path("a/Two.ttf")]
+    assert families(named) == {named[0]: [named[1]], named[1]: [named[0]], named[2]: [], named[3]: []}

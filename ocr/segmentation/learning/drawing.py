@@ -13,8 +13,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from common.text.document import Line, Point
+from ocr.drawing.texts import COMMON_WORDS
 from ocr.segmentation.learning.snapping import ASCENT, DESCENT
-from ocr.synthesis import COMMON_WORDS
 
 PAGE_PX = (1000, 1400)
 """usual width and height"""

@@ -27,13 +27,13 @@ from common.training.loop import Data, Trainer
 from common.training.optimisation import build_fabric, on_rank_zero, seed_everything
 from common.training.preparation import corpus_paths
 from ocr.configuration import FinderConfig
+from ocr.drawing.fonts import find_fonts
 from ocr.formats.xml.pages import is_xml, read_page
 from ocr.segmentation.learning.examples import KnownPage, SquareLoader, known_page
 from ocr.segmentation.learning.flags import TrainLinesFlags
 from ocr.segmentation.learning.network import KIND, STRIDE, LineFinder
 from ocr.segmentation.maps import CHANNELS
 from ocr.signal import read_page_image
-from ocr.synthesis import find_fonts
 
 log = logging.getLogger(__name__)
 

@@ -15,8 +15,9 @@ from asr.modality import ASR
 from common.files.model_file import read_model
 from common.recognition.loading import load_recognizer, model_path
 from common.text.metrics import ErrorRate
+from ocr.drawing.lines import draw_line
+from ocr.drawing.texts import COMMON_WORDS
 from ocr.modality import OCR
-from ocr.synthesis import COMMON_WORDS, draw_line
 
 SAMPLE = Path(__file__).parents[3] / "recipes" / "asr" / "sample.opus"
 SIDES = pytest.mark.parametrize("package, modality", [(ocr, OCR), (asr, ASR)], ids=["ocr", "asr"])
