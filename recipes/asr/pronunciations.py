@@ -25,6 +25,11 @@ from common.language.ngram import SPECIAL
 from common.recognition.recognizer import Recognizer
 from common.text.phonetic.pronunciations import Pronunciation, read_pronunciations, write_lines
 
+log = logging.getLogger(__name__)
+
+NAMED = 20
+"""words that a message names"""
+
 
 def write_pairs(dictionary: Path, folder: Path, dev: int, seed: int) -> None:
     """Write the first pronunciation of each word: of `dev` words into dev.tsv, of others into train.tsv."""
@@ -58,8 +63,12 @@ def missing(dictionary: Path, model: Path, paths: Sequence[Path]) -> list[Pronun
     phones = {phone for one in read for phone in one.phones}
     lacking = sorted({word for word in words_of(paths) if word not in known and any(map(str.isalpha, word))})
     said = Recognizer.load(TEXT, model).transcribe(word.encode() for word in lacking)
-    found = (Pronunciation(word, tuple(one.text.split())) for word, one in zip(lacking, said, strict=True))
-    return [one for one in found if one.phones and phones.issuperset(one.phones)]
+    found = [Pronunciation(word, tuple(one.text.split())) for word, one in zip(lacking, said, strict=True)]
+    good = [one for one in found if one.phones and phones.issuperset(one.phones)]
+    if unsaid := sorted({one.word for one in found} - {one.word for one in good}):
+        named = ", ".join(unsaid[:NAMED])
+        log.warning("%d of %d words are left out, not written in phones: %s", len(unsaid), len(found), named)
+    return good
 
 
 def main() -> None:

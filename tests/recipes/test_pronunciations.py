@@ -27,7 +27,7 @@ def test_words_are_those_of_manifests_and_models(tmp_path):
     assert list(words_of([tmp_path / "a.jsonl", tmp_path / "words.npz"])) == ["one", "two", "three"]
 
 
-def test_words_that_the_dictionary_lacks_are_pronounced(tmp_path, monkeypatch):
+def test_words_that_the_dictionary_lacks_are_pronounced_or_named(tmp_path, monkeypatch, caplog):
     class Spells:
         """Says each word as it is spelled."""
 
@@ -43,3 +43,4 @@ def test_words_that_the_dictionary_lacks_are_pronounced(tmp_path, monkeypatch):
     write_manifest(tmp_path / "a.jsonl", "ONE TO TEN '")
     found = pronunciations.missing(tmp_path / "said.dict", tmp_path / "m", [tmp_path / "a.jsonl"])
     assert [(word, phones) for word, phones in found] == [("to", ("t", "o"))]
+    assert caplog.messages == ["1 of 2 words are left out, not written in phones: ten"]
