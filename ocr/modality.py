@@ -97,4 +97,5 @@ OCR = Modality(
         )
     },
     bundled=_bundled,
+    second="handwriting",
 )

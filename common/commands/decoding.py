@@ -1,6 +1,7 @@
 """The decoder that a verb uses: that of the model file, changed by the flags of the search."""
 
 from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,17 +30,26 @@ NEEDS = {
 
 MATERIAL = ("lm", "lexicon", "pronunciations", "hot_words", "rescore")
 """flags that name a file for the search"""
+OF_ONE_MODEL = ("lm", "lexicon", "pronunciations", "rescore")
+"""those that do not fit every model"""
 OF_ATTENTION = ("length_penalty", "ctc_weight")
 OF_BOTH = ("decoder", "beam_width")
 """settings of an attention decoder only, and settings of attention and CTC; all others are of CTC only"""
 
 
 def set_decoder(recognizer: Transcriber, flags: DecodingFlags) -> None:
-    """Change the decoder of a recognizer, or of each voter, as flags say; errors of `build_decoder`."""
+    """Change the decoder of a recognizer, or of each voter, as flags say; errors of `build_decoder`.
+
+    A file for the search is made for one model, so that with one no second model is asked.
+    """
     if isinstance(recognizer, Voters):
         recognizer.decode_with([build_decoder(one.decoder, flags, one.task) for one in recognizer.voters])
     else:
         recognizer.decoder = build_decoder(recognizer.decoder, flags, recognizer.task)
+        if recognizer.second is not None and any(getattr(flags, name) for name in OF_ONE_MODEL):
+            recognizer.second = None
+        elif recognizer.second is not None:
+            recognizer.second.prepare(partial(set_decoder, flags=flags))
 
 
 def build_decoder(

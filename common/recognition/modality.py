@@ -182,6 +182,8 @@ class Modality:
     """endings of the files that are transcribed of a folder, in lower case"""
     bundled: Callable[[], Path] | None = None
     """file of the model that is used by default"""
+    second: str | None = None
+    """the bundled model that reads what the default one is unsure of"""
     channels: Callable[[str, str], list[str]] | None = None
     """`(source, wanted)`: the sources of the wanted channels: "left", "right", a number from 1, or "each";
     the ValueErrors of `measure`. None: signals of this kind have no channels."""

@@ -22,6 +22,7 @@ from common.decoding.decoder import Decoder
 from common.decoding.hypothesis import Hypothesis
 from common.decoding.labelled import LabelDecoder
 from common.recognition.modality import Modality, ModelSteps, whole
+from common.recognition.passages.choosing import SecondModel, of_each_source
 from common.recognition.passages.joining import (
     Arrival,
     after_passages,
@@ -77,6 +78,7 @@ class Transcriber:
         signal_config: how signals are read for the model.
         card: facts about the model (training data, metrics, licence ...).
         decoder: makes hypotheses of the log-probabilities.
+        second: reads sources that this one is unsure of, if it is not None.
         stride, offset: step s of the log-probabilities covers the signal steps from s x stride + offset on.
     """
 
@@ -84,6 +86,7 @@ class Transcriber:
     alphabet: Symbols
     card: dict[str, Any]
     decoder: Decoder | LabelDecoder
+    second: SecondModel | None = None
 
     @cached_property
     def segmentation_config(self) -> Any:
@@ -227,7 +230,9 @@ class Transcriber:
     def document(self, arrival: Arrival, passages: Sequence[Passage]) -> Document:
         """Return a document of passages of one source, of which `arrival` is the last so far."""
         page, complete = arrival.page, arrival.last and arrival.complete
-        language = "" if page is not None and page.has_text else self.language
+        language = self.language if arrival.language is None else arrival.language
+        if page is not None and page.has_text:
+            language = ""
         return Document(arrival.source, tuple(passages), self.modality.unit, page, complete, language)
 
     def passages(
@@ -242,16 +247,52 @@ class Transcriber:
         """Yield the passages of each source in order, each as soon as it is read.
 
         `done` returns how many passages of a source, by its name, are known already; they are left out. The
-        other arguments and the errors are those of `transcribe`.
+        other arguments and the errors are those of `transcribe`. With a second model those of a source come
+        together, since all of them tell which one reads it.
         """
+        settings = batch_budget, window, alternatives, refuse, done
+        second, waiting = self.second, dict[int, Source | Signal]()
+
+        def again(recognizer: Transcriber, source: Source) -> Iterator[Arrival]:
+            recognizer.segmentation_config = self.segmentation_config
+            return recognizer.arrivals([source], *settings)
+
+        def noted() -> Iterator[Source | Signal]:
+            for number, source in enumerate(each_source(sources)):
+                waiting[number] = source
+                yield source
+
+        if second is None:
+            for one in self.arrivals(each_source(sources), *settings):
+                _notify(one)
+                yield one
+            return
+        for together in of_each_source(self.arrivals(noted(), *settings)):
+            source = waiting[together[0].number]
+            for number in [number for number in waiting if number <= together[0].number]:
+                del waiting[number]  # also of sources that could not be read
+            for one in second.surer(source, together, again):
+                _notify(one)
+                yield one
+
+    def arrivals(
+        self,
+        sources: Iterable[Source | Signal],
+        batch_budget: float | None,
+        window: int,
+        alternatives: int,
+        refuse: Refuse,
+        done: Callable[[str], int],
+    ) -> Iterator[Arrival]:
+        """Yield the passages of each source as this model alone reads them; arguments as of `passages`."""
         reading = self.reading(self._segments_after(done), batch_budget, window, refuse)
 
         def finish(batch: Computed[Any]) -> list[Any]:
             return self._finished(batch, alternatives)
 
-        wanted = (Wanted(source) for source in each_source(sources))
+        wanted = (Wanted(source) for source in sources)
         for items, found in by_passage(reading.results(wanted, self.compute, finish)):
-            item, passage = items[-1], None
+            item, passage, notice = items[-1], None, ""
             if item.segment is not None:
                 segment, (place, signal) = item.segment, extent([one.present for one in items])
                 transcript = segment.known
@@ -262,9 +303,10 @@ class Transcriber:
                     )
                     transcript = self.placing.transcript(hypotheses, steps, signal, item.name)
                     if self.may_be_upside_down(segment, transcript):
-                        transcript, place = self._as_it_lies(segment, transcript, place, alternatives)
+                        transcript, place, notice = self._as_it_lies(segment, transcript, place, alternatives)
                 passage = Passage(transcript, place, segment.whole, segment.region, segment.name)
-            yield Arrival(item.name, passage, item.last, item.page, item.complete)
+            known = item.page, item.complete, item.place, self.language
+            yield Arrival(item.name, passage, item.last, *known, notice)
 
     def may_be_upside_down(self, segment: Segment, transcript: Transcript) -> bool:
         """Return whether a segment is the image of a line whose text is to be read the other way, too."""
@@ -276,17 +318,15 @@ class Transcriber:
 
     def _as_it_lies(
         self, segment: Segment, transcript: Transcript, place: Place, alternatives: int
-    ) -> tuple[Transcript, Place]:
-        """Return the transcript and place of a line, those of the surer one of both ways."""
+    ) -> tuple[Transcript, Place, str]:
+        """Return the transcript and place of a line, those of the surer one of both ways, and what to say."""
         turned = upside_down(segment)
         found, lengths = self.hypotheses(self.compute([turned.signal.values]), alternatives + 1)
         other = self.placing.transcript(found[0], int(lengths[0]), turned.signal, transcript.source)
         if not is_surer(other, transcript):
-            return transcript, place
-        log.warning(
-            "%s: is upside down, and is read so; places are those of the image as it is", transcript.source
-        )
-        return other, turned.place
+            return transcript, place, ""
+        said = "is upside down, and is read so; places are those of the image as it is"
+        return other, turned.place, f"{transcript.source}: {said}"
 
     def _finished(self, batch: Computed[Any], alternatives: int) -> list[Any]:
         """Return hypotheses and steps of each segment of a batch; of a window its log-probabilities."""
@@ -359,3 +399,9 @@ class Transcriber:
                 f" {len(self.alphabet.symbols)} symbols; write it with those, or take another model"
             )
         return self.alphabet.encode(text)
+
+
+def _notify(arrival: Arrival) -> None:
+    """Log what is to be said of a passage."""
+    if arrival.notice:
+        log.warning("%s", arrival.notice)

@@ -25,6 +25,9 @@ class Arrival(NamedTuple):
     last: whether it is the last one of its source.
     page: the page that the source is, if it is one.
     complete: False if it is the last one only because the source cannot be read further.
+    number: that of the source among all of the call, from 0.
+    language: that of the model; None: not known here.
+    notice: what is to be said of the passage if it is used, "" for nothing.
     """
 
     source: str
@@ -32,6 +35,9 @@ class Arrival(NamedTuple):
     last: bool
     page: Page | None = None
     complete: bool = True
+    number: int = 0
+    language: str | None = None
+    notice: str = ""
 
 
 def is_window(segment: Segment) -> bool:

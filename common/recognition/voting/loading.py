@@ -2,11 +2,13 @@
 
 import os
 from collections.abc import Sequence
+from functools import partial
 from os import PathLike, fspath
 from pathlib import Path
 
 from common.recognition.loading import Device, load_recognizer, model_path
 from common.recognition.modality import Modality
+from common.recognition.passages.choosing import SecondModel
 from common.recognition.transcriber import Transcriber
 
 OneModel = str | PathLike[str] | None
@@ -27,6 +29,7 @@ def load_models(
     Args:
         modality: modality of the models.
         models: names as of `load_recognizer`; several have commas between, unless a file has the whole name.
+            None is the default, and what it is unsure of is read by the second model of the modality, too.
         device: device for .safetensors models.
         threads: number of threads that compute a network; 0 for one for each core.
 
@@ -35,7 +38,11 @@ def load_models(
     """
     names = _names(models)
     if len(names) == 1:
-        return load_recognizer(modality, names[0], device, threads)
+        recognizer = load_recognizer(modality, names[0], device, threads)
+        if names[0] is None and (second := modality.second) is not None:
+            load = partial(load_recognizer, modality, second, device, threads)
+            recognizer.second = SecondModel(second, load)
+        return recognizer
     from common.recognition.voting.voters import Voters
 
     voters = [load_recognizer(modality, name, device, threads) for name in names]

@@ -1,0 +1,115 @@
+"""Sources that a model is unsure of are read by a second model, too, and the surer reading is taken.
+
+                 first model   second model   is read by
+    print        sure          not asked      the first
+    handwriting  unsure        surer          the second
+    neither      unsure        less sure      the first
+
+A source is a page, or the image of a single line. It is read again from its beginning, so that the result is
+that of the second model alone.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from common.data.signal import Signal, Source
+from common.recognition.passages.joining import Arrival
+
+if TYPE_CHECKING:
+    from common.recognition.transcriber import Transcriber
+
+log = logging.getLogger(__name__)
+
+SURE = 0.9
+"""expected share of right characters in a source from which on no other model is asked"""
+
+
+def certainty(arrivals: Iterable[Arrival]) -> float:
+    """Return the expected share of right characters in all passages; 1 if there is none."""
+    found = [one.passage.transcript for one in arrivals if one.passage is not None]
+    weights = [max(1, len(one.characters)) for one in found]
+    return float(np.average([one.confidence for one in found], weights=weights)) if found else 1.0
+
+
+class SecondModel:
+    """A recognizer that is loaded once a source wants it.
+
+    Args:
+        name: how it is called in messages.
+        load: returns it.
+    """
+
+    def __init__(self, name: str, load: "Callable[[], Transcriber]") -> None:
+        self.name, self._load = name, load
+        self._loaded: Transcriber | None = None
+
+    @property
+    def recognizer(self) -> "Transcriber":
+        """The recognizer."""
+        if self._loaded is None:
+            self._loaded = self._load()
+        return self._loaded
+
+    def prepare(self, change: "Callable[[Transcriber], None]") -> None:
+        """Have the recognizer changed when it is loaded, as by flags; it must not have been loaded before."""
+        load = self._load
+
+        def prepared() -> "Transcriber":
+            recognizer = load()
+            change(recognizer)
+            return recognizer
+
+        self._load = prepared
+
+    def surer(
+        self,
+        source: Source | Signal,
+        arrivals: Sequence[Arrival],
+        read: "Callable[[Transcriber, Source], Iterator[Arrival]]",
+    ) -> Sequence[Arrival]:
+        """Return all arrivals of a source: these, or those of this model.
+
+        Args:
+            source: a Signal, or a stream that cannot be read again, stays as it is.
+            arrivals: of the first model.
+            read: `(recognizer, source)` returns the arrivals of another recognizer.
+        """
+        sure = certainty(arrivals)
+        if sure >= SURE or isinstance(source, Signal) or not _rewound(source):
+            return arrivals
+        others = list(read(self.recognizer, source))
+        if not _has_text(others) or certainty(others) <= sure:
+            return arrivals
+        log.info("%s: is read by the model %s, which is surer of it", arrivals[0].source, self.name)
+        return others
+
+
+def _has_text(arrivals: Iterable[Arrival]) -> bool:
+    passages = (one.passage for one in arrivals)
+    return any(passage is not None and passage.transcript.text for passage in passages)
+
+
+def _rewound(source: Source) -> bool:
+    """Return whether a source can be read from its beginning, where it is afterwards."""
+    if isinstance(source, str | Path):
+        return True
+    if not source.seekable():
+        return False
+    source.seek(0)
+    return True
+
+
+def of_each_source(arrivals: Iterable[Arrival]) -> Iterator[list[Arrival]]:
+    """Yield the arrivals of each source together."""
+    together = list[Arrival]()
+    for one in arrivals:
+        together.append(one)
+        if one.last:
+            yield together
+            together = []
+    if together:
+        yield together
