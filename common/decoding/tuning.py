@@ -16,7 +16,7 @@ RANGES = {
     "lm_weight": (0.0, 1.5),
     "label_bonus": (0.0, 2.5),
     "word_lm_weight": (0.0, 1.5),
-    "word_bonus": (0.0, 4.0),
+    "word_bonus": (-2.0, 4.0),
     "hot_word_boost": (0.0, 4.0),
     "unknown_word_penalty": (0.0, 12.0),
     "rescore_weight": (0.0, 1.5),

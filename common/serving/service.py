@@ -15,6 +15,7 @@ import numpy as np
 from common.data.signal import Segment, Source
 from common.decoding.decoder import Decoder
 from common.decoding.labelled import LabelDecoder
+from common.recognition.passages.choosing import SURE, certainty, is_surer_reading, rewound
 from common.recognition.passages.joining import Arrival, extent, is_window, own_steps
 from common.recognition.passages.turning import is_surer, upside_down
 from common.recognition.transcriber import Transcriber
@@ -90,6 +91,8 @@ class Service:
         self.readers = Readers()
         self._helpers = ThreadPoolExecutor(HELPERS, "helper")
         self._task: asyncio.Task[None] | None = None
+        self._second: asyncio.Task[WorkQueue] | None = None
+        self._second_task: asyncio.Task[None] | None = None
 
     @property
     def ready(self) -> bool:
@@ -99,7 +102,25 @@ class Service:
     @property
     def queue_s(self) -> float:
         """Estimated seconds until the work that was accepted is done."""
-        return self.queue.backlog.seconds + self.reading.seconds
+        queues = [self.queue]
+        if self._second is not None and self._second.done() and not self._second.exception():
+            queues.append(self._second.result())
+        return sum(queue.backlog.seconds for queue in queues) + self.reading.seconds
+
+    async def second_queue(self) -> WorkQueue:
+        """Return the queue of the second model, which is loaded when it is first wanted."""
+        if self._second is None:
+            self._second = asyncio.create_task(self._started_second())
+        return await asyncio.shield(self._second)
+
+    async def _started_second(self) -> WorkQueue:
+        second = self.recognizer.second
+        assert second is not None, "it is wanted of a recognizer that has one"
+        recognizer = await self.aside(second.loaded)
+        recognizer.segmentation_config = self.recognizer.segmentation_config
+        queue = WorkQueue(recognizer, self.metrics)
+        self._second_task = asyncio.create_task(queue.run())
+        return queue
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -108,9 +129,10 @@ class Service:
         try:
             yield
         finally:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+            for task in filter(None, (self._task, self._second, self._second_task)):
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
             self.readers.close()
             self._helpers.shutdown(wait=False, cancel_futures=True)
 
@@ -189,14 +211,19 @@ class Service:
 class Work:
     """The work of one request.
 
+    Args:
+        service: what all requests share.
+        queue: what computes; None for the queue of the service.
+
     Attributes:
         ticket: its place in the queue.
-        decoder: what searches for its texts; it may be set.
+        decoder: what searches for its texts; it may be set, and then no second model is asked.
     """
 
-    def __init__(self, service: Service) -> None:
-        self.service, self.ticket = service, service.queue.enter()
-        self.decoder: Decoder | LabelDecoder = service.recognizer.decoder
+    def __init__(self, service: Service, queue: WorkQueue | None = None) -> None:
+        self.service, self.queue = service, queue or service.queue
+        self.recognizer, self.ticket = self.queue.recognizer, self.queue.enter()
+        self.decoder: Decoder | LabelDecoder = self.recognizer.decoder
 
     async def documents(self, sources: Sequence[Source]) -> AsyncGenerator[Document, None]:
         """Yield the document of each source in order."""
@@ -216,7 +243,20 @@ class Work:
             await asyncio.gather(*coming, return_exceptions=True)
 
     async def document(self, source: Source) -> Document:
-        """Return the document of a source."""
+        """Return the document of a source; the second model reads it, too, if this one is unsure of it."""
+        document = await self._document(source)
+        if self.recognizer.second is None or self.decoder is not self.recognizer.decoder:
+            return document
+        if certainty(document.passages) >= SURE or not rewound(source):
+            return document
+        other = Work(self.service, await self.service.second_queue())
+        try:
+            found = await other.document(source)
+        finally:
+            other.queue.close(other.ticket)
+        return found if is_surer_reading(found.passages, document.passages) else document
+
+    async def _document(self, source: Source) -> Document:
         loop, reading = asyncio.get_running_loop(), self.service.reading
         reading.add(1)
         reading.begin(loop.time())
@@ -227,7 +267,7 @@ class Work:
             reading.drop(1)
         passages = [passage async for passage in self.passages(opened)]
         end = Arrival(str(getattr(source, "name", "")), None, True, opened.page)
-        return self.service.recognizer.document(end, passages)
+        return self.recognizer.document(end, passages)
 
     async def open(self, source: Source) -> Opened:
         """Begin to read a source.
@@ -235,11 +275,11 @@ class Work:
         Raises:
             RequestError: it cannot be read.
         """
-        return await self.service.read(_opened, self.service.recognizer, source)
+        return await self.service.read(_opened, self.recognizer, source)
 
     async def passages(self, opened: Opened) -> AsyncGenerator[Passage, None]:
         """Yield the passages of a source in order, each as soon as it and those before it are known."""
-        recognizer = self.service.recognizer
+        recognizer = self.recognizer
         per_length = recognizer.modality.steps_per_length(recognizer.signal_config)
         most = AHEAD_SHARE * recognizer.modality.batch_budget * per_length
         waiting, exhausted = deque[tuple[Segment, asyncio.Future[Found]]](), False
@@ -270,7 +310,7 @@ class Work:
 
     async def passage(self, parts: Sequence[tuple[Segment, Found]]) -> Passage:
         """Return the passage of a segment, or of several windows, and what was found for each."""
-        recognizer, segment = self.service.recognizer, parts[-1][0]
+        recognizer, segment = self.recognizer, parts[-1][0]
         found, (place, signal) = parts[-1][1], extent([one for one, _ in parts])
         if found.log_probs is not None:
             rows = [
@@ -278,7 +318,7 @@ class Work:
                 for part, one in parts
                 if one.log_probs is not None
             ]
-            found = await self.service.queue.decode(np.concatenate(rows), self.decoder)
+            found = await self.queue.decode(np.concatenate(rows), self.decoder)
         transcript = segment.known or recognizer.placing.transcript(found.hypotheses, found.steps, signal)
         if recognizer.may_be_upside_down(segment, transcript):
             turned = upside_down(segment)
@@ -300,7 +340,7 @@ class Work:
         """
         if segment.known is None:
             decoder = None if is_window(segment) else self.decoder
-            return self.service.queue.put(self.ticket, segment.signal.values, decoder)
+            return self.queue.put(self.ticket, segment.signal.values, decoder)
         future = asyncio.get_running_loop().create_future()
         future.set_result(Found([], 0))
         return future

@@ -18,6 +18,7 @@ import numpy as np
 
 from common.data.signal import Signal, Source
 from common.recognition.passages.joining import Arrival
+from common.text.document import Passage
 
 if TYPE_CHECKING:
     from common.recognition.transcriber import Transcriber
@@ -28,9 +29,9 @@ SURE = 0.9
 """expected share of right characters in a source from which on no other model is asked"""
 
 
-def certainty(arrivals: Iterable[Arrival]) -> float:
+def certainty(passages: Iterable[Passage]) -> float:
     """Return the expected share of right characters in all passages; 1 if there is none."""
-    found = [one.passage.transcript for one in arrivals if one.passage is not None]
+    found = [passage.transcript for passage in passages]
     weights = [max(1, len(one.characters)) for one in found]
     return float(np.average([one.confidence for one in found], weights=weights)) if found else 1.0
 
@@ -47,9 +48,8 @@ class SecondModel:
         self.name, self._load = name, load
         self._loaded: Transcriber | None = None
 
-    @property
-    def recognizer(self) -> "Transcriber":
-        """The recognizer."""
+    def loaded(self) -> "Transcriber":
+        """Return the recognizer."""
         if self._loaded is None:
             self._loaded = self._load()
         return self._loaded
@@ -78,22 +78,26 @@ class SecondModel:
             arrivals: of the first model.
             read: `(recognizer, source)` returns the arrivals of another recognizer.
         """
-        sure = certainty(arrivals)
-        if sure >= SURE or isinstance(source, Signal) or not _rewound(source):
+        passages = _passages(arrivals)
+        if isinstance(source, Signal) or certainty(passages) >= SURE or not rewound(source):
             return arrivals
-        others = list(read(self.recognizer, source))
-        if not _has_text(others) or certainty(others) <= sure:
+        others = list(read(self.loaded(), source))
+        if not is_surer_reading(_passages(others), passages):
             return arrivals
         log.info("%s: is read by the model %s, which is surer of it", arrivals[0].source, self.name)
         return others
 
 
-def _has_text(arrivals: Iterable[Arrival]) -> bool:
-    passages = (one.passage for one in arrivals)
-    return any(passage is not None and passage.transcript.text for passage in passages)
+def _passages(arrivals: Iterable[Arrival]) -> list[Passage]:
+    return [one.passage for one in arrivals if one.passage is not None]
 
 
-def _rewound(source: Source) -> bool:
+def is_surer_reading(others: Sequence[Passage], passages: Sequence[Passage]) -> bool:
+    """Return whether other passages of a source have text, and are surer than these."""
+    return any(one.transcript.text for one in others) and certainty(others) > certainty(passages)
+
+
+def rewound(source: Source) -> bool:
     """Return whether a source can be read from its beginning, where it is afterwards."""
     if isinstance(source, str | Path):
         return True

@@ -13,6 +13,8 @@ from served import ROOT, client_of
 from untrained import recognizer_of
 
 import ocr
+from common.recognition.passages.choosing import SecondModel
+from common.serving import service
 from ocr.configuration import SegmentationConfig
 from ocr.formats.alto_writer import to_alto
 from ocr.formats.hocr import to_hocr
@@ -327,3 +329,24 @@ def test_a_line_upside_down_is_answered_as_transcribe_reads_it():
     with client_of(model) as (turned, _):
         answer = ask(turned, content, response_format="alto").text
     assert 'CONTENT="amanuensis"' in answer and 'BASELINE="872 0 0 0"' in answer
+
+
+@pytest.mark.parametrize("surer", [True, False])
+def test_a_page_that_the_model_is_unsure_of_is_read_by_the_second_one_too(document, monkeypatch, surer):
+    """Another seed of weights stands for another model; the truth is what each of them reads alone."""
+    other = recognizer_of("ocr", channels=(4, 6, 8, 12))
+    (found,) = other.documents([file_of(line())])
+    assert found.text != document.text
+    monkeypatch.setattr(service, "SURE", 2.0)
+    monkeypatch.setattr(service, "is_surer_reading", lambda others, _: surer)
+    first, loaded = recognizer_of("ocr"), []
+
+    def load():
+        loaded.append(other)
+        return other
+
+    first.second = SecondModel("other", load)
+    with client_of(first) as (client, _):
+        for _ in range(2):
+            assert ask(client, file_of(line())).json()["text"] == (found if surer else document).text + "\n"
+    assert len(loaded) == 1

@@ -32,8 +32,9 @@ def chosen(first: list[Arrival], others: list[Arrival], source="a.png") -> list[
 
 
 def test_the_certainty_of_a_page_is_the_share_of_right_characters_in_all_its_lines():
-    assert certainty([arrival("ab", 0.5), arrival("abcdef", 0.9)]) == pytest.approx((2 * 0.5 + 6 * 0.9) / 8)
-    assert certainty([]) == certainty([Arrival("a", None, True)]) == 1
+    lines = [arrival("ab", 0.5).passage, arrival("abcdef", 0.9).passage]
+    assert certainty(lines) == pytest.approx((2 * 0.5 + 6 * 0.9) / 8)
+    assert certainty([]) == 1
 
 
 @pytest.mark.parametrize(("first", "other", "taken"), [
@@ -100,7 +101,7 @@ def test_what_the_second_model_reads_is_what_it_reads_alone(monkeypatch):
     certain = {"printed": 0.5, "handwriting": 0.6}
 
     def certainty_of(found):
-        confidence = next(iter(found)).passage.transcript.confidence
+        confidence = next(iter(found)).transcript.confidence
         return certain["handwriting" if confidence in alone["handwriting"] else "printed"]
 
     monkeypatch.setattr(choosing, "certainty", certainty_of)
@@ -117,7 +118,7 @@ def test_flags_of_the_search_hold_for_both_and_files_of_the_search_for_one():
     set_decoder(recognizer, DecodingFlags(decoder="greedy"))
     assert recognizer.decoder.config.decoder == "greedy"
     assert recognizer.second is not None
-    assert recognizer.second.recognizer.decoder.config.decoder == "greedy"
+    assert recognizer.second.loaded().decoder.config.decoder == "greedy"
     assert ocr.load("handwriting").decoder.config.decoder == "beam"
     words = SAMPLE.parent / "sample.txt"
     with pytest.raises(ValueError, match=r"sample\.txt"):
