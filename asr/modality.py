@@ -85,6 +85,7 @@ ASR = Modality(
     unit="s",
     length_unit="seconds",
     batch_budget=160.0,
+    short_length=2.0,
     signal_config=SignalConfig,
     corpus_config=CorpusConfig,
     read=read,

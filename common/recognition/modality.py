@@ -182,6 +182,9 @@ class Modality:
     """endings of the files that are transcribed of a folder, in lower case"""
     bundled: Callable[[], Path] | None = None
     """file of the model that is used by default"""
+    short_length: float = 0.0
+    """in `length_unit`: signals shorter than this are computed with silence at both ends, if a model reads
+    them both ways"""
     second: str | None = None
     """the bundled model that reads what the default one is unsure of"""
     channels: Callable[[str, str], list[str]] | None = None

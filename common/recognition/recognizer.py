@@ -28,6 +28,7 @@ from common.network.heads import AttentionHead, CTCHead, FrameHead, SequenceHead
 from common.network.recurrent import RecurrentEncoder, reverse_within_lengths
 from common.recognition.configuration import ModelConfig, model_config
 from common.recognition.modality import Modality
+from common.recognition.passages.margins import with_margin, without_margins
 from common.recognition.transcriber import BACKWARDS, LogProbs, Transcriber
 from common.text.symbols import Symbols
 
@@ -203,6 +204,11 @@ class Recognizer(nn.Module, Transcriber):
         return tuple(getattr(self.front_end, "step_shape", ()))  # optional attribute, see `Training`
 
     @property
+    def reads_both_ways(self) -> bool:
+        """Whether a step depends on all steps after it."""
+        return bool(self.encoder.bidirectional)
+
+    @property
     def context(self) -> tuple[int, int]:
         """How many signal steps before and after its own a step depends on.
 
@@ -256,13 +262,17 @@ class Recognizer(nn.Module, Transcriber):
             ValueError: the model has only an attention decoder, which gives no such probabilities.
         """
         self.eval()
+        margins = [self.margin(signal) for signal in signals]
         with self._precision():
-            return self.step_log_probs(*self._together(signals))
+            found = self.step_log_probs(*self._together(signals, margins))
+        return LogProbs(*without_margins(*found, margins))
 
     @torch.inference_mode()
     def compute(self, signals: Sequence[np.ndarray]) -> LogProbs | Encoded:
         """Return the output that `hypotheses` and `texts` read, for `signals` (T, ...) as one batch."""
         self.eval()
+        if self.task == "ctc":
+            return self.log_probs(signals)
         with self._precision():
             return self.output(*self._together(signals))
 
@@ -295,8 +305,12 @@ class Recognizer(nn.Module, Transcriber):
         # older GPUs emulate bfloat16, which is slower than float32
         return torch.autocast("cuda", torch.bfloat16, torch.cuda.is_bf16_supported(including_emulation=False))
 
-    def _together(self, signals: Sequence[np.ndarray]) -> tuple[Tensor, Tensor]:
-        together, lengths = padded(signals, self.front_end.shortest)
+    def _together(
+        self, signals: Sequence[np.ndarray], margins: Sequence[int] | None = None
+    ) -> tuple[Tensor, Tensor]:
+        each = zip(signals, margins or [0] * len(signals), strict=True)
+        padding = [with_margin(signal, margin, self.stride) for signal, margin in each]
+        together, lengths = padded(padding, self.front_end.shortest)
         return torch.from_numpy(together), torch.from_numpy(lengths)
 
     def step_log_probs(self, signals: Tensor, lengths: Tensor) -> LogProbs:

@@ -25,6 +25,7 @@ from common.decoding.labelled import LabelDecoder
 from common.decoding.storage import decoder_from, symbols_from_dict
 from common.files.onnx_file import read_onnx
 from common.recognition.modality import Modality
+from common.recognition.passages.margins import with_margin, without_margins
 from common.recognition.transcriber import BACKWARDS, LogProbs, Transcriber
 
 ERRORS_ONLY = 3
@@ -111,6 +112,11 @@ class OnnxRecognizer(Transcriber):
         return self.header.get("parameters")
 
     @property
+    def reads_both_ways(self) -> bool:
+        """Whether a step depends on all steps after it."""
+        return bool(self.header["config"].get("encoder", {}).get("bidirectional", True))
+
+    @property
     def shortest(self) -> int:
         """Signal steps to which shorter signals are padded."""
         return self._shortest
@@ -129,7 +135,7 @@ class OnnxRecognizer(Transcriber):
             ValueError: the model cannot follow a stream, or was exported by a version without streams.
         """
         found = self.header.get("stream")
-        if found is None and self.header["config"].get("encoder", {}).get("bidirectional", True):
+        if found is None and self.reads_both_ways:
             raise ValueError(f"this model cannot follow a stream: {BACKWARDS}")
         if found is None:
             raise ValueError(
@@ -166,9 +172,11 @@ class OnnxRecognizer(Transcriber):
 
     def _one(self, signal: np.ndarray) -> np.ndarray:
         """Return log-probabilities (S, C) of a signal (T, ...)."""
-        values, lengths = padded([signal], self._shortest)
+        margin = self.margin(signal)
+        values, lengths = padded([with_margin(signal, margin, self._stride)], self._shortest)
         log_probs, steps = self._session.run(["log_probs", "steps"], {"signals": values, "lengths": lengths})
-        return log_probs[0, : steps[0]]
+        (found,), (count,) = without_margins(log_probs, steps, [margin])
+        return found[:count]
 
     @classmethod
     def load(cls, modality: Modality, path: str | Path, threads: int = 0) -> "OnnxRecognizer":

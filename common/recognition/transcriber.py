@@ -31,6 +31,7 @@ from common.recognition.passages.joining import (
     is_window,
     own_steps,
 )
+from common.recognition.passages.margins import margin_of
 from common.recognition.passages.turning import is_surer, may_be_upside_down, upside_down
 from common.recognition.placing import Placing
 from common.recognition.reading import (
@@ -86,7 +87,7 @@ class Transcriber:
     alphabet: Symbols
     card: dict[str, Any]
     decoder: Decoder | LabelDecoder
-    second: SecondModel | None = None
+    second: "SecondModel[Transcriber] | None" = None
 
     @cached_property
     def segmentation_config(self) -> Any:
@@ -144,6 +145,17 @@ class Transcriber:
     def model_steps(self) -> ModelSteps:
         """What cutting a source depends on in this model."""
         return ModelSteps(self.task, self.stride if self.task == "ctc" else None)
+
+    @property
+    def reads_both_ways(self) -> bool:
+        """Whether a step depends on all steps after it."""
+        return False
+
+    def margin(self, signal: np.ndarray) -> int:
+        """Return the steps of silence with which a signal (T, ...) is computed at each end."""
+        if self.task != "ctc" or not self.reads_both_ways:
+            return 0
+        return margin_of(signal, self.modality, self.signal_config)
 
     # --- one batch
 

@@ -12,7 +12,7 @@ that of the second model alone.
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Generic, TypeVar
 
 import numpy as np
 
@@ -20,10 +20,10 @@ from common.data.signal import Signal, Source
 from common.recognition.passages.joining import Arrival
 from common.text.document import Passage
 
-if TYPE_CHECKING:
-    from common.recognition.transcriber import Transcriber
-
 log = logging.getLogger(__name__)
+
+Model = TypeVar("Model")
+"""a recognizer"""
 
 SURE = 0.9
 """expected share of right characters in a source from which on no other model is asked"""
@@ -36,7 +36,7 @@ def certainty(passages: Iterable[Passage]) -> float:
     return float(np.average([one.confidence for one in found], weights=weights)) if found else 1.0
 
 
-class SecondModel:
+class SecondModel(Generic[Model]):
     """A recognizer that is loaded once a source wants it.
 
     Args:
@@ -44,21 +44,21 @@ class SecondModel:
         load: returns it.
     """
 
-    def __init__(self, name: str, load: "Callable[[], Transcriber]") -> None:
+    def __init__(self, name: str, load: Callable[[], Model]) -> None:
         self.name, self._load = name, load
-        self._loaded: Transcriber | None = None
+        self._loaded: Model | None = None
 
-    def loaded(self) -> "Transcriber":
+    def loaded(self) -> Model:
         """Return the recognizer."""
         if self._loaded is None:
             self._loaded = self._load()
         return self._loaded
 
-    def prepare(self, change: "Callable[[Transcriber], None]") -> None:
+    def prepare(self, change: Callable[[Model], None]) -> None:
         """Have the recognizer changed when it is loaded, as by flags; it must not have been loaded before."""
         load = self._load
 
-        def prepared() -> "Transcriber":
+        def prepared() -> Model:
             recognizer = load()
             change(recognizer)
             return recognizer
@@ -69,7 +69,7 @@ class SecondModel:
         self,
         source: Source | Signal,
         arrivals: Sequence[Arrival],
-        read: "Callable[[Transcriber, Source], Iterator[Arrival]]",
+        read: Callable[[Model, Source], Iterator[Arrival]],
     ) -> Sequence[Arrival]:
         """Return all arrivals of a source: these, or those of this model.
 

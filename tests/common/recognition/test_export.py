@@ -17,6 +17,7 @@ from common.files.onnx_file import FORMAT_VERSION, read_onnx
 from common.language.kneser_ney import estimate
 from common.recognition.configuration import EncoderConfig, HeadConfig, ModelConfig
 from common.recognition.export import OPSET, export_onnx
+from common.recognition.passages import margins
 from common.recognition.recognizer import Recognizer
 from common.recognition.runtime import OnnxRecognizer
 from common.text.symbols import Names
@@ -31,6 +32,12 @@ ASR_SETTINGS = [
     {"subsampling": subsampling, "normalise": normalise, "deep": deep}
     for subsampling, (normalise, deep) in product([2, 3, 4], [("utterance", True), ("global", False)])
 ]
+
+
+@pytest.fixture(autouse=True)
+def without_margins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A graph is compared with the network; margins are put around signals before, as both are tested for."""
+    monkeypatch.setattr(margins, "SILENT_STEPS", 0)
 
 
 def exported(recognizer: Recognizer, path: Path, **how) -> OnnxRecognizer:

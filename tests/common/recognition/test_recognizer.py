@@ -24,6 +24,7 @@ from common.files.model_file import read_model, write_model
 from common.language.kneser_ney import estimate
 from common.recognition.configuration import EncoderConfig, HeadConfig, build_config
 from common.recognition.known_text.aligner import Aligner
+from common.recognition.passages import margins
 from common.recognition.recognizer import Recognizer
 from common.recognition.transcriber import LogProbs
 from common.text.transcript import Transcript
@@ -87,7 +88,8 @@ def test_log_probabilities_are_float32_under_mixed_precision(name):
 
 
 @BOTH
-def test_a_signal_shorter_than_a_step_is_read_as_if_it_went_on_in_silence(name):
+def test_a_signal_shorter_than_a_step_is_read_as_if_it_went_on_in_silence(name, monkeypatch):
+    monkeypatch.setattr(margins, "SILENT_STEPS", 0)
     recognizer = recognizer_of(name)
     values = signals_of(name)[1].values[: recognizer.front_end.shortest - 1]
     longer = np.concatenate([values, np.zeros_like(values[:1])])
