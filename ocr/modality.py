@@ -65,6 +65,7 @@ OCR = Modality(
     length_unit="line heights",
     batch_budget=320.0,
     gpu_batches=8.0,
+    search_batches=2.0,
     signal_config=SignalConfig,
     corpus_config=CorpusConfig,
     read=read,

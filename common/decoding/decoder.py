@@ -29,8 +29,10 @@ if TYPE_CHECKING:  # imported when a beam search is built, so that greedy decodi
 log = logging.getLogger(__name__)
 
 Form = Literal["NFC", "NFD", "NFKC", "NFKD"]
-STEPS_PER_PIECE = 512
-"""steps that are searched at a time; bounds the memory for long recordings"""
+STEPS_PER_PIECE = 64
+"""steps of arrays that are searched at a time; bounds the memory for large batches and long recordings"""
+STEPS_ON_DEVICE = 512
+"""steps that are searched at a time on a GPU, which is given its work at once"""
 VOTING_HYPOTHESES = 20
 """number of best hypotheses that are rescored, and that a label's confidence is computed from"""
 
@@ -302,8 +304,9 @@ class Decoder:
 
     def _beams(self, log_probs: Array, lengths: np.ndarray, count: int) -> "Hypotheses":
         beam, silent = self.search.start(log_probs), silent_steps(log_probs, lengths)
-        for first in range(0, max(int(lengths.max(initial=0)), 1), STEPS_PER_PIECE):
-            steps = slice(first, first + STEPS_PER_PIECE)
+        size = STEPS_PER_PIECE if isinstance(log_probs, np.ndarray) else STEPS_ON_DEVICE
+        for first in range(0, max(int(lengths.max(initial=0)), 1), size):
+            steps = slice(first, first + size)
             piece = silenced(log_probs[:, steps], silent[:, steps])
             self.search.feed(beam, piece, np.clip(lengths - first, 0, piece.shape[1]))
         if self.rescorer is None:

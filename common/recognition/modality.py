@@ -144,6 +144,9 @@ class Modality:
     """returns the parts that only training needs"""
     gpu_batches: float = 4.0
     """how many times larger batches are in training on a GPU, which takes no longer for them"""
+    search_batches: float = 1.0
+    """how many times larger batches are that are searched on a CPU, where a step of a search takes hardly
+    longer for more signals"""
     listed: Callable[[str], Iterator[Example | str]] | None = None
     """`(path)`: the example of each row of a manifest, whose text may be missing, or a sentence about a row
     that cannot be used. None: the rows are those of `corpora`."""

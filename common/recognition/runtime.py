@@ -112,6 +112,11 @@ class OnnxRecognizer(Transcriber):
         return self.header.get("parameters")
 
     @property
+    def computes_alone(self) -> bool:
+        """Whether the network computes each signal of a batch by itself."""
+        return True
+
+    @property
     def reads_both_ways(self) -> bool:
         """Whether a step depends on all steps after it."""
         return bool(self.header["config"].get("encoder", {}).get("bidirectional", True))

@@ -147,6 +147,11 @@ class Transcriber:
         return ModelSteps(self.task, self.stride if self.task == "ctc" else None)
 
     @property
+    def computes_alone(self) -> bool:
+        """Whether the network computes each signal of a batch by itself."""
+        return False
+
+    @property
     def reads_both_ways(self) -> bool:
         """Whether a step depends on all steps after it."""
         return False
@@ -368,7 +373,10 @@ class Transcriber:
 
         `read` returns the content of a source; the other arguments are those of `transcribe`.
         """
-        budget = self.modality.batch_budget if batch_budget is None else batch_budget
+        budget = batch_budget
+        if budget is None:
+            searched = self.computes_alone and self.task == "ctc" and self.decoder.config.decoder == "beam"
+            budget = self.modality.batch_budget * (self.modality.search_batches if searched else 1)
         steps = budget * self.modality.steps_per_length(self.signal_config)
         return Reading(read, steps, window, self.workers, refuse)
 

@@ -179,6 +179,7 @@ def test_long_signals_searched_in_pieces_give_what_the_whole_gives(kind, monkeyp
     whole = decoder.decode(log_probs, lengths, count=3)
     for piece in (1, 3, 39, 40):
         monkeypatch.setattr("common.decoding.decoder.STEPS_PER_PIECE", piece)
+        monkeypatch.setattr("common.decoding.decoder.STEPS_ON_DEVICE", piece)
         for one, other in zip(decoder.decode(log_probs, lengths, count=3), whole, strict=True):
             assert_same(one, other, exact=kind is np.asarray)
         assert decoder.texts(log_probs, lengths) == [text_of(one[0]) for one in whole]

@@ -5,6 +5,7 @@ import pickle
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from multiprocessing import get_all_start_methods, get_context
 from pathlib import Path
 
@@ -323,3 +324,27 @@ def test_what_onnxruntime_cannot_run_is_refused(tmp_path, folder):
     onnx.save(model, tmp_path / "model.onnx")
     sentence = refused(tmp_path / "model.onnx")
     assert sentence.startswith(f"onnxruntime {onnxruntime.__version__} cannot run it (")
+
+
+def test_lines_that_are_searched_share_larger_batches_and_have_the_same_texts(tmp_path, monkeypatch):
+    recognizer, path = recognizer_of("ocr"), tmp_path / "model.onnx"
+    recognizer.decoder = Decoder(recognizer.alphabet, DecodingConfig("beam", 4))
+    export_onnx(recognizer, path)
+    model, signals = OnnxRecognizer.load(recognizer.modality, path, 1), signals_of("ocr")
+    alone = [next(model.transcribe([signal])).text for signal in signals]
+    model.modality = replace(model.modality, batch_budget=10.0)
+    counts: dict[str, list[int]] = {}
+    compute = model.compute
+    for decoder in ("greedy", "beam"):
+        sizes = counts[decoder] = []
+
+        def counted(values, sizes=sizes):
+            sizes.append(len(values))
+            return compute(values)
+
+        monkeypatch.setattr(model, "compute", counted)
+        model.decoder = Decoder(model.alphabet, DecodingConfig(decoder, 4))
+        found = [one.text for one in model.transcribe(signals)]
+        assert decoder == "greedy" or found == alone
+    assert sum(counts["greedy"]) == sum(counts["beam"]) == len(signals)
+    assert len(counts["beam"]) < len(counts["greedy"])
