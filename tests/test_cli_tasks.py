@@ -21,7 +21,7 @@ from common.files.model_file import read_model
 from common.recognition.modality import Modality
 from common.recognition.recognizer import Recognizer
 from common.text.symbols import Names
-from ocr.drawing.lines import write_drawn_lines
+from ocr.drawing.lines import Styles, write_drawn_lines
 from ocr.modality import OCR
 
 TEXTS = ("ab", "ten", "ab ten", "ten ab", "ten ten", "ab ab")
@@ -102,7 +102,9 @@ def tones(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def lines(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("lines")
     for name, count, seed in (("train", 24, 1), ("dev", 8, 2)):
-        write_drawn_lines(folder / name, ["in", "oo", "in oo", "oo in", "oo in oo"], count, seed, clean=1.0)
+        write_drawn_lines(
+            folder / name, ["in", "oo", "in oo", "oo in", "oo in oo"], count, seed, styles=Styles(clean=1.0)
+        )
     return folder
 
 
