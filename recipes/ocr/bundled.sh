@@ -43,7 +43,7 @@ other=("$drawn/english" "$drawn/german" "$drawn/french" "$drawn/letters" "$drawn
 ocr lm train "$texts"/{english,german,french}.txt.xz "${other[@]}" "${written[@]}" "${written[@]}" "${written[@]}" \
     "${written[@]}" --like "$model" --order 6 --prune 0 0 1 3 6 10 -o "$run/characters.npz"
 python "$here/../core/round_ngrams.py" "$run/characters.npz" "$run/rounded.npz"
-ocr evaluate "$model" "$dev" --lm "$run/rounded.npz" --beam-width 12 --lm-weight 0.4 --label-bonus 0.6 --tune 16 \
+ocr evaluate "$model" "$dev" --lm "$run/rounded.npz" --beam-width 8 --lm-weight 0.3 --label-bonus 0.45 --tune 8 \
     --save-tuned "$run/printed.safetensors"
 ocr export "$run/printed.safetensors" "$run/printed.onnx" --int8 --data "$dev" --calibration "$real"
 for data in "$lines/print/dev" "$lines/typed/dev" "$lines/fraktur/dev" "$drawn/screens" "$drawn/scans" "$drawn/pages-dev"; do
