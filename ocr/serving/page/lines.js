@@ -23,7 +23,10 @@ export class Lines {
    *   onChange(at, values).
    */
   constructor(list, actions) {
-    Object.assign(this, { list, ...actions, page: null, editing: null });
+    Object.assign(this, { list, ...actions, page: null, editing: null, isPressed: false });
+    document.addEventListener("mousedown", () => { this.isPressed = true; }, true);
+    document.addEventListener("click", () => this.#released(), true); // before what the click does
+    document.addEventListener("mouseup", () => setTimeout(() => this.#released()), true);
     list.addEventListener("keydown", (event) => this.#key(event));
     list.addEventListener("click", (event) => this.#click(event));
     list.addEventListener("mousedown", (event) => {
@@ -203,7 +206,7 @@ export class Lines {
     input.addEventListener("input", () => this.#fit());
     const moves = ["input", "keyup", "click", "focus"]; // of the cursor
     for (const name of moves) input.addEventListener(name, () => this.#follow());
-    input.addEventListener("blur", () => this.#close(true));
+    input.addEventListener("blur", () => this.isPressed || this.#close(true));
     return element("div", { className: "editor" }, element("div", { className: "strip" }, strip), input);
   }
 
@@ -256,6 +259,12 @@ export class Lines {
   }
 
   /** Close the editor; its text is kept with `keeps`, and is right with `confirms`. */
+  /** Close an editor that a press has left: earlier, what is pressed would move away before the click. */
+  #released() {
+    this.isPressed = false;
+    if (this.editing && this.editing.input !== document.activeElement) this.#close(true);
+  }
+
   #close(keeps, confirms = false) {
     if (!this.editing) return;
     const { at, input } = this.editing, text = tidy(input.value), had = input === document.activeElement;
