@@ -2,8 +2,8 @@
 
                  first model   second model   is read by
     print        sure          not asked      the first
-    handwriting  unsure        surer          the second
-    neither      unsure        less sure      the first
+    handwriting  unsure        much surer     the second
+    neither      unsure        unsure, too    the first
 
 A source is a page, or the image of a single line. It is read again from its beginning, so that the result is
 that of the second model alone.
@@ -27,6 +27,8 @@ Model = TypeVar("Model")
 
 SURE = 0.9
 """expected share of right characters in a source from which on no other model is asked"""
+SURER = 0.1
+"""the second model reads a source if it is surer by this"""
 
 
 def certainty(passages: Iterable[Passage]) -> float:
@@ -93,8 +95,8 @@ def _passages(arrivals: Iterable[Arrival]) -> list[Passage]:
 
 
 def is_surer_reading(others: Sequence[Passage], passages: Sequence[Passage]) -> bool:
-    """Return whether other passages of a source have text, and are surer than these."""
-    return any(one.transcript.text for one in others) and certainty(others) > certainty(passages)
+    """Return whether other passages of a source have text, and are so much surer than these."""
+    return any(one.transcript.text for one in others) and certainty(others) > certainty(passages) + SURER
 
 
 def rewound(source: Source) -> bool:
