@@ -134,7 +134,9 @@ def test_a_server_that_is_busy_is_asked_again_and_a_request_can_be_cancelled(bro
         page.locator(".recording").get_by_text("Cancelled.").wait_for()
         page.unroute("**" + TRANSCRIPTIONS)
         page.route("**" + TRANSCRIPTIONS, lambda route: route.abort())
-        page.keyboard.press("Enter")  # the button that replaces the other has the focus
+        # the button that replaces the other has the focus
+        page.get_by_role("button", name="Try again").and_(page.locator(":focus")).wait_for()
+        page.keyboard.press("Enter")
         page.locator(".error").get_by_text("sample.opus: the ").wait_for()
         page.unroute("**" + TRANSCRIPTIONS)
         busy = {"status": 429, "headers": {"retry-after": "0.1"}, "body": "{}"}
