@@ -83,7 +83,7 @@ def _entry(words: Sequence[str], rng: np.random.Generator) -> str:
         )
     )
     head, middle, end = chosen
-    return f"{head}{title}{middle}{end}".strip()
+    return f"{head}{title}{middle}{end}".strip() or f"{number}."  # words may be signs alone
 
 
 def _figure(rng: np.random.Generator) -> str:

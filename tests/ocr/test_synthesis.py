@@ -13,7 +13,7 @@ from PIL import Image
 from ocr.corpora import CorpusConfig, read_corpus
 from ocr.drawing.fonts import families, find_fonts, shows
 from ocr.drawing.lines import draw_line, draw_placed_line, write_drawn_lines
-from ocr.drawing.texts import COMMON_WORDS
+from ocr.drawing.texts import COMMON_WORDS, Mixture, draw_texts
 from ocr.drawing.typesetting import Run, in_several_types
 from ocr.signal import SignalConfig, read
 from ocr.synthesis import Draw, draw
@@ -199,6 +199,11 @@ def test_entries_are_lines_of_a_catalogue(tmp_path):
     assert sum(bool(re.search(r"[(\[][0-9]+[)\]]", text)) for text in texts) > 12
     assert sum(text.endswith(("–", "—")) for text in texts) > 5
     assert all(set(re.findall("[a-z]+", text)) & set(COMMON_WORDS.split()) for text in texts)
+
+
+def test_an_entry_of_signs_alone_is_not_empty():
+    texts = list(draw_texts(["-"] * 9, 3000, np.random.default_rng(0), Mixture((10, 20), entries=1.0)))
+    assert len(texts) == 3000 and all(texts)
 
 
 def test_notes_stand_for_their_share_of_the_words(tmp_path):
