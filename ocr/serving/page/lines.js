@@ -258,13 +258,13 @@ export class Lines {
     strip.scrollLeft = middle * strip.scrollWidth - strip.clientWidth / 2;
   }
 
-  /** Close the editor; its text is kept with `keeps`, and is right with `confirms`. */
   /** Close an editor that a press has left: earlier, what is pressed would move away before the click. */
   #released() {
     this.isPressed = false;
     if (this.editing && this.editing.input !== document.activeElement) this.#close(true);
   }
 
+  /** Close the editor; its text is kept with `keeps`, and is right with `confirms`. */
   #close(keeps, confirms = false) {
     if (!this.editing) return;
     const { at, input } = this.editing, text = tidy(input.value), had = input === document.activeElement;
