@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
@@ -91,7 +91,8 @@ class Service:
         self.readers = Readers()
         self._helpers = ThreadPoolExecutor(HELPERS, "helper")
         self._task: asyncio.Task[None] | None = None
-        self._second: asyncio.Task[WorkQueue] | None = None
+        self._second_queue: WorkQueue | None = None
+        self._second_start: asyncio.Task[WorkQueue] | None = None
         self._second_task: asyncio.Task[None] | None = None
 
     @property
@@ -102,25 +103,23 @@ class Service:
     @property
     def queue_s(self) -> float:
         """Estimated seconds until the work that was accepted is done."""
-        queues = [self.queue]
-        if self._second is not None and self._second.done() and not self._second.exception():
-            queues.append(self._second.result())
+        queues = filter(None, (self.queue, self._second_queue))
         return sum(queue.backlog.seconds for queue in queues) + self.reading.seconds
 
     async def second_queue(self) -> WorkQueue:
         """Return the queue of the second model, which is loaded when it is first wanted."""
-        if self._second is None:
-            self._second = asyncio.create_task(self._started_second())
-        return await asyncio.shield(self._second)
+        if self._second_start is None:
+            self._second_start = asyncio.create_task(self._started_second())
+        return await asyncio.shield(self._second_start)
 
     async def _started_second(self) -> WorkQueue:
         second = self.recognizer.second
         assert second is not None, "it is wanted of a recognizer that has one"
         recognizer = await self.aside(second.loaded)
         recognizer.segmentation_config = self.recognizer.segmentation_config
-        queue = WorkQueue(recognizer, self.metrics)
-        self._second_task = asyncio.create_task(queue.run())
-        return queue
+        self._second_queue = WorkQueue(recognizer, self.metrics)
+        self._second_task = asyncio.create_task(self._second_queue.run())
+        return self._second_queue
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -129,10 +128,10 @@ class Service:
         try:
             yield
         finally:
-            for task in filter(None, (self._task, self._second, self._second_task)):
+            tasks = [task for task in (self._task, self._second_start, self._second_task) if task is not None]
+            for task in tasks:
                 task.cancel()
-                with suppress(asyncio.CancelledError):
-                    await task
+            await asyncio.gather(*tasks, return_exceptions=True)
             self.readers.close()
             self._helpers.shutdown(wait=False, cancel_futures=True)
 
