@@ -4,7 +4,8 @@
     JSON      names, types and offsets of the tensors; under "__metadata__", our header as a string
     bytes     the tensors
 
-The format is https://github.com/huggingface/safetensors: nothing in it can run.
+The format is https://github.com/huggingface/safetensors: nothing in it can run. Beside a tensor of int8, its
+name with ".row_scale" may be the scales of its rows; it is read as their products, in float32.
 """
 
 import json
@@ -22,6 +23,10 @@ from common.files.header import KEY, decode_header, encode_header, read_bytes
 FORMAT_VERSION = 1
 MAX_HEADER = 100_000_000
 """bytes; the limit of the safetensors library"""
+SCALE = ".row_scale"
+"""after the name of a tensor of int8 (R, ...): the tensor (R,) of float32 by which each row is multiplied"""
+LARGEST = 127
+"""of the values of a row in int8, so that -127 is the smallest"""
 
 
 class ModelFile(NamedTuple):
@@ -52,6 +57,8 @@ def write_model(path: str | Path, tensors: Mapping[str, np.ndarray], header: Map
 def read_model(path: str | Path) -> ModelFile:
     """Return the header and the tensors of a model file. Nothing in the file is executed.
 
+    Tensors of int8 that have scales come in float32.
+
     Raises:
         ValueError: the file is not a complete model file of a version that this software reads.
     """
@@ -61,7 +68,18 @@ def read_model(path: str | Path) -> ModelFile:
         tensors = load(raw)
     except (SafetensorError, ValueError, TypeError, KeyError) as error:
         raise ValueError(f"{path}: is damaged ({error}); copy or train the model again") from None
-    return ModelFile(header, tensors)
+    return ModelFile(header, _scaled(path, tensors))
+
+
+def _scaled(path: str | Path, tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return tensors in which those that have scales are multiplied by them, and the scales are left out."""
+    scales = {name.removesuffix(SCALE): tensors.pop(name) for name in list(tensors) if name.endswith(SCALE)}
+    for name, scale in scales.items():
+        rows = tensors.get(name)
+        if rows is None or rows.dtype != np.int8 or rows.shape[:1] != scale.shape:
+            raise ValueError(f"{path}: is damaged ({name} does not fit its scales); copy the model again")
+        tensors[name] = rows * scale.astype(np.float32).reshape(-1, *[1] * (rows.ndim - 1))
+    return tensors
 
 
 def _header(path: str | Path, raw: bytes) -> dict[str, Any]:

@@ -36,4 +36,4 @@ asr evaluate "$model" "$dev" --beam-width 60 --lm "$run/characters-rounded.npz" 
     --lm-weight 0.5 --label-bonus 0.8 --word-lm-weight 0.3 --word-bonus 0 --unknown-word-penalty 6 --tune 30 --tune-metric wer \
     --save-tuned "$run/english.safetensors"
 asr export "$run/english.safetensors" "$run/english.onnx" --int8 --data "$dev"
-python "$(dirname "$0")/../core/halve.py" "$model" "$run/english-network.safetensors" 6
+python "$(dirname "$0")/../core/eight_bits.py" "$model" "$run/english-network.safetensors"

@@ -49,4 +49,4 @@ ocr export "$run/printed.safetensors" "$run/printed.onnx" --int8 --data "$dev" -
 for data in "$lines/print/dev" "$lines/typed/dev" "$lines/fraktur/dev" "$drawn/screens" "$drawn/scans" "$drawn/pages-dev"; do
     ocr evaluate "$run/printed.onnx" "$data"
 done
-python "$here/../core/halve.py" "$model" "$run/printed-network.safetensors" 6
+python "$here/../core/eight_bits.py" "$model" "$run/printed-network.safetensors"

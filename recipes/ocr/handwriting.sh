@@ -33,4 +33,4 @@ ocr evaluate "$model" "$lines/handwriting-fr/dev" --beam-width 50 --lm "$run/cha
     --label-bonus 0.8 --tune 24 --save-tuned "$run/handwriting.safetensors"
 ocr export "$run/handwriting.safetensors" "$run/handwriting.onnx" --int8 --calibration "$hands"
 for folder in ${dev//,/ }; do ocr evaluate "$run/handwriting.onnx" "$folder"; done
-python "$here/../core/halve.py" "$model" "$run/handwriting-network.safetensors"
+python "$here/../core/eight_bits.py" "$model" "$run/handwriting-network.safetensors"

@@ -38,6 +38,33 @@ def test_header_and_tensors_are_read_back(tmp_path):
         np.testing.assert_array_equal(model.tensors[name], tensor, strict=True)
 
 
+def test_a_tensor_of_int8_is_read_as_the_products_with_the_scales_of_its_rows(tmp_path):
+    tensors = {"w": np.int8([[1, -127], [3, 0]]), "w.row_scale": np.float32([0.5, 2]), "n": np.int8([7])}
+    write_model(tmp_path / "m", tensors, {})
+    found = read_model(tmp_path / "m").tensors
+    assert {name: values.tolist() for name, values in found.items()} == {
+        "w": [[0.5, -63.5], [6, 0]],
+        "n": [7],
+    }
+    assert found["w"].dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    "tensors",
+    [
+        {"w.row_scale": np.float32([1])},
+        {"w": np.int8([[1], [2]]), "w.row_scale": np.float32([1])},
+        {"w": np.float32([[1]]), "w.row_scale": np.float32([1])},
+        {"w": np.int8(1).reshape(()), "w.row_scale": np.float32([1])},
+    ],
+    ids=["no tensor", "another number of rows", "float32", "no rows"],
+)
+def test_scales_that_do_not_fit_are_damage_with_the_name_of_the_tensor(tmp_path, tensors):
+    write_model(tmp_path / "m", tensors, {})
+    with pytest.raises(ValueError, match=r"m: is damaged \(w does not fit its scales\)"):
+        read_model(tmp_path / "m")
+
+
 @pytest.mark.slow
 @settings(deadline=None)  # the disk may be slow
 @given(st.dictionaries(st.text(), JSON))
