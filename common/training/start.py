@@ -56,7 +56,8 @@ def extend_symbols(symbols: Symbols, other: Recognizer, head: HeadConfig) -> Sym
         return symbols
     if isinstance(symbols, Phones):
         new = (phone for phone in symbols.phones if phone not in other.alphabet.labels)
-        return replace(symbols, phones=(*other.alphabet.symbols[1:], *new))
+        phones = (*other.alphabet.symbols[1:], *new)
+        return Phones.of(symbols.pronunciations, symbols.unicode_form, phones)
     known = other.alphabet.symbols
     every = (*known, *(symbol for symbol in symbols.symbols if symbol not in other.alphabet.labels))
     if isinstance(symbols, Alphabet):

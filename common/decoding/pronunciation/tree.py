@@ -5,10 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from common.decoding.beam.lexicon import NO_WORD, Lexicon
-from common.text.phonetic.phones import SPACE_LABEL, Phones
-
-FIRST_CODE = 0x10000
-"""the character that stands for label 0 in the tree, which is one of characters"""
+from common.text.phonetic.phones import FIRST_CODE, SPACE_LABEL, Phones
 
 
 class PronunciationTree:
@@ -33,18 +30,20 @@ class PronunciationTree:
 
     def __init__(self, phones: Phones, allowed: np.ndarray | None = None) -> None:
         numbers = {word: number for number, word in enumerate(phones.words)}
-        code = {phone: chr(FIRST_CODE + label) for phone, label in phones.labels.items()}.__getitem__
-        said: dict[str, list[int]] = {}
-        for word, sounds in phones.pronunciations:
-            number = numbers[word]
-            if allowed is None or allowed[number]:
-                said.setdefault("".join(map(code, sounds)), []).append(number)
-        if not said:
+        word = np.fromiter(map(numbers.__getitem__, phones.said), np.int64, len(phones.said))
+        places: dict[str, int] = {}  # of the different pronunciations, in the order of the file
+        place = np.array([places.setdefault(sounds, len(places)) for sounds in phones.sounds], np.int64)
+        different = list(places)
+        if allowed is not None:
+            place, word = place[allowed[word]], word[allowed[word]]
+            kept, place = np.unique(place, return_inverse=True)
+            different = [different[one] for one in kept]
+        if not different:
             raise ValueError("no word that is allowed has a pronunciation; give pronunciations of the words")
         symbols = ("", *(chr(FIRST_CODE + label) for label in range(1, phones.classes)))
-        self.tree = Lexicon(list(said), symbols, "pronunciations")
-        self.first = np.cumsum([0, *map(len, said.values())])
-        self.word = np.array([number for words in said.values() for number in words])
+        self.tree = Lexicon(different, symbols, "pronunciations")
+        self.first = np.concatenate([[0], np.cumsum(np.bincount(place, minlength=len(different)))])
+        self.word = word[np.argsort(place, kind="stable")]
 
     def __len__(self) -> int:
         """Return the number of nodes."""

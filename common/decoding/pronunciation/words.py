@@ -8,7 +8,7 @@ import numpy as np
 from common.decoding.greedy import Hit
 from common.decoding.pronunciation.scorer import WordScores, kept_histories
 from common.decoding.pronunciation.tree import runs
-from common.text.phonetic.phones import Phones
+from common.text.phonetic.phones import FIRST_CODE, Phones
 
 
 class WordFinder:
@@ -26,13 +26,11 @@ class WordFinder:
         self._phones, self._scores = phones, scores
 
     @cached_property
-    def _first(self) -> dict[tuple[int, ...], int]:
+    def _first(self) -> dict[str, int]:
         """The first word that each pronunciation says."""
         numbers = {word: number for number, word in enumerate(self._phones.words)}
-        label = self._phones.labels.__getitem__
-        return {
-            tuple(map(label, phones)): numbers[word] for word, phones in reversed(self._phones.pronunciations)
-        }
+        said = zip(reversed(self._phones.sounds), reversed(self._phones.said), strict=True)
+        return {sounds: numbers[word] for sounds, word in said}
 
     def labels(self, labels: Sequence[int]) -> list[int]:
         """Return labels of words, spaces, and phones that say no word."""
@@ -64,7 +62,8 @@ class WordFinder:
         if self._scores is not None:
             said = [self._scores.tree.node([labels[place] for place in run]) for run in places]
             return _best_words(self._scores, list(zip(places, said, strict=True)))
-        known = [(run, self._first.get(tuple(labels[place] for place in run))) for run in places]
+        sounds = ["".join(chr(FIRST_CODE + labels[place]) for place in run) for run in places]
+        known = [(run, self._first.get(one)) for run, one in zip(places, sounds, strict=True)]
         return [(run, word) for run, word in known if word is not None]
 
 

@@ -10,32 +10,37 @@ Phones that say no word stay as they are, and are written with hyphens: "K-AE-T"
 
 import operator
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain
 from typing import Any, Self
 
 from common.text.direction import Read
-from common.text.phonetic.pronunciations import Pronunciation, parse_lines, write_lines
+from common.text.phonetic.pronunciations import Pronunciation
 from common.text.symbols import Alphabet, in_order
 
 SPACE = " "
 SPACE_LABEL = 1
 """the label between two words"""
+FIRST_CODE = 0x30
+"""the character that stands for label 0 in `Phones.sounds`"""
 
 
 @dataclass(frozen=True)
 class Phones:
     """Symbols that are phones and the space between words, with the pronunciations of words.
 
+    These are kept as two rows of strings, since reading 160,000 of them shall not delay the first text.
+
     Raises:
-        ValueError: a phone is there twice, or a pronunciation has a phone that is not among them.
+        ValueError: a phone is there twice, or the pronunciations are damaged.
     """
 
     phones: tuple[str, ...]
     """the names of the phones, such as "AE" or "æ", in the order of their labels, which start at 2"""
-    pronunciations: tuple[Pronunciation, ...]
-    """the words that can be written; the first one of a word is learnt"""
+    said: tuple[str, ...]
+    """the word of each pronunciation; the first one of a word is learnt"""
+    sounds: tuple[str, ...]
+    """the phones of each pronunciation: the character FIRST_CODE + label for each"""
     unicode_form: str = "NFC"
     """the Unicode normalisation of texts: NFC, NFD, NFKC, NFKD, or none"""
 
@@ -48,37 +53,69 @@ class Phones:
     def __post_init__(self) -> None:
         if len(set(self.phones)) < len(self.phones):
             raise ValueError("phones: one is there twice; name each once")
-        known, used = set(self.phones), chain.from_iterable(one.phones for one in self.pronunciations)
-        for lacking in set(used) - known:
-            word = next(one.word for one in self.pronunciations if lacking in one.phones)
-            raise ValueError(
-                f"pronunciation of {word!r}: {lacking!r} is none of the model's {len(known)} phones"
-                f" ({' '.join(self.phones[:60])}); write it with those"
-            )
+        codes = {FIRST_CODE + label for label in range(SPACE_LABEL + 1, self.classes)}
+        if len(self.said) != len(self.sounds) or not set(map(ord, set("".join(self.sounds)))) <= codes:
+            raise ValueError("phones: words and sounds do not fit each other; copy the model again")
 
     @classmethod
-    def of(cls, pronunciations: Sequence[Pronunciation], unicode_form: str = "NFC") -> Self:
-        """Return the phones of pronunciations, sorted by name."""
-        names = sorted({phone for one in pronunciations for phone in one.phones})
-        return cls(tuple(names), tuple(pronunciations), unicode_form)
+    def of(
+        cls,
+        pronunciations: Iterable[Pronunciation],
+        unicode_form: str = "NFC",
+        phones: Sequence[str] | None = None,
+    ) -> Self:
+        """Return the symbols of pronunciations.
+
+        Args:
+            pronunciations: the words that can be written.
+            unicode_form: the Unicode normalisation of texts.
+            phones: the names of the phones in the order of their labels; None for those of the
+                pronunciations, sorted.
+
+        Raises:
+            ValueError: a phone is there twice, or a pronunciation has a phone that is not among them.
+        """
+        said = tuple(pronunciations)
+        names = sorted({phone for one in said for phone in one.phones}) if phones is None else phones
+        code = {name: chr(FIRST_CODE + label) for label, name in enumerate(names, SPACE_LABEL + 1)}
+        for word, sounds in said:
+            if lacking := [phone for phone in sounds if phone not in code]:
+                raise ValueError(
+                    f"pronunciation of {word!r}: {lacking[0]!r} is none of the model's {len(names)} phones"
+                    f" ({' '.join(names[:60])}); write it with those"
+                )
+        sounds = tuple("".join(map(code.__getitem__, one.phones)) for one in said)
+        return cls(tuple(names), tuple(one.word for one in said), sounds, unicode_form)
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> Self:
         """Return what `to_dict` described; ValueError for an unknown key, or as of the class."""
-        known = {"phones", "pronunciations", "unicode_form"}
+        known = {"phones", "words", "sounds", "unicode_form"}
         if unknown := sorted(set(fields) - known):
             raise ValueError(f"phones: unknown key {unknown[0]!r}; the keys are {', '.join(sorted(known))}")
-        pronunciations = parse_lines(fields["pronunciations"])
-        return cls(tuple(fields["phones"]), tuple(pronunciations), fields.get("unicode_form", "NFC"))
+        said, sounds = (
+            tuple(fields[name].split("\n")) if fields[name] else () for name in ("words", "sounds")
+        )
+        return cls(tuple(fields["phones"]), said, sounds, fields.get("unicode_form", "NFC"))
 
     def to_dict(self) -> dict[str, Any]:
         """Return its fields for JSON and `from_dict`."""
-        lines = write_lines(self.pronunciations)
-        return {"phones": list(self.phones), "pronunciations": lines, "unicode_form": self.unicode_form}
+        rows = {"words": "\n".join(self.said), "sounds": "\n".join(self.sounds)}
+        return {"phones": list(self.phones), **rows, "unicode_form": self.unicode_form}
 
     def saying(self, pronunciations: Iterable[Pronunciation]) -> Self:
         """Return the same phones with other pronunciations; ValueError for one with another phone."""
-        return replace(self, pronunciations=tuple(pronunciations))
+        return self.of(pronunciations, self.unicode_form, self.phones)
+
+    @cached_property
+    def pronunciations(self) -> tuple[Pronunciation, ...]:
+        """The words that can be written, each with the names of its phones."""
+        return tuple(
+            Pronunciation(
+                word, tuple(self.phones[ord(code) - FIRST_CODE - SPACE_LABEL - 1] for code in sounds)
+            )
+            for word, sounds in zip(self.said, self.sounds, strict=True)
+        )
 
     @cached_property
     def symbols(self) -> tuple[str, ...]:
@@ -98,7 +135,7 @@ class Phones:
     @cached_property
     def words(self) -> tuple[str, ...]:
         """The words that have pronunciations, each once; word i has the label C + i."""
-        return tuple(dict.fromkeys(one.word for one in self.pronunciations))
+        return tuple(dict.fromkeys(self.said))
 
     @property
     def written(self) -> Alphabet:
@@ -106,9 +143,9 @@ class Phones:
         return Alphabet(tuple(sorted({SPACE, *"".join(self.words)})), self.unicode_form)
 
     @cached_property
-    def _first(self) -> dict[str, tuple[str, ...]]:
-        """The first pronunciation of each word."""
-        return {word: phones for word, phones in reversed(self.pronunciations)}
+    def _first(self) -> dict[str, str]:
+        """The sounds of the first pronunciation of each word."""
+        return dict(zip(reversed(self.said), reversed(self.sounds), strict=True))
 
     def normalise(self, text: str) -> str:
         """Return `text` in the Unicode form of the words, with one space for each run of white space."""
@@ -132,7 +169,7 @@ class Phones:
         labels: list[int] = []
         for word in self.normalise(text).split():
             labels += [SPACE_LABEL] * bool(labels)
-            labels += [self.labels[phone] for phone in self._first[word]]
+            labels += [ord(code) - FIRST_CODE for code in self._first[word]]
         return labels
 
     def pieces(self, labels: Iterable[int]) -> list[str]:

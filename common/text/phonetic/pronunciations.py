@@ -52,9 +52,3 @@ def read_pronunciations(path: str | Path) -> list[Pronunciation]:
 def write_lines(pronunciations: Iterable[Pronunciation]) -> str:
     """Return pronunciations as the text of a file of two columns."""
     return "".join(f"{word} {' '.join(phones)}\n" for word, phones in pronunciations)
-
-
-def parse_lines(text: str) -> list[Pronunciation]:
-    """Return the pronunciations of a text that `write_lines` has made."""
-    rows = (line.split(" ") for line in text.splitlines())
-    return [Pronunciation(word, tuple(phones)) for word, *phones in rows]

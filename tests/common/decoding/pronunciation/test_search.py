@@ -128,7 +128,7 @@ def test_words_that_sound_as_they_are_spelled_are_found_as_by_a_lexicon(seed):
     """Letters are phones here, without homophones, and the search of spelled words is the truth."""
     spelled = Alphabet((" ", *"abc"))
     words = ["a", "ab", "cab", "cb", "bb"]
-    phones = Phones(tuple("abc"), tuple(Pronunciation(word, tuple(word)) for word in words))
+    phones = Phones.of([Pronunciation(word, tuple(word)) for word in words])
     rng = np.random.default_rng(seed)
     known = estimate([" ".join(rng.choice(words, rng.integers(1, 6))) for _ in range(40)], 3, "word")
     scores = 2 * rng.standard_normal((4, 50, 5))

@@ -87,7 +87,7 @@ def test_places_of_models_with_other_strides_are_in_order_within_the_signal():
 def test_a_model_of_phones_votes_with_the_letters_of_its_words():
     words = [Pronunciation("knee", ("N",)), Pronunciation("ear", ("I",)), Pronunciation("near", ("N", "I"))]
     phones = model("asr")
-    phones.alphabet = Phones(tuple("NIABCDE"), tuple(words))
+    phones.alphabet = Phones.of(words, phones="NIABCDE")
     phones.decoder = Decoder(phones.alphabet, DecodingConfig(decoder="beam"))
     signals = signals_of("asr")[:3]
     alone = [one.text for one in phones.transcribe(signals)]

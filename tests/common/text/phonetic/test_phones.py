@@ -47,8 +47,15 @@ def test_the_blank_and_labels_that_no_word_has_are_refused(label):
 
 def test_a_model_file_describes_them():
     assert symbols_from_dict(PHONES.to_dict()) == PHONES
+    assert symbols_from_dict(PHONES.saying([]).to_dict()) == PHONES.saying([])
     with pytest.raises(ValueError, match="unknown key 'colour'"):
         symbols_from_dict({**PHONES.to_dict(), "colour": 1})
+
+
+def test_damaged_pronunciations_are_refused():
+    for change in ({"words": "THE\nCAT"}, {"sounds": "2\n3\n~"}):
+        with pytest.raises(ValueError, match="words and sounds do not fit each other"):
+            symbols_from_dict({**PHONES.to_dict(), **change})
 
 
 def test_other_pronunciations_have_the_same_phones():

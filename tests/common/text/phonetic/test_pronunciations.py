@@ -4,7 +4,6 @@ import pytest
 
 from common.text.phonetic.pronunciations import (
     Pronunciation,
-    parse_lines,
     read_pronunciations,
     write_lines,
 )
@@ -56,7 +55,8 @@ def test_a_file_without_a_pronunciation_is_refused(tmp_path):
         pronunciations_of(tmp_path, ";;; nothing\n\n")
 
 
-def test_what_is_written_is_read_again():
+def test_what_is_written_is_read_again(tmp_path):
     said = [Pronunciation("A", ("AH",)), Pronunciation("CAT", ("K", "AE", "T")), Pronunciation("A", ("EY",))]
     assert write_lines(said) == "A AH\nCAT K AE T\nA EY\n"
-    assert parse_lines(write_lines(said)) == said
+    (tmp_path / "said.txt").write_text(write_lines(said))
+    assert read_pronunciations(tmp_path / "said.txt") == said
