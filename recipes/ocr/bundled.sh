@@ -43,8 +43,10 @@ other=("$drawn/english" "$drawn/german" "$drawn/french" "$drawn/letters" "$drawn
 ocr lm train "$texts"/{english,german,french}.txt.xz "${other[@]}" "${written[@]}" "${written[@]}" "${written[@]}" \
     "${written[@]}" --like "$model" --order 6 --prune 0 0 1 3 6 10 -o "$run/characters.npz"
 python "$here/../core/round_ngrams.py" "$run/characters.npz" "$run/rounded.npz"
-ocr evaluate "$model" "$dev" --lm "$run/rounded.npz" --beam-width 8 --lm-weight 0.3 --label-bonus 0.45 --tune 8 \
-    --save-tuned "$run/printed.safetensors"
+python "$here/../core/label_prior.py" ocr "$model" "$run/flat.safetensors" \
+    "$real,$drawn/english,$drawn/german,$drawn/french,$drawn/letters,$drawn/pages" --weight 0.2 --count 1500
+ocr evaluate "$run/flat.safetensors" "$dev" --lm "$run/rounded.npz" --beam-width 8 --lm-weight 0.3 --label-bonus 0.3 \
+    --tune 6 --save-tuned "$run/printed.safetensors"
 ocr export "$run/printed.safetensors" "$run/printed.onnx" --int8 --data "$dev" --calibration "$real"
 for data in "$lines/print/dev" "$lines/typed/dev" "$lines/fraktur/dev" "$drawn/screens" "$drawn/scans" "$drawn/pages-dev"; do
     ocr evaluate "$run/printed.onnx" "$data"
