@@ -12,8 +12,9 @@ def load(model: "Models" = None, device: "Device" = "auto", threads: int = 0) ->
     """Return the recognizer in the file `model`, or the bundled one; several models vote on each text.
 
     Args:
-        model: an .onnx file, which does not need torch, or a .safetensors file; None is the bundled model;
-            several have commas between ("a.onnx,b.onnx"), or are a list.
+        model: an .onnx file, which does not need torch, or a .safetensors file; or the name of a bundled
+            model: "english" spells and takes hot words; None is "english-words", with fewer errors; several
+            have commas between ("a.onnx,b.onnx"), or are a list.
         device: auto, cpu, cuda or mps, for a .safetensors file; an .onnx file always runs on the CPU.
         threads: number of threads that compute the network; 0 is one for each core.
 

@@ -55,7 +55,7 @@ def _page() -> Path:
 
 
 def _bundled() -> Path:
-    return _models() / "english.onnx"
+    return _models() / "english-words.onnx"
 
 
 def _models() -> Path:
@@ -104,6 +104,7 @@ ASR = Modality(
     writer=writer,
     suffixes=frozenset(SOUND_EXTS),
     bundled=_bundled,
+    spelling="english",
     channels=channels,
     track=track,
     raw=as_raw,

@@ -529,6 +529,7 @@ def test_tuning_that_cannot_be_is_one_sentence(lines, tmp_path):
     for outcome, problem in (
         (lines.evaluate(*save, onnx), f"--save-tuned: {onnx} is to hold a .safetensors model"),
         (call(OCR, "evaluate", onnx, one, *save, model), f"--save-tuned: {onnx} is exported and cannot be"),
+        (call(OCR, "evaluate", "printed", one, *save, model), "printed.onnx is exported and cannot be saved"),
         (lines.evaluate("--tune", 0), "--tune is 0; give 1 trial or more"),
         (lines.evaluate("--tune", -1), "--tune is -1; give 1 trial or more"),
         (lines.evaluate("--save-tuned", tmp_path / "m"), "--save-tuned without --tune: nothing was tuned"),

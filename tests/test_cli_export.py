@@ -116,3 +116,7 @@ def test_an_exported_model_is_not_exported_again(case, tmp_path):
     outcome = call(case.modality, "export", tmp_path / "model.onnx", tmp_path / "other.onnx")
     assert outcome.status == 2
     assert "is exported already; name the .safetensors it was made of" in outcome.about("model.onnx")
+    named = {"ocr": "printed", "asr": "english"}[case.modality.name]
+    bundled = call(case.modality, "export", named, tmp_path / "other.onnx")
+    assert (bundled.status, bundled.err.count("\n")) == (2, 1)
+    assert f"{named}: is exported already" in bundled.err

@@ -51,6 +51,11 @@ class Side(NamedTuple):
         assert self.modality.bundled is not None
         return self.modality.bundled()
 
+    @property
+    def aligning(self) -> Path | str:
+        """The bundled model that aligns texts."""
+        return self.modality.spelling or self.model
+
     def transcribe(self, *arguments: object, stdin: bytes = b"") -> Outcome:
         return call(self.modality, "transcribe", *arguments, stdin=stdin)
 
@@ -85,7 +90,7 @@ def test_standard_output_that_cannot_be_written_is_said_by_every_verb(side, reas
     (corpus / side.file.name).write_bytes(side.file.read_bytes())
     (corpus / side.file.name).with_suffix(".gt.txt" if side.name == "ocr" else ".txt").write_text("ONE\n")
     calls = [("--help",), ("transcribe", "--help"), ("transcribe", side.file)]
-    calls += [("evaluate", side.model, corpus), ("align", side.model, side.file, "--text", "E")]
+    calls += [("evaluate", side.model, corpus), ("align", side.aligning, side.file, "--text", "E")]
     for arguments in calls:
         error = io.StringIO()
         with (

@@ -12,11 +12,15 @@ from command import Outcome, call
 
 from asr.modality import ASR
 from asr.synthesis import draw_speaker, say_tones
+from common.commands.decoding import set_decoder
+from common.commands.flags.decoding import DecodingFlags
 from common.files.model_file import read_model
 from common.recognition.recognizer import Recognizer
+from common.recognition.voting.loading import load_models
 from common.text.phonetic.phones import Phones
 from common.text.symbols import Alphabet, Symbols
 
+SAMPLE = Path(__file__).parents[1] / "recipes" / "asr" / "sample.opus"
 TEXTS = ("AB TEN", "TEN", "AB", "CAB AB")
 SAID = ";;; a dictionary\nab  AE1 B\ncab  K AE1 B\nten  T EH1 N\nabb  AE1 B\n"
 TINY = (
@@ -163,7 +167,7 @@ def test_training_goes_on_from_phones_and_from_characters(trained):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("--hot-words", "said.txt"), "hot words and rescoring are for models that spell"),
+        (("--hot-words", "said.txt"), "hot words and rescoring are for models of characters"),
         (("--lexicon", "words.txt"), "no word that is allowed has a pronunciation"),
     ],
 )
@@ -177,7 +181,79 @@ def test_what_does_not_go_with_phones_is_refused(trained, arguments, sentence, m
 def test_a_model_of_phones_aligns_no_text(trained):
     outcome = call(ASR, "align", trained.model, trained.dev)
     assert outcome.status != 0
-    assert "a model of phones aligns no text; take one of characters" in outcome.err
+    assert "a model of phones aligns no text; take one of characters, such as english" in outcome.err
+
+
+# --- the bundled models: one knows words by their sound, and another spells
+
+
+@pytest.fixture(scope="module")
+def heard() -> dict[str, str]:
+    """Give the text of the sample as each bundled model hears it."""
+    return {name: call(ASR, "transcribe", SAMPLE, "-m", name).out for name in ASR.model_names}
+
+
+def test_english_is_heard_by_words_where_nothing_is_said(heard):
+    assert heard["english-words"] != heard["english"]
+    assert call(ASR, "transcribe", SAMPLE) == Outcome(0, heard["english-words"], "")
+
+
+@pytest.mark.parametrize("flag", ["--hot-words", "--lexicon"])
+def test_what_is_spelled_is_read_by_the_model_that_spells_which_is_said(heard, flag, tmp_path):
+    (tmp_path / "words.txt").write_text("AMANUENSIS\nPAPER\n")
+    found = call(ASR, "transcribe", SAMPLE, flag, tmp_path / "words.txt")
+    assert (found.status, found.err) == (
+        0,
+        f"{flag}: the model english reads, which spells; --model names another one\n",
+    )
+    named = call(ASR, "transcribe", SAMPLE, flag, tmp_path / "words.txt", "-m", "english")
+    assert found.out == named.out != heard["english-words"]
+
+
+def test_a_folder_of_the_name_of_a_model_does_not_stand_in_its_way(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "english").mkdir()
+    (tmp_path / "words.txt").write_text("AMANUENSIS\n")
+    for arguments in (("transcribe", SAMPLE, "--hot-words", "words.txt"), ("align", SAMPLE, "--text", "ONE")):
+        assert call(ASR, *arguments).status == 0
+    assert load_models(ASR).spelling.loaded().language == "en"
+
+
+def test_the_width_of_the_search_holds_for_both_and_weights_of_words_for_words():
+    recognizer = load_models(ASR)
+    set_decoder(recognizer, DecodingFlags(beam_width=7, lm_weight=0.123))
+    assert (recognizer.decoder.config.beam_width, recognizer.decoder.config.lm_weight) == (7, 0.123)
+    spelling = recognizer.spelling.loaded().decoder.config
+    assert spelling.beam_width == 7 and spelling.lm_weight != 0.123
+
+
+def test_a_search_with_what_the_file_holds_says_nothing_of_it():
+    assert call(ASR, "transcribe", SAMPLE, "--beam-width", 10).err == ""
+
+
+def test_greedy_decoding_spells_where_no_model_is_named():
+    found = call(ASR, "transcribe", SAMPLE, "--decoder", "greedy")
+    assert found.err == "--decoder greedy: the model english reads, which spells; --model names another one\n"
+    assert found.out == call(ASR, "transcribe", SAMPLE, "--decoder", "greedy", "-m", "english").out
+
+
+def test_with_pronunciations_words_stay_words(tmp_path):
+    (tmp_path / "said.txt").write_text("however HH AW EH V ER\nthe DH AH\nfact F AE K T\n")
+    (tmp_path / "words.txt").write_text("THE\nHOWEVER\n")
+    arguments = ("--pronunciations", tmp_path / "said.txt", "--lexicon", tmp_path / "words.txt")
+    found = call(ASR, "transcribe", SAMPLE, *arguments)
+    assert found.status == 0, found.err
+    assert {"THE"} <= set(found.out.split()) <= {"HOWEVER", "THE", "FACT"}
+    assert "the model english" not in found.err
+
+
+def test_a_known_text_is_aligned_by_the_model_that_spells():
+    arguments = (SAMPLE, "--text", "HOWEVER THE FACT MUST NOT BE", "-f", "ctm")
+    found = call(ASR, "align", *arguments)
+    assert (found.status, found.out) == (0, call(ASR, "align", "english", *arguments).out)
+    refused = call(ASR, "align", "english-words", *arguments)
+    assert refused.status == 1
+    assert refused.err == "asr: a model of phones aligns no text; take one of characters, such as english\n"
 
 
 def test_pronunciations_are_refused_where_they_are_of_no_use(trained):

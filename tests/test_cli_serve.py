@@ -127,7 +127,7 @@ def test_the_openai_package_gets_every_format(client, document):
     assert verbose.duration == pytest.approx(9.74, abs=0.01)
     logprobs = ask(client, include=["logprobs"]).logprobs
     assert "".join(one.token for one in logprobs) == text
-    assert [model.id for model in client.models.list()] == ["english"]
+    assert [model.id for model in client.models.list()] == ["english-words"]
 
 
 @pytest.mark.slow

@@ -15,6 +15,7 @@ from asr.serving import responses
 from asr.serving.parameters import SUBTITLES, Parameters, parameters_of
 from asr.serving.realtime.endpoint import realtime_route
 from asr.serving.sound import Sound, sound_of
+from common.recognition.transcriber import Transcriber
 from common.serving.answering import EventStream, unless_gone
 from common.serving.errors import refused
 from common.serving.hot_words import decoder_with
@@ -44,7 +45,8 @@ async def transcribe(service: Service, request: Request) -> Response:
         asked = parameters_of(form.fields, service.name, service.recognizer.card)
         if form.file is None:
             raise refused("file", "file: is missing; send the recording as `file`", "missing_parameter")
-        work = await stack.enter_async_context(service.work())
+        queue = await service.queue_for(asked.keywords)
+        work = await stack.enter_async_context(service.work(queue))
         headers = {UNUSED: ", ".join(asked.unused)} if asked.unused else {}
         if asked.stream:
             events = _events(service, work, asked, form.file)
@@ -55,13 +57,10 @@ async def transcribe(service: Service, request: Request) -> Response:
     raise AssertionError("the block returns")
 
 
-async def _passages(
-    service: Service, work: Work, asked: Parameters, sound: Sound
-) -> AsyncGenerator[Passage, None]:
+async def _passages(work: Work, asked: Parameters, sound: Sound) -> AsyncGenerator[Passage, None]:
     """Yield what is said in a recording, as soon as it is known."""
-    recognizer = service.recognizer
     if asked.keywords:
-        work.decoder = await service.read(decoder_with, recognizer, asked.keywords, "keywords")
+        work.decoder = await work.service.read(decoder_with, work.recognizer, asked.keywords, "keywords")
     opened = await work.open(sound.source)
     async with aclosing(work.passages(opened)) as passages:
         async for passage in passages:
@@ -74,12 +73,12 @@ async def _events(
     """Yield the events of a streamed answer; the last one has the whole of it."""
     sound, found = await service.read(sound_of, content), list[Passage]()
     with closing(sound):
-        async with aclosing(_passages(service, work, asked, sound)) as passages:
+        async with aclosing(_passages(work, asked, sound)) as passages:
             async for passage in passages:
                 if passage.transcript.text:
                     yield responses.delta(passage, not found, sound.duration_s, asked)
                     found.append(passage)
-    whole = await service.read(_object, service, asked, found, sound.duration_s)
+    whole = await service.read(_object, work.recognizer, asked, found, sound.duration_s)
     yield {"type": "transcript.text.done"} | whole
 
 
@@ -87,22 +86,21 @@ async def _answer(service: Service, work: Work, asked: Parameters, content: byte
     """Return the whole answer."""
     sound, form = await service.read(sound_of, content), asked.response_format
     with closing(sound):
-        async with aclosing(_passages(service, work, asked, sound)) as passages:
+        async with aclosing(_passages(work, asked, sound)) as passages:
             found = [passage async for passage in passages]
     if form == "text":
         return PlainTextResponse(responses.plain_text(found) + "\n")
     if form in SUBTITLES:
         written = await service.read(responses.subtitles, form, found, asked)
         return PlainTextResponse(written, media_type=MEDIA_TYPES[form])
-    return JSONResponse(await service.read(_object, service, asked, found, sound.duration_s))
+    return JSONResponse(await service.read(_object, work.recognizer, asked, found, sound.duration_s))
 
 
 def _object(
-    service: Service, asked: Parameters, found: Sequence[Passage], duration_s: float
+    recognizer: Transcriber, asked: Parameters, found: Sequence[Passage], duration_s: float
 ) -> dict[str, Any]:
     """Return the answer of json or verbose_json. That of hours takes a while, in a thread that reads."""
     if asked.response_format == "verbose_json":
-        recognizer = service.recognizer
         languages = recognizer.card.get("languages") or ()
         answer = responses.to_verbose_json(found, duration_s, asked, languages, recognizer.alphabet)
     else:

@@ -33,7 +33,7 @@ def run(modality: Modality, arguments: AlignFlags) -> None:
     check_output(arguments.format, arguments.output_dir)
     if arguments.data is None:  # the only word is the data
         arguments = replace(arguments, model="", data=arguments.model)
-    model = arguments.model or None
+    model = arguments.model or (modality.spelling and str(modality.model_file(modality.spelling))) or None
     recognizer = load_recognizer(modality, model, arguments.device, arguments.threads)
     if not modality.on_paper:
         recognizer.segmentation_config = arguments.segmentation

@@ -1,5 +1,6 @@
 """The decoder that a verb uses: that of the model file, changed by the flags of the search."""
 
+import logging
 from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
@@ -9,11 +10,14 @@ from common.command_line.parser import UsageError
 from common.commands.flags.decoding import DecodingFlags
 from common.decoding.decoder import Decoder, DecodingConfig
 from common.decoding.labelled import LabelDecoder
+from common.recognition.modality import Modality
 from common.recognition.transcriber import Transcriber
 from common.recognition.voting.voters import Voters
 from common.text.phonetic.phones import Phones
 from common.text.phonetic.pronunciations import read_pronunciations
 from common.text.symbols import Symbols
+
+log = logging.getLogger(__name__)
 
 NEEDS = {
     "lm_weight": "a language model; name one with --lm",
@@ -32,9 +36,27 @@ MATERIAL = ("lm", "lexicon", "pronunciations", "hot_words", "rescore")
 """flags that name a file for the search"""
 OF_ONE_MODEL = ("lm", "lexicon", "pronunciations", "rescore")
 """those that do not fit every model"""
+OF_LETTERS = ("lm", "lexicon", "hot_words", "rescore")
+"""those that a model which spells can use, whatever words are in them"""
 OF_ATTENTION = ("length_penalty", "ctc_weight")
 OF_BOTH = ("decoder", "beam_width")
 """settings of an attention decoder only, and settings of attention and CTC; all others are of CTC only"""
+
+
+def model_for(modality: Modality, model: Path | None, flags: DecodingFlags) -> Path | None:
+    """Return the model of a call: `model`, or where none is named, the one that spells if flags need one.
+
+    Hot words, lexicons, language models and rescoring work on letters; with pronunciations, on words.
+    Without a search, only letters are a text.
+    """
+    material = [_flag(name) for name in OF_LETTERS if getattr(flags, name)]
+    if flags.decoder == "greedy":
+        material.append("--decoder greedy")
+    if model is not None or modality.spelling is None or flags.pronunciations or not material:
+        return model
+    sentence = "%s: the model %s reads, which spells; --model names another one"
+    log.info(sentence, ", ".join(material), modality.spelling)
+    return modality.model_file(modality.spelling)
 
 
 def set_decoder(recognizer: Transcriber, flags: DecodingFlags) -> None:
@@ -50,6 +72,9 @@ def set_decoder(recognizer: Transcriber, flags: DecodingFlags) -> None:
             recognizer.second = None
         elif recognizer.second is not None:
             recognizer.second.prepare(partial(set_decoder, flags=flags))
+        if recognizer.spelling is not None and flags.beam_width is not None:
+            width = DecodingFlags(beam_width=flags.beam_width)  # other weights are those of words
+            recognizer.spelling.prepare(partial(set_decoder, flags=width))
 
 
 def build_decoder(
@@ -101,6 +126,7 @@ def build_decoder(
         list(map(load_language_model, flags.lm)) if flags.lm else stored.models,
         list(map(normalise, read_words(flags.lexicon))) if flags.lexicon else stored.words,
         hot_words,
+        quiet=not material,  # what the file itself lacks is known
         rescorer=_rescorer(flags.rescore) if flags.rescore else stored.rescorer,
     )
     useless = [name for name in given if name in NEEDS and name not in settings_in_use(decoder)]

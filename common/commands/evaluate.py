@@ -117,7 +117,8 @@ def _check(modality: Modality, arguments: EvaluateFlags) -> None:
     if arguments.tune is not None and len(model_paths(modality, arguments.model)) > 1:
         raise UsageError("--tune: is for one model; tune each with --save-tuned, and let those files vote")
     if arguments.save_tuned is not None:
-        _check_saving(arguments.model, arguments.save_tuned)
+        (model,) = model_paths(modality, arguments.model)
+        _check_saving(model, arguments.save_tuned)
     for path in filter(None, (arguments.json, arguments.report, arguments.save_tuned)):
         make_place(path)
 

@@ -13,7 +13,7 @@ from common.commands.flags.shared import check_threads
 from common.commands.measuring.comparison import chosen_signals, compare
 from common.commands.output import ItemsFailedError, make_place, writing
 from common.data.manifest import Example
-from common.recognition.loading import load_recognizer
+from common.recognition.loading import load_recognizer, model_path
 from common.recognition.modality import Modality
 from common.training.preparation import load_examples, report_problems, with_text
 
@@ -31,7 +31,7 @@ def run(modality: Modality, arguments: ExportFlags) -> None:
     """
     from common.recognition.export import OPSET, export_onnx
 
-    _check(arguments)
+    _check(modality, arguments)
     recognizer: Any = load_recognizer(modality, arguments.model, "cpu", arguments.threads)
     examples, problems = _examples(modality, arguments)
     calibration = _calibration(modality, arguments, recognizer.signal_config)
@@ -57,9 +57,9 @@ def run(modality: Modality, arguments: ExportFlags) -> None:
         raise ItemsFailedError(f"{failed} of {total} {modality.item}s could not be measured")
 
 
-def _check(arguments: ExportFlags) -> None:
+def _check(modality: Modality, arguments: ExportFlags) -> None:
     check_threads(arguments.threads)
-    if arguments.model.suffix == ".onnx":
+    if model_path(modality, arguments.model).suffix == ".onnx":
         raise UsageError(f"{arguments.model}: is exported already; name the .safetensors it was made of")
     if arguments.output.suffix != ".onnx":
         raise UsageError(f"{arguments.output}: name a file that ends with .onnx, as others expect of it")

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from common.command_line.parser import UsageError
-from common.commands.decoding import set_decoder
+from common.commands.decoding import model_for, set_decoder
 from common.commands.flags.serve import ServeFlags
 from common.commands.flags.shared import check_threads
 from common.files.plain_text import read_lines
@@ -33,7 +33,8 @@ def run(modality: Modality, arguments: ServeFlags) -> None:
     from common.serving.service import ServingConfig
 
     place = bound_socket(arguments.host, arguments.port)
-    recognizer = load_models(modality, arguments.model, arguments.device, arguments.threads)
+    model = model_for(modality, arguments.model, arguments.decoding)
+    recognizer = load_models(modality, model, arguments.device, arguments.threads)
     set_decoder(recognizer, arguments.decoding)
     recognizer.segmentation_config = arguments.segmentation
     config = ServingConfig(
@@ -42,7 +43,7 @@ def run(modality: Modality, arguments: ServeFlags) -> None:
         max_upload_bytes=round(arguments.max_upload_mb * 1e6),
         queue_s=arguments.queue_seconds,
     )
-    name = "+".join(path.stem for path in model_paths(modality, arguments.model))
+    name = "+".join(path.stem for path in model_paths(modality, model))
     application, service = build(recognizer, name, config)
     raise_file_limit()
     sys.setswitchinterval(SWITCH_S)

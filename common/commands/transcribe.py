@@ -9,7 +9,7 @@ from typing import Any
 
 from common.command_line.counting import counted
 from common.command_line.parser import UsageError
-from common.commands.decoding import set_decoder
+from common.commands.decoding import model_for, set_decoder
 from common.commands.flags.shared import check_budget, check_threads
 from common.commands.flags.transcribe import JSON_LINES, TranscribeFlags
 from common.commands.output import DocumentFiles, ItemsFailedError, Writer, check_output, name_failure
@@ -37,6 +37,8 @@ def run(modality: Modality, arguments: TranscribeFlags) -> None:
     _check_transcribe(arguments)
     _check_raw(modality, arguments)
     check_streams(arguments)
+    model = model_for(modality, arguments.model, arguments.decoding)
+    arguments = dataclasses.replace(arguments, model=model)
     _check_models(modality, arguments)
     recognizer = load_models(modality, arguments.model, arguments.device, arguments.threads)
     set_decoder(recognizer, arguments.decoding)

@@ -143,8 +143,8 @@ class Decoder:
 
         if self.hot_words or self.rescorer is not None:
             raise ValueError(
-                "hot words and rescoring are for models that spell; this one knows words by their sound, so"
-                " give it pronunciations of them and a language model over words"
+                "hot words and rescoring are for models of characters; this one knows words by their sound,"
+                " so take another, or give it pronunciations of them and a language model over words"
             )
         config = self.config
         weights = (config.lm_weight, config.word_bonus, config.unknown_word_penalty)

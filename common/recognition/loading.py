@@ -28,15 +28,13 @@ def model_path(modality: Modality, model: str | PathLike[str] | None = None) -> 
     path = Path(model)
     if modality.bundled is None or path.suffix or path.name != str(model) or path.exists():
         return path
-    # a bundled recognizer has the file that it was exported from beside it; other models there have none
-    files = sorted(modality.bundled().parent.glob("*.onnx"))
-    bundled = {file.stem: file for file in files if file.with_suffix(".safetensors").exists()}
-    if path.name not in bundled:
+    names = modality.model_names
+    if path.name not in names:
         raise ValueError(
-            f"{path}: is no file and no bundled model of `{modality.name}`, which are {', '.join(bundled)};"
+            f"{path}: is no file and no bundled model of `{modality.name}`, which are {', '.join(names)};"
             " name one of these, or a file"
         )
-    return bundled[path.name]
+    return modality.model_file(path.name)
 
 
 def load_recognizer(

@@ -190,6 +190,9 @@ class Modality:
     them both ways"""
     second: str | None = None
     """the bundled model that reads what the default one is unsure of"""
+    spelling: str | None = None
+    """the bundled model that writes letters, for hot words, lexicons, language models and known texts, where
+    the default one finds words by their sound"""
     channels: Callable[[str, str], list[str]] | None = None
     """`(source, wanted)`: the sources of the wanted channels: "left", "right", a number from 1, or "each";
     the ValueErrors of `measure`. None: signals of this kind have no channels."""
@@ -206,6 +209,17 @@ class Modality:
     """`(service)`, a `common.serving.service.Service`: its routes. None: this modality is not served."""
     page: Callable[[], Path] | None = None
     """folder of the files of the page that the server shows in a browser, `index.html` first. None: none"""
+
+    @property
+    def model_names(self) -> Sequence[str]:
+        """The names of the bundled recognizers, the default first."""
+        default = [] if self.bundled is None else [self.bundled().stem]
+        return [*default, *filter(None, (self.second, self.spelling))]
+
+    def model_file(self, name: str) -> Path:
+        """Return the file of the bundled recognizer `name`, one of `model_names`."""
+        assert self.bundled is not None, "a modality with names of models has files of them"
+        return self.bundled().with_name(f"{name}.onnx")
 
     @property
     def gpu_batch_budget(self) -> float:

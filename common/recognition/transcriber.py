@@ -80,6 +80,7 @@ class Transcriber:
         card: facts about the model (training data, metrics, licence ...).
         decoder: makes hypotheses of the log-probabilities.
         second: reads sources that this one is unsure of, if it is not None.
+        spelling: reads with hot words, if this one has none and there is such a model; else None.
         stride, offset: step s of the log-probabilities covers the signal steps from s x stride + offset on.
     """
 
@@ -88,6 +89,7 @@ class Transcriber:
     card: dict[str, Any]
     decoder: Decoder | LabelDecoder
     second: "SecondModel[Transcriber] | None" = None
+    spelling: "SecondModel[Transcriber] | None" = None
 
     @cached_property
     def segmentation_config(self) -> Any:

@@ -15,7 +15,7 @@ import numpy as np
 from common.data.signal import Segment, Source
 from common.decoding.decoder import Decoder
 from common.decoding.labelled import LabelDecoder
-from common.recognition.passages.choosing import SURE, certainty, is_surer_reading, rewound
+from common.recognition.passages.choosing import SURE, SecondModel, certainty, is_surer_reading, rewound
 from common.recognition.passages.joining import Arrival, extent, is_window, own_steps
 from common.recognition.passages.turning import is_surer, upside_down
 from common.recognition.transcriber import Transcriber
@@ -91,9 +91,8 @@ class Service:
         self.readers = Readers()
         self._helpers = ThreadPoolExecutor(HELPERS, "helper")
         self._task: asyncio.Task[None] | None = None
-        self._second_queue: WorkQueue | None = None
-        self._second_start: asyncio.Task[WorkQueue] | None = None
-        self._second_task: asyncio.Task[None] | None = None
+        self._starts = dict[str, asyncio.Task[WorkQueue]]()  # of the other models, by their names
+        self._others = list[tuple[WorkQueue, asyncio.Task[None]]]()  # of those that have started
 
     @property
     def ready(self) -> bool:
@@ -103,23 +102,38 @@ class Service:
     @property
     def queue_s(self) -> float:
         """Estimated seconds until the work that was accepted is done."""
-        queues = filter(None, (self.queue, self._second_queue))
-        return sum(queue.backlog.seconds for queue in queues) + self.reading.seconds
+        return sum(queue.backlog.seconds for queue in self._queues) + self.reading.seconds
 
-    async def second_queue(self) -> WorkQueue:
-        """Return the queue of the second model, which is loaded when it is first wanted."""
-        if self._second_start is None:
-            self._second_start = asyncio.create_task(self._started_second())
-        return await asyncio.shield(self._second_start)
+    @property
+    def _queues(self) -> Sequence[WorkQueue]:
+        return (self.queue, *(queue for queue, _ in self._others))
 
-    async def _started_second(self) -> WorkQueue:
-        second = self.recognizer.second
-        assert second is not None, "it is wanted of a recognizer that has one"
-        recognizer = await self.aside(second.loaded)
+    async def queue_of(self, other: SecondModel[Transcriber]) -> WorkQueue:
+        """Return the queue of another model, which is loaded when it is first wanted.
+
+        Raises:
+            RequestError: it cannot be loaded now; the next request tries again.
+        """
+        start = self._starts.get(other.name)
+        if start is None or (start.done() and start.exception() is not None):
+            start = self._starts[other.name] = asyncio.create_task(self._started(other))
+        try:
+            return await asyncio.shield(start)
+        except (ValueError, OSError, MemoryError) as error:
+            message = f"the model {other.name} cannot be loaded ({str(error) or type(error).__name__})"
+            raise RequestError(503, message, code="not_ready", retry_after_s=10) from None
+
+    async def _started(self, other: SecondModel[Transcriber]) -> WorkQueue:
+        recognizer = await self.aside(other.loaded)
         recognizer.segmentation_config = self.recognizer.segmentation_config
-        self._second_queue = WorkQueue(recognizer, self.metrics)
-        self._second_task = asyncio.create_task(self._second_queue.run())
-        return self._second_queue
+        queue = WorkQueue(recognizer, self.metrics)
+        self._others.append((queue, asyncio.create_task(queue.run())))
+        return queue
+
+    async def queue_for(self, hot_words: Sequence[str]) -> WorkQueue:
+        """Return the queue of the model that reads with these hot words, which may be none."""
+        spelling = self.recognizer.spelling
+        return self.queue if spelling is None or not hot_words else await self.queue_of(spelling)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -128,7 +142,7 @@ class Service:
         try:
             yield
         finally:
-            tasks = [task for task in (self._task, self._second_start, self._second_task) if task is not None]
+            tasks = [self._task, *self._starts.values(), *(task for _, task in self._others)]
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -140,7 +154,7 @@ class Service:
         return self.metrics.text(
             {
                 "queue_seconds": self.queue_s,
-                "queue_segments": self.queue.waiting,
+                "queue_segments": sum(queue.waiting for queue in self._queues),
                 "requests_open": self.open_requests,
                 "sessions_open": self.sessions,
                 "upload_bytes": self.uploads.held_bytes,
@@ -163,20 +177,21 @@ class Service:
             raise RequestError(429, message, code="rate_limit_exceeded", retry_after_s=wait_s)
 
     @asynccontextmanager
-    async def work(self, measured: bool = True) -> "AsyncIterator[Work]":
+    async def work(self, queue: WorkQueue | None = None, measured: bool = True) -> "AsyncIterator[Work]":
         """Give what does the work of one request; what is not done at the end of the block is dropped.
 
         Args:
+            queue: what computes; None for the queue of the service.
             measured: whether its time counts for the real time factor; that of live sound does not.
         """
         self._check_load()  # once more: others may have been faster
-        work, started_s = Work(self), time.perf_counter()
+        work, started_s = Work(self, queue), time.perf_counter()
         try:
             yield work
-            if measured and (length := self.queue.length(work.ticket)):
+            if measured and (length := work.queue.length(work.ticket)):
                 self.metrics.observe("real_time_factor", (time.perf_counter() - started_s) / length)
         finally:
-            self.queue.close(work.ticket)
+            work.queue.close(work.ticket)
 
     @contextmanager
     def session(self) -> Iterator[None]:
@@ -244,11 +259,12 @@ class Work:
     async def document(self, source: Source) -> Document:
         """Return the document of a source; the second model reads it, too, if this one is unsure of it."""
         document = await self._document(source)
-        if self.recognizer.second is None or self.decoder is not self.recognizer.decoder:
+        second = self.recognizer.second
+        if second is None or self.decoder is not self.recognizer.decoder:
             return document
         if certainty(document.passages) >= SURE or not rewound(source):
             return document
-        other = Work(self.service, await self.service.second_queue())
+        other = Work(self.service, await self.service.queue_of(second))
         try:
             found = await other.document(source)
         finally:

@@ -140,7 +140,7 @@ def _measured(recording: Recording, path: Path, recognizer: Transcriber, options
     ]
     texts = [text for _, _, text in recording.utterances]
     wanted = list[Said]()
-    aligned = Aligner(recognizer).align(signals, texts)
+    aligned = Aligner(load_recognizer(ASR, ASR.spelling)).align(signals, texts)
     for (first, _, _), one in zip(recording.utterances, aligned, strict=True):
         wanted += [Said(word.text, first / rate_hz + word.start) for word in one.words]
     alone = [word for one in recognizer.transcribe(signals) for word in one.text.split()]

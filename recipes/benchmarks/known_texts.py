@@ -72,7 +72,7 @@ def main() -> None:
     """Make the recording and its text, align them and print how well."""
     options = parse(KnownTexts)
     rng = np.random.default_rng(options.seed)
-    recognizer = load_recognizer(ASR, options.model, threads=options.threads)
+    recognizer = load_recognizer(ASR, options.model or ASR.spelling, threads=options.threads)
     with tempfile.TemporaryDirectory() as folder:
         kept = options.keep or Path(folder)
         kept.mkdir(parents=True, exist_ok=True)

@@ -2,10 +2,10 @@
 
 The network gives p(label | signal), and a language model wants p(signal | label), which is that divided by
 p(label) (Bourlard and Morgan 1994; for CTC Miao, Gowayyed and Metze 2015, arXiv:1507.08240). The prior of a
-label is its mean probability over all steps of CORPUS, and its logarithm times the weight is taken off the
-bias of the head. What the softmax then adds to all labels of a step is the same for each text, so that a
-search finds what it would with divided probabilities. Greedy decoding and confidences change, too: tune
-afterwards.
+label is its mean probability over the steps of examples of CORPUS, and its logarithm times the weight is
+taken off the bias of the head. What the softmax then adds to all labels of a step is the same for each text,
+so that a search finds what it would with divided probabilities. Greedy decoding and confidences change, too:
+tune afterwards.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from asr.modality import ASR
 from common.command_line.flag import Positional
 from common.command_line.parser import parse
 from common.recognition.recognizer import Recognizer
-from common.training.preparation import load_examples
+from common.training.preparation import load_examples, report_problems
 from ocr.modality import OCR
 
 SMALLEST = 1e-4
@@ -48,7 +48,8 @@ class Prior:
 
 def prior_of(recognizer: Recognizer, corpus: str, count: int, seed: int) -> np.ndarray:
     """Return the mean probability (C,) of each label over the steps of examples of a corpus."""
-    examples, _ = load_examples(recognizer.modality, corpus, recognizer.modality.corpus_config())
+    examples, problems = load_examples(recognizer.modality, corpus, recognizer.modality.corpus_config())
+    report_problems(problems)
     places = np.random.default_rng(seed).permutation(len(examples))[:count]
     total, steps = np.zeros(recognizer.alphabet.classes), 0
     sources = [examples[place].source for place in places]

@@ -9,7 +9,6 @@ digit; so does the closing one of 'Earnshaw', which cannot be told from that of 
 import lzma
 import re
 import sys
-from pathlib import Path
 
 SHORTENED = (
     "bout cause d e em ere gainst im ll longshore mid midst neath nother nuff ome ow pon prentice re s"
@@ -29,5 +28,6 @@ def without_quotes(text: str) -> str:
 
 if __name__ == "__main__":
     for name in sys.argv[1:]:
-        with lzma.open(name, "rt", encoding="utf-8") if name.endswith(".xz") else Path(name).open() as lines:
+        opened = lzma.open if name.endswith(".xz") else open
+        with opened(name, "rt", encoding="utf-8") as lines:
             sys.stdout.writelines(map(without_quotes, lines))

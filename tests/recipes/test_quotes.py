@@ -29,5 +29,5 @@ def test_files_are_read_one_after_the_other_and_may_be_compressed(tmp_path):
     (tmp_path / "b.txt.xz").write_bytes(lzma.compress("'Zwölf.'\n".encode()))
     script = Path(__file__).parents[2] / "recipes" / "core" / "quotes.py"
     command = [sys.executable, str(script), str(tmp_path / "a.txt"), str(tmp_path / "b.txt.xz")]
-    found = subprocess.run(command, capture_output=True, check=True, env={"PYTHONUTF8": "1"})
+    found = subprocess.run(command, capture_output=True, check=True, env={"PYTHONIOENCODING": "utf-8"})
     assert found.stdout.decode() == "One'\nZwölf.\n"

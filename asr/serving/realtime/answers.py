@@ -12,7 +12,7 @@ from common.decoding.decoder import Decoder
 from common.decoding.labelled import LabelDecoder
 from common.serving.connections.conversation import Conversation
 from common.serving.errors import ClientGoneError, RequestError, as_request_error
-from common.serving.queue import Found
+from common.serving.queue import Found, WorkQueue
 from common.serving.service import Service, Work
 from common.text.document import Interval, Passage
 
@@ -27,7 +27,7 @@ class Item:
 
     Attributes:
         name: what the client knows it by.
-        decoder: what searches for its text.
+        queue, decoder: what computes it, and what searches for its text.
         asked: what its answers are to have.
         seconds: duration of its sound.
         dropped: whether nobody wants its text any more.
@@ -35,6 +35,7 @@ class Item:
     """
 
     name: str
+    queue: WorkQueue
     decoder: Decoder | LabelDecoder
     asked: Parameters
     seconds: float = 0.0
@@ -97,7 +98,8 @@ class Answers:
         if item.failure is None and item.work is None:
             self._items[item.name] = item
             try:
-                item.work = await item.resources.enter_async_context(self._service.work(measured=False))
+                work = self._service.work(item.queue, measured=False)
+                item.work = await item.resources.enter_async_context(work)
             except RequestError as error:
                 item.failure = error
             else:

@@ -41,7 +41,7 @@ class Session:
         self._service, self._conversation, self._listen = service, conversation, listen
         recognizer = service.recognizer
         self._updates, self._settings = Updates(service.name, recognizer.card), Settings()
-        self._decoder = recognizer.decoder
+        self._queue, self._decoder = service.queue, recognizer.decoder
         self._answers = Answers(service, conversation)
         self._unheard = bytearray()
         self._ear: Ear | None = None
@@ -128,10 +128,12 @@ class Session:
                 raise refused("session", "session: the buffer holds sound; commit or clear it first", "busy")
             self._leave_ear()
         if settings.keywords != self._settings.keywords:
-            recognizer, words = self._service.recognizer, settings.keywords
-            self._decoder = recognizer.decoder
+            words = settings.keywords
+            queue = await self._service.queue_for(words)
+            decoder = queue.recognizer.decoder
             if words:
-                self._decoder = await self._service.aside(decoder_with, recognizer, words, "keywords")
+                decoder = await self._service.aside(decoder_with, queue.recognizer, words, "keywords")
+            self._queue, self._decoder = queue, decoder
         self._settings = settings
         name = "transcription_session.updated" if legacy else "session.updated"
         await self._conversation.send(name, session=self._described(legacy))
@@ -184,7 +186,9 @@ class Session:
         """Return the item in the making."""
         if self._item is None:
             included = {"logprobs"} if self._settings.logprobs else set[str]()
-            self._item = Item(f"item_{uuid4().hex}", self._decoder, Parameters(included=frozenset(included)))
+            self._item = Item(
+                f"item_{uuid4().hex}", self._queue, self._decoder, Parameters(included=frozenset(included))
+            )
         return self._item
 
     async def _committed(self, item: Item) -> None:

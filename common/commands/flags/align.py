@@ -37,7 +37,7 @@ class AlignFlags:
     """
 
     model: Positional[str]
-    """Model file, or the name of a bundled model; left out, the model that is installed."""
+    """Model file, or the name of a bundled model; left out, the one that is installed for it."""
     data: Positional[str | None] = None
     """A folder or manifest, or several with commas between; with --text or --text-file, one file."""
     text: str | None = None

@@ -20,7 +20,7 @@ class ServeFlags:
     """Port to listen on; 0: any that is free."""
     model: Annotated[Path | None, Flag(aliases=("-m",), default="the model that is installed")] = None
     """Model file, .onnx (runs without torch) or .safetensors, or the name of a bundled model. Several, with
-    commas between, vote on each text."""
+    commas between, vote on each text. Without it, flags that work on letters may choose the model."""
     api_key_file: Path | None = None
     """File of keys, one a line, one of which every request must bring: `Authorization: Bearer KEY`."""
     no_key: bool = False

@@ -73,7 +73,7 @@ class TranscribeFlags:
     """Take each folder as the files in it at any depth; in --output-dir they keep their folders."""
     model: Annotated[Path | None, Flag(aliases=("-m",), default="the model that is installed")] = None
     """Model file, .onnx (runs without torch) or .safetensors, or the name of a bundled model. Several, with
-    commas between, vote on each text."""
+    commas between, vote on each text. Without it, flags that work on letters may choose the model."""
     format: Annotated[str, Flag(aliases=("-f",), help=FORMAT_HELP, kind=_formats)] = "txt"
     output_dir: Annotated[Path | None, Flag(aliases=("-o",))] = None
     """Write one file STEM.FORMAT for each input into this folder, instead of standard output."""

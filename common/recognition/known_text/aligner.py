@@ -132,4 +132,6 @@ class Aligner:
         if task not in ("ctc", "attention"):
             raise ValueError(f"a model of --task {task} aligns no text; take one of --task ctc")
         if isinstance(self.recognizer.alphabet, Phones):
-            raise ValueError("a model of phones aligns no text; take one of characters")
+            spelling = self.recognizer.modality.spelling
+            one = "one of characters" if spelling is None else f"one of characters, such as {spelling}"
+            raise ValueError(f"a model of phones aligns no text; take {one}")

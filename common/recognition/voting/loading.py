@@ -29,7 +29,8 @@ def load_models(
     Args:
         modality: modality of the models.
         models: names as of `load_recognizer`; several have commas between, unless a file has the whole name.
-            None is the default, and what it is unsure of is read by the second model of the modality, too.
+            None is the default, beside which are the second model of the modality, for what it is unsure of,
+            and the one that spells.
         device: device for .safetensors models.
         threads: number of threads that compute a network; 0 for one for each core.
 
@@ -39,14 +40,23 @@ def load_models(
     names = _names(models)
     if len(names) == 1:
         recognizer = load_recognizer(modality, names[0], device, threads)
-        if names[0] is None and (second := modality.second) is not None:
-            load = partial(load_recognizer, modality, second, device, threads)
-            recognizer.second = SecondModel(second, load)
+        if names[0] is None:
+            recognizer.second = _other(modality, modality.second, device, threads)
+            recognizer.spelling = _other(modality, modality.spelling, device, threads)
         return recognizer
     from common.recognition.voting.voters import Voters
 
     voters = [load_recognizer(modality, name, device, threads) for name in names]
     return Voters([str(name) for name in names], voters)
+
+
+def _other(
+    modality: Modality, name: str | None, device: Device, threads: int
+) -> SecondModel[Transcriber] | None:
+    """Return a bundled model that is loaded once it is wanted; a file of its name does not matter."""
+    if name is None:
+        return None
+    return SecondModel(name, partial(load_recognizer, modality, modality.model_file(name), device, threads))
 
 
 def _names(models: Models) -> Sequence[OneModel]:

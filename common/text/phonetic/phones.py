@@ -54,7 +54,8 @@ class Phones:
         if len(set(self.phones)) < len(self.phones):
             raise ValueError("phones: one is there twice; name each once")
         codes = {FIRST_CODE + label for label in range(SPACE_LABEL + 1, self.classes)}
-        if len(self.said) != len(self.sounds) or not set(map(ord, set("".join(self.sounds)))) <= codes:
+        used = set(map(ord, set("".join(self.sounds))))
+        if len(self.said) != len(self.sounds) or not used <= codes or not all(self.sounds):
             raise ValueError("phones: words and sounds do not fit each other; copy the model again")
 
     @classmethod

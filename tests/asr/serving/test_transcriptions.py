@@ -15,6 +15,7 @@ from asr.configuration import SegmentationConfig, SubtitleConfig
 from asr.formats.subtitles import to_srt, to_vtt
 from asr.signal import read
 from common.data.signal import Segment, Segmentation, Signal
+from common.recognition.passages.choosing import SecondModel
 from common.text.document import Document, Interval
 
 
@@ -193,6 +194,49 @@ def test_hot_words_are_those_of_this_request_alone(client, recognizer, document)
     assert hot != document.text
     assert ask(client).json()["text"] == document.text
     assert recognizer.decoder.hot_words == ()
+
+
+def test_hot_words_are_read_by_the_model_that_spells_which_is_loaded_once(document):
+    """Another seed of weights stands for another model; the truth is what each of them answers alone."""
+    other, fields = recognizer_of("asr", channels=(4, 6, 10)), {"keywords[]": ["fade :4", "BEAD"]}
+    with client_of(other) as (client, _):
+        wanted = ask(client, **fields).json()["text"]
+    first, loaded = recognizer_of("asr"), []
+
+    def load():
+        loaded.append(other)
+        return other
+
+    first.spelling = SecondModel("letters", load)
+    with client_of(first) as (client, service):
+        assert ask(client).json()["text"] == document.text
+        assert not loaded
+        for _ in range(2):
+            assert ask(client, **fields).json()["text"] == wanted
+        assert ask(client).json()["text"] == document.text
+        assert ask(client, **{"keywords[]": ["xyz"]}).status_code == 400
+        assert service.queue_s == pytest.approx(0, abs=1e-6)
+    assert wanted != document.text and len(loaded) == 1
+
+
+def test_a_model_that_cannot_be_loaded_now_is_tried_again(document):
+    other, fields, loads = recognizer_of("asr", channels=(4, 6, 10)), {"keywords[]": ["fade"]}, []
+
+    def load():
+        loads.append(1)
+        if len(loads) == 1:
+            raise MemoryError
+        return other
+
+    first = recognizer_of("asr")
+    first.spelling = SecondModel("letters", load)
+    with client_of(first) as (client, _):
+        answer = ask(client, **fields)
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "10")
+        assert answer.json()["error"]["message"] == "the model letters cannot be loaded (MemoryError)"
+        assert ask(client).json()["text"] == document.text
+        assert ask(client, **fields).status_code == 200
+    assert len(loads) == 2
 
 
 def test_a_prompt_is_accepted_and_the_answer_says_that_it_has_no_effect(client, document):

@@ -28,7 +28,8 @@ def test_the_bundled_model_is_loaded_where_none_is_named(package, modality):
     recognizer = package.load()
     assert recognizer.modality is modality
     assert modality.bundled().stat().st_size < 20e6
-    assert {"languages", "licence", "training_data"} <= recognizer.card.keys()
+    for name in modality.model_names:
+        assert {"languages", "licence", "training_data"} <= package.load(name).card.keys()
     assert (modality.bundled().parent / "README.md").is_file()
 
 
@@ -115,14 +116,14 @@ def test_models_to_begin_a_training_with_lie_beside_the_bundled_ones(package, mo
 
 @SIDES
 def test_a_bundled_model_may_be_named_without_its_folder(package, modality):
-    names = {"ocr": ("printed", "handwriting"), "asr": ("english",)}[modality.name]
+    names = {"ocr": ("printed", "handwriting"), "asr": ("english-words", "english")}[modality.name]
     for name in names:
         file = modality.bundled().parent / f"{name}.onnx"
         assert model_path(modality, name) == model_path(modality, Path(name)) == file
 
 
 def test_the_model_that_finds_lines_is_no_recognizer():
-    with pytest.raises(ValueError, match=r"which are handwriting, printed; name one of these"):
+    with pytest.raises(ValueError, match=r"which are printed, handwriting; name one of these"):
         load_recognizer(OCR, "lines")
     path = OCR.bundled().parent / "lines.onnx"
     with pytest.raises(
@@ -132,7 +133,7 @@ def test_the_model_that_finds_lines_is_no_recognizer():
 
 
 def test_the_model_of_speech_activity_is_not_offered_to_transcribe():
-    with pytest.raises(ValueError, match=r"which are english; name one of these"):
+    with pytest.raises(ValueError, match=r"which are english-words, english; name one of these"):
         load_recognizer(ASR, "activity")
 
 

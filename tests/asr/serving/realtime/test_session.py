@@ -18,6 +18,7 @@ import common.serving.connections.conversation
 import common.serving.service
 from asr.configuration import SegmentationConfig
 from asr.serving.realtime import answers
+from common.recognition.passages.choosing import SecondModel
 
 
 @pytest.fixture(scope="module")
@@ -137,6 +138,22 @@ def test_hot_words_are_those_of_the_session(client, session):
     hot = client.post(TRANSCRIPTIONS, files={"file": content}, data={"keywords[]": ["fade :4", "BEAD"]})
     assert hot.json()["text"] != text_of(client, content)
     assert committed(session, pcm_of(content))[-1]["transcript"] == hot.json()["text"]
+
+
+def test_a_session_with_hot_words_is_read_by_the_model_that_spells():
+    """Another seed of weights stands for another model; the truth is what each of them answers alone."""
+    first, other = recognizer_of("asr"), recognizer_of("asr", channels=(4, 6, 10))
+    content, words = recording(2, 24000), ["fade :4", "BEAD"]
+    with client_of(other) as (client, _):
+        hot = client.post(TRANSCRIPTIONS, files={"file": content}, data={"keywords[]": words}).json()["text"]
+    first.spelling = SecondModel("letters", lambda: other)
+    with client_of(first) as (client, _), client.websocket_connect(REALTIME) as session:
+        until(session, "session.created")
+        for keywords in (words, []):
+            session.send_json(update(transcription={"model": "whisper-1", "keywords": keywords}))
+            until(session, "session.updated")
+            found = committed(session, pcm_of(content))[-1]["transcript"]
+            assert found == (hot if keywords else text_of(client, content))
 
 
 # --- turns

@@ -199,7 +199,7 @@ def test_words_without_a_pronunciation_are_named(caplog):
     ("given", "sentence"),
     [
         ({"words": ["THREE"]}, "no word that is allowed has a pronunciation"),
-        ({"hot_words": ["TWO"]}, "hot words and rescoring are for models that spell"),
+        ({"hot_words": ["TWO"]}, "hot words and rescoring are for models of characters"),
         ({"models": [estimate(["TO U"], 2, "character")]}, "searched with one model of n-grams over words"),
     ],
 )

@@ -53,7 +53,7 @@ def test_a_model_file_describes_them():
 
 
 def test_damaged_pronunciations_are_refused():
-    for change in ({"words": "THE\nCAT"}, {"sounds": "2\n3\n~"}):
+    for change in ({"words": "THE\nCAT"}, {"sounds": "2\n3\n~"}, {"sounds": "2\n\n3"}):
         with pytest.raises(ValueError, match="words and sounds do not fit each other"):
             symbols_from_dict({**PHONES.to_dict(), **change})
 
