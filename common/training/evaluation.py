@@ -11,9 +11,11 @@ import torch
 from common.data.batching import Batch, BatchLoader
 from common.data.manifest import Example
 from common.decoding.arrays import to_numpy
+from common.decoding.greedy import collapsed
 from common.recognition.modality import Modality
 from common.recognition.recognizer import Recognizer
 from common.text.metrics import Edits, ErrorRate
+from common.text.phonetic.phones import SPACE_LABEL, Phones
 
 if TYPE_CHECKING:
     from lightning.fabric import Fabric  # takes seconds to import
@@ -22,6 +24,10 @@ log = logging.getLogger(__name__)
 
 WRITTEN = "written"
 """the key of (characters that the model wrote, characters of the references), which is no error rate"""
+FIRST_LETTER = 0x100
+"""the character that stands for label 0 where phones are compared as texts; no white space follows soon"""
+UNSAID = "?"
+"""a word without a pronunciation there"""
 SHOWN_EXAMPLES = 4
 """number of dev examples that TensorBoard shows"""
 
@@ -35,7 +41,8 @@ def measure(
     """Return the error rates of the task over this rank's share of `loader`, as (errors, reference count).
 
     The keys are "cer", "wer" and WRITTEN for texts, "error_rate" for one label per sequence, and
-    "frame_error_rate" for one label per step.
+    "frame_error_rate" for one label per step. Of a model of phones the first two are the error rates of
+    phones and of words that sound otherwise: without a language model, nothing tells words that sound alike.
 
     Args:
         recognizer: the model.
@@ -65,6 +72,8 @@ def _text_errors(
 ) -> ErrorRate:
     """Return the edits between the reference texts and the texts that the recognizer's decoder gives."""
     examples = loader.examples.examples
+    if isinstance(recognizer.alphabet, Phones):
+        return _sound_errors(recognizer, recognizer.alphabet, loader, fabric, refused)
     rate = ErrorRate(recognizer.alphabet.normalise)
     for batch in _readable(recognizer, loader, refused):
         with torch.inference_mode(), fabric.autocast() if fabric is not None else nullcontext():
@@ -72,6 +81,38 @@ def _text_errors(
         for index, text in zip(batch.indices, recognizer.texts(outputs), strict=True):
             rate.add(examples[index].text or "", text, examples[index].source)
     return rate
+
+
+def _sound_errors(
+    recognizer: Recognizer,
+    phones: Phones,
+    loader: BatchLoader,
+    fabric: "Fabric | None",
+    refused: list[str] | None,
+) -> ErrorRate:
+    """Return the edits between the phones of the reference texts and those of the best paths.
+
+    The first pronunciation of a word counts; a word without one counts as one phone that is not found.
+    """
+    examples, rate = loader.examples.examples, ErrorRate()
+
+    def said(word: str) -> str:
+        return UNSAID if phones.unknown(word) else _sounding(phones.encode(word))
+
+    for batch in _readable(recognizer, loader, refused):
+        with torch.inference_mode(), fabric.autocast() if fabric is not None else nullcontext():
+            log_probs, lengths = recognizer.step_log_probs(batch.signals, batch.lengths)
+        paths = to_numpy(log_probs.argmax(2))  # (B, S)
+        for index, path, length in zip(batch.indices, paths, lengths.tolist(), strict=True):
+            reference = " ".join(map(said, phones.normalise(examples[index].text or "").split()))
+            rate.add(reference, _sounding(collapsed(path[:length])), examples[index].source)
+    return rate
+
+
+def _sounding(labels: Sequence[int]) -> str:
+    """Return the labels of phones as a text: one character for each, and one space between words."""
+    text = "".join(" " if label == SPACE_LABEL else chr(FIRST_LETTER + label) for label in labels)
+    return " ".join(text.split())
 
 
 def _step_errors(
