@@ -9,7 +9,7 @@ Each sequence is reversed within its own length, so padding never reaches the ba
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import torch
@@ -169,24 +169,41 @@ class RecurrentEncoder(nn.Module):
                 "a bidirectional encoder has no state to carry; build it with bidirectional=False"
             )
         keep_state = keep_state or state is not None
+        encoded, states = features, []
+        for output, last in self._layers(features, lengths, state, keep_state):
+            encoded = output  # (B, S, E)
+            states += [last] if last is not None else []
+        return mask_steps(encoded, lengths), lengths, _stack(states) if keep_state else None
+
+    def each_layer(self, features: Tensor, lengths: Tensor) -> list[Tensor]:
+        """Return the output (B, S, E) of each layer, zero after the lengths; the last is that of `forward`.
+
+        Args:
+            features: (B, S, D); the values after a sequence's length do not change the result.
+            lengths: (B,) integers from 1 to S.
+        """
+        return [mask_steps(encoded, lengths) for encoded, _ in self._layers(features, lengths, None, False)]
+
+    def _layers(
+        self, features: Tensor, lengths: Tensor, state: State | None, keep_state: bool
+    ) -> Iterator[tuple[Tensor, State | None]]:
+        """Yield the output (B, S, E) of each layer, and its state after the last real steps if it is kept."""
         encoded = features if self.entry is None else self.entry(features)  # (B, S, E) or (B, S, D)
-        states = []
         for depth in range(len(self.forwards)):
-            before = encoded
+            before, last = encoded, None
             if self.norms is not None:
                 encoded = self.norms[depth](encoded)
             if self.backwards is not None:
                 encoded = self._both_ways(depth, encoded, lengths)  # (B, S, E)
             elif keep_state:
                 encoded, last = self._with_state(depth, encoded, lengths, state)  # (B, S, E)
-                states.append(last)
             else:
                 encoded, _ = self.forwards[depth](encoded)  # (B, S, E)
             if depth + 1 < len(self.forwards):
                 encoded = self.dropout(encoded)
             if self.norms is not None:
                 encoded = before + encoded
-        return mask_steps(encoded, lengths), lengths, _stack(states) if keep_state else None
+            yield encoded, last
 
     def _both_ways(self, depth: int, features: Tensor, lengths: Tensor) -> Tensor:
         """Return the output (B, S, E) of both directions of a layer."""

@@ -34,6 +34,15 @@ class EncoderConfig:
     attention decoder starts; for encoders of one direction."""
     shortcut: bool = False
     """Train a second head on the front end (weight 0.1), which helps networks that start slowly."""
+    intermediate_weight: float = 0.0
+    """Train a second head on the layer in the middle, whose loss has this share of the whole: intermediate
+    CTC (Lee and Watanabe 2021), which takes 0.3. 0: no such head."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.intermediate_weight < 1:
+            raise ValueError(f"intermediate_weight is {self.intermediate_weight}; give a share of 0 to 0.99")
+        if self.intermediate_weight and self.layers < 2:
+            raise ValueError(f"--intermediate-weight: needs two layers or more; --layers is {self.layers}")
 
 
 @dataclass(frozen=True)

@@ -99,13 +99,15 @@ class Recognizer(nn.Module, Transcriber):
         )
         self.head = _head(config, self.encoder.output_size, alphabet)
         self.shortcut: CTCHead | None = None
+        self.intermediate: CTCHead | None = None
         plain = config.head.task == "attention" and not config.head.ctc_weight and not encoder.bidirectional
         if encoder.reverse_source and not plain:
             raise ValueError("--reverse-source: is for --task attention with --no-bidirectional, without CTC")
         if encoder.shortcut:
-            if not isinstance(self.head, CTCHead):
-                raise ValueError(f"--shortcut: is for --task ctc and frames; leave it out with {self.task}")
-            self.shortcut = type(self.head)(D, alphabet.classes)
+            self.shortcut = _head_beside(self.head, "--shortcut", config, D, alphabet)
+        if encoder.intermediate_weight:
+            E = self.encoder.output_size
+            self.intermediate = _head_beside(self.head, "--intermediate-weight", config, E, alphabet)
         self.decoder: Decoder | LabelDecoder
         if not alphabet.writes_text:
             self.decoder = LabelDecoder(alphabet, whole=config.head.task == "classify")
@@ -126,16 +128,19 @@ class Recognizer(nn.Module, Transcriber):
             signals: (B, T) or (B, T, H), padded on the right.
             lengths: (B,) real steps of T.
         """
-        encoded, lengths, _ = self._encode(signals, lengths)  # (B, S, E)
-        return head_outputs(self.head, encoded, lengths)
+        return head_outputs(self.head, *self._encode(signals, lengths))
 
-    def _encode(self, signals: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the encoded steps (B, S, E), lengths (B,) and features (B, S, D) of signals (B, T, ...)."""
+    def _encode(self, signals: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the encoded steps (B, S, E) of signals (B, T, ...), and their lengths (B,)."""
+        encoded, lengths, _ = self.encoder(*self._features(signals, lengths))
+        return encoded, lengths
+
+    def _features(self, signals: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what the encoder reads of signals (B, T, ...): features (B, S, D) and lengths (B,)."""
         features, lengths = self.front_end(signals, lengths)  # (B, S, D)
         if self.config.encoder.reverse_source:
             features = reverse_within_lengths(features, lengths)
-        encoded, lengths, _ = self.encoder(features, lengths)  # (B, S, E)
-        return encoded, lengths, features
+        return features, lengths
 
     def losses(self, batch: Batch) -> tuple[Tensor, int]:
         """Return the sum of the losses of a batch, and the number of targets that no path can spell.
@@ -145,7 +150,8 @@ class Recognizer(nn.Module, Transcriber):
         weight = self.config.head.consistency_weight if self.training else 0.0
         views = 2 if weight else 1
         signals = torch.cat([batch.signals] * views)  # (views B, T, ...)
-        encoded, lengths, features = self._encode(signals, torch.cat([batch.lengths] * views))
+        features, lengths = self._features(signals, torch.cat([batch.lengths] * views))  # (views B, S, D)
+        layers = self.encoder.each_layer(features, lengths)  # (views B, S, E) each
         rest = (lengths[: len(batch.lengths)], batch.targets, batch.target_lengths)  # (B, ...)
 
         on_host = batch.on_host
@@ -157,10 +163,15 @@ class Recognizer(nn.Module, Transcriber):
                 return head.consistent_losses(steps, *rest, weight, on_host)
             return head.losses(steps, *rest, on_host)
 
-        total, impossible = losses_of(self.head, encoded)
-        if self.shortcut is not None:
-            aside, _ = losses_of(self.shortcut, features)
-            total = (1 - SHORTCUT_WEIGHT) * total + SHORTCUT_WEIGHT * aside
+        total, impossible = losses_of(self.head, layers[-1])
+        share = self.config.encoder.intermediate_weight
+        for head, steps, part in (
+            (self.intermediate, layers[(len(layers) - 1) // 2], share),
+            (self.shortcut, features, SHORTCUT_WEIGHT),
+        ):
+            if head is not None:
+                aside, _ = losses_of(head, steps)
+                total = (1 - part) * total + part * aside
         return total, impossible
 
     @property
@@ -280,7 +291,7 @@ class Recognizer(nn.Module, Transcriber):
         """Return the same as `compute` for padded signals (B, T, ...) with `lengths` (B,) real steps."""
         if not isinstance(self.head, AttentionHead):
             return self.step_log_probs(signals, lengths)
-        encoded, lengths, _ = self._encode(signals.to(self.device), lengths.to(self.device))
+        encoded, lengths = self._encode(signals.to(self.device), lengths.to(self.device))  # (B, S, E)
         ctc = None if self.head.ctc is None else self.head.ctc(encoded)
         return Encoded(encoded.float(), lengths, ctc)  # the search runs outside of autocast
 
@@ -431,3 +442,10 @@ def _head(config: ModelConfig, E: int, alphabet: Symbols) -> CTCHead | SequenceH
         )
     kind = FrameHead if head.task == "frames" else CTCHead
     return kind(E, alphabet.classes, encoder.dropout)
+
+
+def _head_beside(head: nn.Module, flag: str, config: ModelConfig, size: int, alphabet: Symbols) -> CTCHead:
+    """Return another head of the kind of `head`, on steps of `size` features, as `flag` asks for."""
+    if not isinstance(head, CTCHead):
+        raise ValueError(f"{flag}: is for --task ctc and frames; leave it out with {config.head.task}")
+    return type(head)(size, alphabet.classes)

@@ -17,9 +17,12 @@ from common.training.folder import changed_settings
 
 log = logging.getLogger(__name__)
 
-HEADS = ("head.", "shortcut.")
+HEADS = ("head.", "shortcut.", "intermediate.")
 """prefixes of the weights of heads"""
-CLASS_LAYERS = ("head.linear.", "shortcut.", "head.ctc.", "head.decoder.embedding.", "head.decoder.output.")
+CLASS_LAYERS = (
+    *("head.linear.", "shortcut.", "intermediate."),
+    *("head.ctc.", "head.decoder.embedding.", "head.decoder.output."),
+)
 """prefixes of the weights that have one row for each class"""
 SYMBOLS_SHOWN = 40
 """number of symbols that a message lists"""

@@ -22,11 +22,12 @@ from common.decoding.greedy import greedy
 from common.decoding.hypothesis import Hypothesis
 from common.files.model_file import read_model, write_model
 from common.language.kneser_ney import estimate
-from common.recognition.configuration import EncoderConfig, HeadConfig, build_config
+from common.recognition.configuration import EncoderConfig, HeadConfig, ModelConfig, build_config
 from common.recognition.known_text.aligner import Aligner
 from common.recognition.passages import margins
 from common.recognition.recognizer import Recognizer
 from common.recognition.transcriber import LogProbs
+from common.text.symbols import Alphabet
 from common.text.transcript import Transcript
 
 ENCODER = EncoderConfig(hidden_size=8, layers=2)
@@ -117,6 +118,39 @@ def test_the_shortcut_adds_a_tenth_of_its_own_loss_and_changes_no_output(name):
     torch.testing.assert_close(total, 0.9 * losses[0] + 0.1 * losses[1])
 
 
+@BOTH
+def test_the_middle_layer_adds_its_share_of_the_loss_and_changes_no_output(name):
+    recognizer = recognizer_of(name, replace(ENCODER, layers=3, shortcut=True, intermediate_weight=0.3))
+    batch, heads = batch_of(name), [recognizer.head, recognizer.intermediate, recognizer.shortcut]
+    with torch.no_grad():
+        total, _ = recognizer.losses(batch)
+        features, lengths = recognizer.front_end(batch.signals, batch.lengths)
+        second = recognizer.encoder.each_layer(features, lengths)[1]
+        encoded, _, _ = recognizer.encoder(features, lengths)
+        last, middle, front = [
+            head.losses(steps, lengths, batch.targets, batch.target_lengths)[0]
+            for head, steps in zip(heads, (encoded, second, features), strict=True)
+        ]
+        log_probs, _ = recognizer(batch.signals, batch.lengths)
+    torch.testing.assert_close(total, 0.9 * (0.7 * last + 0.3 * middle) + 0.1 * front)
+    assert log_probs.equal(recognizer.head(encoded))
+
+
+@pytest.mark.parametrize(
+    ("encoder", "head", "message"),
+    [
+        ({"intermediate_weight": 1.0}, {}, "intermediate_weight is 1.0; give a share of 0 to 0.99"),
+        ({"intermediate_weight": 0.3, "layers": 1}, {}, "needs two layers or more; --layers is 1"),
+        ({"intermediate_weight": 0.3}, {"task": "classify"}, "leave it out with classify"),
+    ],
+)
+def test_a_head_on_the_middle_layer_is_refused_where_it_cannot_be(encoder, head, message):
+    kind = KINDS["ocr"]
+    with pytest.raises(ValueError, match=message):
+        config = ModelConfig(kind.signal, kind.front_end, EncoderConfig(**encoder), HeadConfig(**head))
+        Recognizer(kind.modality, config, Alphabet(tuple("abc")))
+
+
 def consistent(recognizer: Recognizer, weight: float) -> Recognizer:
     recognizer.config = replace(recognizer.config, head=HeadConfig(consistency_weight=weight))
     return recognizer
@@ -142,7 +176,8 @@ def test_two_views_that_nothing_sets_apart_have_the_loss_of_one(name):
 
 @BOTH
 def test_what_two_views_differ_in_counts_by_its_weight_in_training_alone(name):
-    recognizer = recognizer_of(name, replace(ENCODER, dropout=0.5, shortcut=True)).train()
+    encoder = replace(ENCODER, dropout=0.5, shortcut=True, intermediate_weight=0.3)
+    recognizer = recognizer_of(name, encoder).train()
 
     def total(weight: float) -> float:
         torch.manual_seed(1)

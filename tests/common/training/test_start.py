@@ -37,7 +37,7 @@ def rows_by_symbol(model: Recognizer, head: HeadConfig) -> dict[str, dict[str, t
     return {
         layer: dict(zip(names, tensor, strict=True))
         for layer, tensor in model.state_dict().items()
-        if layer.startswith(("head.", "shortcut.")) and len(tensor) == len(names)
+        if layer.startswith(("head.", "shortcut.", "intermediate.")) and len(tensor) == len(names)
     }
 
 
