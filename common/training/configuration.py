@@ -44,7 +44,8 @@ class TrainingConfig:
     batch_budget: float | None = None
     """Padded length of one batch on each device: seconds (asr), line heights (ocr)."""
     precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
-    """auto: bfloat16 where the machine computes it faster (GPUs since Ampere, CPUs with AMX)."""
+    """auto: bfloat16 where the machine computes it faster (GPUs since Ampere, CPUs with AMX or
+    AVX-512 BF16)."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Device to train on."""
     devices: int = 1

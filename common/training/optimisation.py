@@ -29,7 +29,8 @@ def resolve_precision(precision: str, device: torch.device) -> str:
     if device.type == "cuda":
         # older GPUs emulate bfloat16, which is slower than float32
         return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "32-true"
-    return "bf16-mixed" if device.type == "cpu" and torch.cpu._is_amx_tile_supported() else "32-true"
+    computes = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
+    return "bf16-mixed" if device.type == "cpu" and computes else "32-true"
 
 
 def has_half_layers(fabric: Fabric) -> bool:

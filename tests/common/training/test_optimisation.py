@@ -75,6 +75,25 @@ def test_a_gpu_that_only_emulates_bfloat16_trains_in_float32(
     assert resolve_precision("auto", torch.device("cuda")) == precision
 
 
+@pytest.mark.parametrize(
+    ("amx", "avx512", "precision"),
+    [
+        (False, False, "32-true"),
+        (False, True, "bf16-mixed"),
+        (True, False, "bf16-mixed"),
+        (True, True, "bf16-mixed"),
+    ],
+)
+def test_a_processor_that_computes_bfloat16_trains_in_it(
+    monkeypatch: pytest.MonkeyPatch, amx: bool, avx512: bool, precision: str
+) -> None:
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx512)
+    assert resolve_precision("auto", torch.device("cpu")) == precision
+    assert resolve_precision("32-true", torch.device("cpu")) == "32-true"
+    assert resolve_precision("auto", torch.device("mps")) == "32-true"
+
+
 # --- ranks
 
 
