@@ -1,4 +1,4 @@
-"""Random changes of recordings for training: another tempo, room, noise and level."""
+"""Random changes of recordings for training: another tempo, room, noise, telephone and level."""
 
 import math
 from collections.abc import Callable
@@ -23,6 +23,9 @@ RESPONSE_S = 1.0
 ONSET_S = 0.0025
 """part of an impulse response that is used before the peak of the direct sound"""
 
+BAND_EDGE_HZ = 100.0
+"""width in which amplitudes fall at the edges of a band"""
+
 
 class _Sound(NamedTuple):
     """A sound file with noise or with the impulse response of a room."""
@@ -36,7 +39,7 @@ def build_augment(
 ) -> Callable[[np.ndarray, np.random.Generator], np.ndarray]:
     """Return a function that changes samples (N,) with random numbers from a generator.
 
-        samples --> speed --> tilt --> room --> noise --> gain --> samples
+        samples --> speed --> tilt --> room --> noise --> band --> gain --> samples
 
     The result is float32 in [-1, 1]. Only the change of speed changes N and moves sounds in time. The input
     is not modified. The function can be sent to another process.
@@ -75,6 +78,10 @@ def _augmented(
     if rng.random() < config.noise_probability:
         noise = _draw_noise(len(samples), noises, rate_hz, rng)
         samples = add_noise(samples, noise, rng.uniform(*config.noise_snr_db))
+    if config.band_probability and rng.random() < config.band_probability:
+        samples = keep_band(
+            samples, rng.uniform(*config.band_low_hz), rng.uniform(*config.band_high_hz), rate_hz
+        )
     if rng.random() < config.gain_probability:
         samples = samples * np.float32(10 ** (rng.uniform(*config.gain_db) / 20))
     if samples is values:
@@ -99,6 +106,18 @@ def tilt(samples: np.ndarray, treble_db: float) -> np.ndarray:
     tilted = np.fft.irfft(spectrum, len(samples)).astype(np.float32)
     power, new_power = np.dot(samples, samples), np.dot(tilted, tilted)
     return tilted * np.float32(math.sqrt(power / new_power)) if new_power > 0 else samples
+
+
+def keep_band(samples: np.ndarray, low_hz: float, high_hz: float, rate_hz: int) -> np.ndarray:
+    """Return `samples` (N,) with the frequencies from `low_hz` to `high_hz` alone, as a telephone sends them.
+
+    At both edges of the band, amplitudes fall linearly to 0 within `BAND_EDGE_HZ`.
+    """
+    spectrum = np.fft.rfft(samples)
+    frequency = np.fft.rfftfreq(len(samples), 1 / rate_hz)
+    outside_hz = np.maximum(low_hz - frequency, frequency - high_hz)
+    spectrum *= np.clip(1 - outside_hz / BAND_EDGE_HZ, 0, 1)
+    return np.fft.irfft(spectrum, len(samples)).astype(np.float32)
 
 
 def put_into_room(samples: np.ndarray, response: np.ndarray) -> np.ndarray:

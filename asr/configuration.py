@@ -3,6 +3,7 @@
 They are not beside the code that they configure, because that imports torch and help must do without.
 """
 
+import math
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
@@ -126,13 +127,19 @@ class AugmentConfig:
     """folder or manifest of noises; without it noise is generated: white to brown, and mains hum"""
     noise_snr_db: tuple[float, float] = (5.0, 30.0)
     """level of the speech over the noise, lowest and highest"""
+    band_probability: float = 0.0
+    """probability that only the frequencies of a band are kept, as a telephone sends them"""
+    band_low_hz: tuple[float, float] = (0.0, 400.0)
+    """lower edge of the band, lowest and highest"""
+    band_high_hz: tuple[float, float] = (3000.0, 7000.0)
+    """upper edge of the band, lowest and highest"""
     gain_probability: float = 0.5
     """probability that the level changes"""
     gain_db: tuple[float, float] = (-15.0, 6.0)
     """change of the level, lowest and highest; the peak never goes above 1"""
 
     def __post_init__(self) -> None:
-        for kind in ("speed", "room", "tilt", "noise", "gain"):
+        for kind in ("speed", "room", "tilt", "noise", "band", "gain"):
             name = f"{kind}_probability"
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; choose a number from 0 to 1")
@@ -140,6 +147,12 @@ class AugmentConfig:
             low, high = getattr(self, name)
             if not -200 <= low <= high <= 200:
                 raise ValueError(f"{name} goes from {low} to {high}; put the lower number first")
+        edges_hz = (*self.band_low_hz, *self.band_high_hz)
+        if not 0 <= edges_hz[0] <= edges_hz[1] < edges_hz[2] <= edges_hz[3] < math.inf:
+            raise ValueError(
+                f"band_low_hz and band_high_hz are {self.band_low_hz} and {self.band_high_hz};"
+                " give four rising numbers, such as 0 400 and 3000 7000"
+            )
         if not self.speeds or not all(0.25 <= speed <= 4 for speed in self.speeds):
             raise ValueError(f"speeds are {self.speeds}; choose factors from 0.25 to 4, such as 0.9 1.1")
         if self.room_decay_s[0] <= 0:

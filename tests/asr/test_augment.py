@@ -16,6 +16,7 @@ from asr.augment import (
     build_augment,
     change_speed,
     evenly,
+    keep_band,
     make_noise,
     make_response,
     put_into_room,
@@ -155,6 +156,44 @@ def test_a_tilt_changes_each_frequency_by_its_share_and_not_the_level(treble_db:
     steps_db = 20 * np.log10(power[1:] / power[:-1])
     np.testing.assert_allclose(steps_db, treble_db / 4, atol=0.05)  # the highest frequency is 4000 Hz
     np.testing.assert_allclose(np.dot(tilted, tilted), np.dot(tones, tones), rtol=1e-4)
+
+
+def test_a_band_keeps_its_frequencies_as_they_are_and_nothing_beyond_its_edges() -> None:
+    seconds = np.arange(RATE_HZ) / RATE_HZ
+    hz = [100, 199, 250, 300, 1000, 3400, 3475, 3501, 7000]
+    tones = sum(0.05 * np.sin(2 * np.pi * one * seconds) for one in hz).astype(np.float32)
+    kept = keep_band(tones, 300, 3400, RATE_HZ)
+    assert kept.dtype == np.float32
+    heard = np.abs(np.fft.rfft(kept))[hz] / (0.05 * RATE_HZ / 2)
+    np.testing.assert_allclose(heard, [0, 0, 0.5, 1, 1, 1, 0.25, 0, 0], atol=1e-3)
+
+
+def test_a_drawn_band_lies_between_its_edges_and_moves_nothing() -> None:
+    edges = {"band_low_hz": (200, 300), "band_high_hz": (3000, 3400)}
+    augment = build_augment(AugmentConfig(**NOTHING | {"band_probability": 1.0}, **edges), SignalConfig())
+    click = np.zeros(RATE_HZ, np.float32)
+    click[5000] = 0.5
+    for seed in range(5):
+        heard = augment(click, np.random.default_rng(seed))
+        assert np.abs(heard).argmax() == 5000
+        power = np.abs(np.fft.rfft(heard))
+        assert power[[50, 99, 3501, 6000]].max() < 1e-4
+        assert power[[301, 1000, 2999]].min() > 0.49
+
+
+@pytest.mark.parametrize(
+    "edges",
+    [
+        {"band_low_hz": (400, 300)},
+        {"band_low_hz": (-1, 300)},
+        {"band_high_hz": (400, 4000)},
+        {"band_high_hz": (4000, 3000)},
+        {"band_high_hz": (4000, float("nan"))},
+    ],
+)
+def test_a_band_whose_edges_do_not_rise_is_refused(edges: dict[str, tuple[float, float]]) -> None:
+    with pytest.raises(ValueError, match="give four rising numbers, such as 0 400 and 3000 7000"):
+        AugmentConfig(**edges)
 
 
 def test_gain_changes_the_level_as_drawn_and_never_clips() -> None:
