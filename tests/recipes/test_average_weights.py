@@ -5,6 +5,10 @@ from average_weights import average
 from untrained import recognizer_of
 
 from common.files.model_file import read_model
+from common.recognition.recognizer import Recognizer
+from common.text.phonetic.phones import Phones
+from common.text.phonetic.pronunciations import Pronunciation
+from ocr.modality import OCR
 
 
 @pytest.fixture
@@ -29,6 +33,25 @@ def test_weights_lie_between_those_of_both_and_the_card_is_the_first_ones(models
         expected = values + share * (second[name] - values)
         assert np.allclose(out[name], expected, atol=1e-5), name
     assert read_model(str(tmp_path / "out.safetensors")).header["card"] == {"number": 0}
+
+
+def phones_of(lines: str, path) -> str:
+    made = recognizer_of("ocr")
+    alphabet = Phones.of(
+        [Pronunciation(word, (*phones,)) for word, *phones in map(str.split, lines.splitlines())]
+    )
+    Recognizer(made.modality, made.config, alphabet).save(path)
+    return str(path)
+
+
+def test_networks_of_phones_may_write_other_words_but_not_have_other_phones(tmp_path):
+    first = phones_of("TO T UW\nOAT OW T", tmp_path / "1.safetensors")
+    second = phones_of("TWO T UW\nTOE T OW", tmp_path / "2.safetensors")
+    third = phones_of("TWO T UW\nTOE T AW", tmp_path / "3.safetensors")
+    average(first, second, str(tmp_path / "out.safetensors"), 0.5)
+    assert Recognizer.load(OCR, tmp_path / "out.safetensors").alphabet.said == ("TO", "OAT")
+    with pytest.raises(ValueError, match="has other symbols"):
+        average(first, third, str(tmp_path / "out.safetensors"), 0.5)
 
 
 def test_models_that_do_not_fit_are_refused(models, tmp_path):
