@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from common.decoding.storage import MODEL
 from common.files.model_file import read_model, write_model
 
 
@@ -26,8 +27,8 @@ def average(first: str, second: str, target: str, share: float) -> None:
         raise ValueError(f"{second}: has other symbols than {first}; train it on from there")
     tensors = dict(ours.tensors)
     for name, values in ours.tensors.items():
-        if not np.issubdtype(values.dtype, np.floating):
-            continue
+        if name.startswith(MODEL) or not np.issubdtype(values.dtype, np.floating):
+            continue  # language models of the decoder, and counts
         other = theirs.tensors.get(name)
         if other is None or other.shape != values.shape:
             raise ValueError(f"{second}: has no {name} like that of {first}; train it on from there")

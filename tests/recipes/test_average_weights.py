@@ -4,7 +4,9 @@ import torch
 from average_weights import average
 from untrained import recognizer_of
 
+from common.decoding.decoder import Decoder, DecodingConfig
 from common.files.model_file import read_model
+from common.language.kneser_ney import estimate
 from common.recognition.recognizer import Recognizer
 from common.text.phonetic.phones import Phones
 from common.text.phonetic.pronunciations import Pronunciation
@@ -52,6 +54,17 @@ def test_networks_of_phones_may_write_other_words_but_not_have_other_phones(tmp_
     assert Recognizer.load(OCR, tmp_path / "out.safetensors").alphabet.said == ("TO", "OAT")
     with pytest.raises(ValueError, match="has other symbols"):
         average(first, third, str(tmp_path / "out.safetensors"), 0.5)
+
+
+def test_the_language_model_of_the_first_stays_as_it_is(models, tmp_path):
+    first = Recognizer.load(OCR, models[0])
+    ngrams = estimate(["abc", "bca"], order=2)
+    first.decoder = Decoder(first.alphabet, DecodingConfig(decoder="beam"), [ngrams])
+    first.save(models[0])
+    average(*models, str(tmp_path / "out.safetensors"), 0.5)
+    (kept,) = Recognizer.load(OCR, tmp_path / "out.safetensors").decoder.models
+    for name, array in ngrams.to_arrays().items():
+        assert np.array_equal(kept.to_arrays()[name], array), name
 
 
 def test_models_that_do_not_fit_are_refused(models, tmp_path):
