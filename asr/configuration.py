@@ -129,9 +129,9 @@ class AugmentConfig:
     """level of the speech over the noise, lowest and highest"""
     band_probability: float = 0.0
     """probability that only the frequencies of a band are kept, as a telephone sends them"""
-    band_low_hz: tuple[float, float] = (0.0, 400.0)
+    band_low_hz: tuple[float, float] = (50.0, 400.0)
     """lower edge of the band, lowest and highest"""
-    band_high_hz: tuple[float, float] = (3000.0, 7000.0)
+    band_high_hz: tuple[float, float] = (3000.0, 4000.0)
     """upper edge of the band, lowest and highest"""
     gain_probability: float = 0.5
     """probability that the level changes"""
@@ -151,7 +151,7 @@ class AugmentConfig:
         if not 0 <= edges_hz[0] <= edges_hz[1] < edges_hz[2] <= edges_hz[3] < math.inf:
             raise ValueError(
                 f"band_low_hz and band_high_hz are {self.band_low_hz} and {self.band_high_hz};"
-                " give four rising numbers, such as 0 400 and 3000 7000"
+                " give four rising numbers, such as 50 400 and 3000 4000"
             )
         if not self.speeds or not all(0.25 <= speed <= 4 for speed in self.speeds):
             raise ValueError(f"speeds are {self.speeds}; choose factors from 0.25 to 4, such as 0.9 1.1")

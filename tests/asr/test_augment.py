@@ -192,7 +192,7 @@ def test_a_drawn_band_lies_between_its_edges_and_moves_nothing() -> None:
     ],
 )
 def test_a_band_whose_edges_do_not_rise_is_refused(edges: dict[str, tuple[float, float]]) -> None:
-    with pytest.raises(ValueError, match="give four rising numbers, such as 0 400 and 3000 7000"):
+    with pytest.raises(ValueError, match="give four rising numbers, such as 50 400 and 3000 4000"):
         AugmentConfig(**edges)
 
 
