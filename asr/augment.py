@@ -45,8 +45,15 @@ def build_augment(
     is not modified. The function can be sent to another process.
 
     Raises:
-        ValueError: `noises` or `rooms` name a place without sound files, or a file cannot be read.
+        ValueError: `noises` or `rooms` name a place without sound files, a file cannot be read, or the drawn
+            bands lie above the frequencies of the sound.
     """
+    highest_hz = signal_config.sample_rate_hz / 2
+    if config.band_probability and config.band_low_hz[1] >= highest_hz:
+        raise ValueError(
+            f"band_low_hz goes up to {config.band_low_hz[1]:g}, and the highest frequency of sound with"
+            f" {signal_config.sample_rate_hz} samples a second is {highest_hz:g}; choose less"
+        )
     rooms = _sounds(config.rooms) if config.rooms and config.room_probability else ()
     noises = _sounds(config.noises) if config.noises and config.noise_probability else ()
     return partial(
@@ -111,8 +118,10 @@ def tilt(samples: np.ndarray, treble_db: float) -> np.ndarray:
 def keep_band(samples: np.ndarray, low_hz: float, high_hz: float, rate_hz: int) -> np.ndarray:
     """Return `samples` (N,) with the frequencies from `low_hz` to `high_hz` alone, as a telephone sends them.
 
-    At both edges of the band, amplitudes fall linearly to 0 within `BAND_EDGE_HZ`.
+    At the edges of the band, amplitudes fall linearly and are 0 at `BAND_EDGE_HZ` from it.
     """
+    if not len(samples):
+        return samples
     spectrum = np.fft.rfft(samples)
     frequency = np.fft.rfftfreq(len(samples), 1 / rate_hz)
     outside_hz = np.maximum(low_hz - frequency, frequency - high_hz)

@@ -175,14 +175,18 @@ class RecurrentEncoder(nn.Module):
             states += [last] if last is not None else []
         return mask_steps(encoded, lengths), lengths, _stack(states) if keep_state else None
 
-    def each_layer(self, features: Tensor, lengths: Tensor) -> list[Tensor]:
-        """Return the output (B, S, E) of each layer, zero after the lengths; the last is that of `forward`.
+    def with_middle(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the encoded steps of `forward`, and those after the layer in the middle, (B, S, E) each.
+
+        Of three layers that is the second, of four as well; both are zero after the lengths.
 
         Args:
             features: (B, S, D); the values after a sequence's length do not change the result.
             lengths: (B,) integers from 1 to S.
         """
-        return [mask_steps(encoded, lengths) for encoded, _ in self._layers(features, lengths, None, False)]
+        outputs = [encoded for encoded, _ in self._layers(features, lengths, None, False)]
+        middle = outputs[(len(outputs) - 1) // 2]
+        return mask_steps(outputs[-1], lengths), mask_steps(middle, lengths)
 
     def _layers(
         self, features: Tensor, lengths: Tensor, state: State | None, keep_state: bool

@@ -35,12 +35,12 @@ class EncoderConfig:
     shortcut: bool = False
     """Train a second head on the front end (weight 0.1), which helps networks that start slowly."""
     intermediate_weight: float = 0.0
-    """Train a second head on the layer in the middle, whose loss has this share of the whole: intermediate
-    CTC (Lee and Watanabe 2021), which takes 0.3. 0: no such head."""
+    """Train another head on the layer in the middle, and give its loss this share, that of the head the rest:
+    intermediate CTC (Lee and Watanabe 2021), which takes 0.3. 0: no such head."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.intermediate_weight < 1:
-            raise ValueError(f"intermediate_weight is {self.intermediate_weight}; give a share of 0 to 0.99")
+            raise ValueError(f"intermediate_weight is {self.intermediate_weight}; give 0 to less than 1")
         if self.intermediate_weight and self.layers < 2:
             raise ValueError(f"--intermediate-weight: needs two layers or more; --layers is {self.layers}")
 

@@ -151,7 +151,11 @@ class Recognizer(nn.Module, Transcriber):
         views = 2 if weight else 1
         signals = torch.cat([batch.signals] * views)  # (views B, T, ...)
         features, lengths = self._features(signals, torch.cat([batch.lengths] * views))  # (views B, S, D)
-        layers = self.encoder.each_layer(features, lengths)  # (views B, S, E) each
+        middle = None
+        if self.intermediate is None:
+            encoded, _, _ = self.encoder(features, lengths)  # (views B, S, E)
+        else:
+            encoded, middle = self.encoder.with_middle(features, lengths)  # (views B, S, E) each
         rest = (lengths[: len(batch.lengths)], batch.targets, batch.target_lengths)  # (B, ...)
 
         on_host = batch.on_host
@@ -163,13 +167,11 @@ class Recognizer(nn.Module, Transcriber):
                 return head.consistent_losses(steps, *rest, weight, on_host)
             return head.losses(steps, *rest, on_host)
 
-        total, impossible = losses_of(self.head, layers[-1])
+        total, impossible = losses_of(self.head, encoded)
         share = self.config.encoder.intermediate_weight
-        for head, steps, part in (
-            (self.intermediate, layers[(len(layers) - 1) // 2], share),
-            (self.shortcut, features, SHORTCUT_WEIGHT),
-        ):
-            if head is not None:
+        beside = ((self.intermediate, middle, share), (self.shortcut, features, SHORTCUT_WEIGHT))
+        for head, steps, part in beside:
+            if head is not None and steps is not None:
                 aside, _ = losses_of(head, steps)
                 total = (1 - part) * total + part * aside
         return total, impossible

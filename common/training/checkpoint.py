@@ -5,6 +5,7 @@ optimizer   the moments of AdamW                progress  epoch, batch, step, co
 carried     tensors that go from batch to batch,   random    the states of the random generators of all ranks
 shares      for how many devices the batches are planned
 fingerprints  of data and alphabet, which must not change
+precision   in which it was computed
 """
 
 import math

@@ -10,6 +10,7 @@ from common.recognition.configuration import EncoderConfig, HeadConfig
 RESUMABLE = {
     "epochs",
     "device",
+    "precision",
     "devices",
     "nodes",
     "workers",

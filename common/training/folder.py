@@ -11,7 +11,7 @@ events.out.tfevents.*   the same figures for TensorBoard                 written
 import json
 import platform
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -21,6 +21,7 @@ import torch
 
 from common.files.plain_text import json_text
 from common.files.standard import ANY_NAME
+from common.recognition.configuration import build_config
 from common.training.configuration import RESUMABLE
 
 
@@ -29,13 +30,17 @@ def as_json(config: Any) -> dict[str, Any]:
     return json.loads(json.dumps(asdict(config), default=str))
 
 
-def check_folder(run: Path, resume: bool, settings: dict[str, Any]) -> None:
+def check_folder(
+    run: Path, resume: bool, settings: dict[str, Any], sections: Mapping[str, type] | None = None
+) -> None:
     """Check that a run may use a folder: no other run is overwritten or continued with other settings.
 
     Args:
         run: the run folder; it need not exist.
         resume: whether the run in the folder is to be continued.
         settings: as `as_json` returns them.
+        sections: the dataclasses of sections of the settings. What the run to resume lacks in them counts
+            as what was done before there was such a setting.
 
     Raises:
         ValueError: `run` is a file, holds files without `resume`, or holds no run to resume; or the settings
@@ -52,7 +57,12 @@ def check_folder(run: Path, resume: bool, settings: dict[str, Any]) -> None:
         raise ValueError(f"{run}: holds no run to resume (no config.json); leave --resume out")
     try:
         before = json.loads(kept.read_text(encoding="utf-8"))
-    except ValueError as error:
+        before |= {
+            name: as_json(build_config(kind, before[name]))
+            for name, kind in (sections or {}).items()
+            if name in before
+        }
+    except (ValueError, TypeError) as error:
         raise ValueError(f"{kept}: is damaged ({error}); start anew in another run folder") from error
     free = RESUMABLE | {"resume", "run"}
     changes = sorted(

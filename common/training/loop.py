@@ -377,6 +377,7 @@ class Trainer:
             "shares": self.data.train.shares,
             "random": states,
             "fingerprints": dict(self.data.fingerprints),
+            "precision": self.fabric._precision.precision,
         }
         on_rank_zero(self.fabric, lambda: write_checkpoint(self.run / "latest.ckpt", checkpoint))
 
@@ -392,6 +393,15 @@ class Trainer:
             log.info("%s: no checkpoint yet, starting from the beginning", path)
             return
         check_fingerprints(path, checkpoint.get("fingerprints", {}), self.data.fingerprints)
+        precision = self.fabric._precision.precision
+        if checkpoint.get("precision", precision) != precision:
+            log.warning(
+                "goes on in %s, and was computed in %s before: losses are no longer those of a run without a"
+                " stop; --precision %s keeps them",
+                precision,
+                checkpoint["precision"],
+                checkpoint["precision"],
+            )
         try:
             self.model.load_state_dict(checkpoint["model"])
         except RuntimeError as error:

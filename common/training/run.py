@@ -7,7 +7,7 @@ RunConfig   folder.py             preparation.py          recognition/  loaders.
 import logging
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -82,7 +82,7 @@ def train(modality: Modality, config: RunConfig) -> Trainer:
 def _train(modality: Modality, config: RunConfig, group: Group) -> Trainer:
     """Train as one of the ranks of a group."""
     fabric, seed = group.fabric, config.training.seed
-    agree_on_settings(group, as_json(config))
+    agree_on_settings(group, as_json(config) | {"computes in": fabric._precision.precision})
     other = Recognizer.load(modality, config.start_from) if config.start_from and not group.rank else None
     found = group.from_rank_zero(lambda: _prepare(modality, config, other))
     agree_on_files(group, [*found.training, *found.development], modality.measure)
@@ -152,7 +152,9 @@ def _prepare(modality: Modality, config: RunConfig, other: Recognizer | None) ->
     """
     head = config.head
     settings = as_json(config) | {"unicode_form": resolve_unicode_form(config.unicode_form, other)}
-    check_folder(config.run, config.resume, settings)
+    sections = {one.name: type(getattr(config, one.name)) for one in fields(config)}
+    known = {name: kind for name, kind in sections.items() if is_dataclass(kind)}
+    check_folder(config.run, config.resume, settings, known)
     training, problems = usable_examples(modality, config.train, config.corpus, head)
     development, dev_problems = usable_examples(modality, config.dev, config.corpus, head)
     if other is not None and config.start_case == "fold":

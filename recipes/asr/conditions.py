@@ -44,7 +44,7 @@ def versions_of(
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Yield the name of each condition, and sound (N,) as it is heard there."""
     noise = part_of(noises[rng.integers(len(noises))], len(samples), rng)
-    yield "noise", add_noise(samples, noise.astype(np.float32), command.snr_db)
+    yield "noise", add_noise(samples, noise, command.snr_db)
     yield "telephone", keep_band(samples, *command.band_hz, RATE_HZ)
 
 
@@ -58,7 +58,7 @@ def main() -> None:
         for name, sound in versions_of(samples, command, noises, rng):
             path = command.folder / name / f"{number:05d}.flac"
             path.parent.mkdir(parents=True, exist_ok=True)
-            soundfile.write(path, sound / max(1.0, np.abs(sound).max()), RATE_HZ)
+            soundfile.write(path, sound / np.abs(sound).max(initial=1.0), RATE_HZ)
             examples.setdefault(name, []).append(replace(example, source=str(path)))
     for name, written in examples.items():
         write_manifest(command.folder / f"{name}.jsonl", written)

@@ -31,11 +31,10 @@ train() {
         --schedule one-cycle --cache "$run/signals" "${@:4}"
 }
 noises=(--augment.noises "$speech/noise/noise.jsonl" --augment.rooms "$speech/noise/rir.jsonl")
-train "$readers" first asr/models/english.safetensors --epochs 7 --learning-rate 7e-4 \
-    --warmup-steps 100 --seed 3 "$@"
-train "$spoken" second "$run/first/best.safetensors" --epochs 4 --learning-rate 6e-4 --warmup-steps 60 --seed 5 \
+train "$readers" first asr/models/english.safetensors --epochs 7 --learning-rate 7e-4 --seed 3 "$@"
+train "$spoken" second "$run/first/best.safetensors" --epochs 4 --learning-rate 6e-4 --seed 5 \
     "${noises[@]}" "$@"
-train "$spoken" third "$run/second/best.safetensors" --epochs 4 --learning-rate 5e-4 --warmup-steps 60 --seed 6 \
+train "$spoken" third "$run/second/best.safetensors" --epochs 4 --learning-rate 5e-4 --seed 6 \
     "${noises[@]}" "$@"
 
 # the mean of both networks (Wortsman and others 2022) reads all of them better than either

@@ -2,7 +2,8 @@
 
 Weights in int8 come back as float32 with the values that int8 left them, so that the network reads what the
 exported one reads. Alphabet, settings of the search, language models and card stay. For CTC networks of LSTM
-layers whose convolutions are in float32, as `export` writes them without --calibration.
+layers whose convolutions are in float32, as `export` writes them without --calibration; not for sound with
+--normalise global, whose statistics become part of the graph.
 """
 
 from dataclasses import dataclass, replace
@@ -17,21 +18,24 @@ from onnx import numpy_helper
 from asr.modality import ASR
 from common.command_line.flag import Positional
 from common.command_line.parser import parse
-from common.decoding.storage import decoder_from, symbols_from_dict
 from common.files.onnx_file import read_onnx
 from common.network.convolution import RELU_GAIN
 from common.recognition.configuration import model_config
-from common.recognition.loading import load_recognizer
 from common.recognition.modality import Modality
 from common.recognition.recognizer import Recognizer
+from common.recognition.runtime import OnnxRecognizer
+from common.recognition.transcriber import Transcriber
 from ocr.modality import OCR
 
 GATES = [0, 2, 3, 1]
 """the places of the gates i, f, g and o of torch among those of ONNX, which are i, o, f and g"""
+TINY = 1e-12
 KINDS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 DIRECTIONS = ("forwards", "backwards")
-LARGEST_DIFFERENCE = 0.1
-"""of log-probabilities, between float32 and int8 activations, on noise and on average"""
+GIVEN = ("front_end.spectrogram.", "front_end.band_")
+"""prefixes of the tensors that the settings give; those of --normalise global are trained"""
+LARGEST_DIFFERENCE, DRAWS = 0.3, 8
+"""of log-probabilities, between float32 and int8 activations, on average over this many pieces of noise"""
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,7 @@ class Graph:
         for name, kernel in list(state.items()):
             if kernel.ndim == 4 and kernel.dtype == np.float32:  # its length is a gain again
                 length = np.sqrt(np.square(kernel).sum((1, 2, 3)))
-                state[name] = kernel / length[:, None, None, None]
+                state[name] = kernel / np.maximum(length, TINY)[:, None, None, None]
                 state[f"{name.removesuffix('weight')}gain"] = length / RELU_GAIN
         return state
 
@@ -103,43 +107,49 @@ class Graph:
         return (values - zeros[..., None, :]) * scales[..., None, :]
 
 
-def restored(modality: Modality, path: Path) -> Recognizer:
-    """Return the recognizer of an exported file.
+def restored(modality: Modality, path: Path) -> tuple[Recognizer, OnnxRecognizer]:
+    """Return the recognizer of an exported file, and the exported one.
 
     Raises:
-        ValueError: the task is not CTC, or a weight is not in the graph, as where convolutions are in int8.
+        ValueError: the file is none of this modality, the network is not one of CTC and LSTM layers, or a
+            weight is not in the graph, as where convolutions are in int8.
     """
-    file = read_onnx(path)
-    config = model_config(modality, file.header["config"])
-    if config.head.task != "ctc":
-        raise ValueError(f"{path}: a model of --task {config.head.task}; name one of --task ctc")
+    exported = OnnxRecognizer.load(modality, path)
+    config = model_config(modality, read_onnx(path).header["config"])
+    if (config.head.task, config.encoder.cell) != ("ctc", "lstm"):
+        raise ValueError(
+            f"{path}: a model of --task {config.head.task} and --cell {config.encoder.cell};"
+            " name one of ctc and lstm"
+        )
     config = replace(config, encoder=replace(config.encoder, shortcut=False, intermediate_weight=0.0))
-    alphabet = symbols_from_dict(file.header["alphabet"])
-    recognizer = Recognizer(modality, config, alphabet, file.header["card"])
-    found, trained = Graph(path).state(), dict(recognizer.named_parameters())
+    recognizer = Recognizer(modality, config, exported.alphabet, exported.card)
+    found = Graph(path).state()
+    given = GIVEN[:1] if getattr(config.front_end, "normalise", "") == "global" else GIVEN
     for name, values in recognizer.state_dict().items():
-        if name not in found and name not in trained:
-            continue  # a constant of the front end, which the exported file may compute elsewhere
+        if name.startswith(given):
+            continue
         if name not in found or found[name].shape != tuple(values.shape):
             raise ValueError(
-                f"{path}: has no {name} as it was trained; name a model without int8 convolutions"
+                f"{path}: has no {name} as it was trained; name a model without int8 convolutions and not of"
+                " --normalise global"
             )
         values.copy_(torch.from_numpy(found[name].copy()))
-    recognizer.decoder, _ = decoder_from(alphabet, file.header["decoding"], file.tensors())
-    return recognizer.eval()
+    recognizer.decoder = exported.decoder
+    return recognizer.eval(), exported
+
+
+def distance(first: Transcriber, second: Transcriber, shape: tuple[int, ...]) -> float:
+    """Return the mean difference of the log-probabilities of drawn noise of a shape (T, ...)."""
+    draws = np.random.default_rng(1).normal(0, 0.1, (DRAWS, *shape)).astype(np.float32)
+    ours, theirs = (np.concatenate(one.log_probs(list(draws)).each()) for one in (first, second))
+    return float(np.abs(ours - theirs).mean())
 
 
 def main() -> None:
     """Write the model file, once its output on noise is that of the exported model."""
     command = parse(Restore)
-    modality = {"asr": ASR, "ocr": OCR}[command.modality]
-    recognizer = restored(modality, command.exported)
-    shape = (100 * recognizer.stride, *recognizer.step_shape)
-    noise = np.random.default_rng(1).standard_normal(shape).astype(np.float32)
-    ours, theirs = (
-        one.log_probs([noise]).each()[0] for one in (recognizer, load_recognizer(modality, command.exported))
-    )
-    apart = float(np.abs(ours - theirs).mean())
+    recognizer, exported = restored({"asr": ASR, "ocr": OCR}[command.modality], command.exported)
+    apart = distance(recognizer, exported, (100 * recognizer.stride, *recognizer.step_shape))
     if not apart <= LARGEST_DIFFERENCE:
         raise ValueError(f"{command.exported}: gives log-probabilities that differ by {apart:.2f} on average")
     print(f"{command.output}: its log-probabilities differ by {apart:.4f} on average from the exported ones")

@@ -181,6 +181,15 @@ def test_a_drawn_band_lies_between_its_edges_and_moves_nothing() -> None:
         assert power[[301, 1000, 2999]].min() > 0.49
 
 
+def test_a_band_of_nothing_is_nothing_and_one_above_all_frequencies_is_refused() -> None:
+    assert not len(keep_band(np.zeros(0, np.float32), 300, 3400, RATE_HZ))
+    config = AugmentConfig(band_probability=0.1, band_low_hz=(300, 500))
+    with pytest.raises(ValueError, match="1000 samples a second is 500; choose less"):
+        build_augment(config, SignalConfig(sample_rate_hz=1000))
+    build_augment(config, SignalConfig(sample_rate_hz=1002))
+    build_augment(AugmentConfig(band_low_hz=(300, 500)), SignalConfig(sample_rate_hz=1000))
+
+
 @pytest.mark.parametrize(
     "edges",
     [

@@ -76,7 +76,7 @@ def _train(
 ) -> Trainer:
     """Train as one of the ranks of a group; the arguments are those of `train_recurrent`."""
     settings, fabric, described = arguments.settings, group.fabric, as_json(arguments)
-    agree_on_settings(group, described)
+    agree_on_settings(group, described | {"computes in": fabric._precision.precision})
 
     def prepare() -> tuple[Texts, Texts]:
         check_folder(run, settings.resume, described)

@@ -109,6 +109,21 @@ def test_a_checkpoint_of_an_older_version_goes_on_with_its_patience(tmp_path: Pa
     assert again.progress.patience_best == 0.5 and again.progress.waited == 1
 
 
+def test_a_run_that_goes_on_in_another_precision_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "run" / "latest.ckpt"
+    trainer_of(tmp_path / "run", [(50.0, 90.0)], patience=0).fit()
+    checkpoint = read_checkpoint(path)
+    trainer_of(tmp_path / "run", [(50.0, 90.0)] * 2, patience=0).resume()
+    assert not caplog.messages
+    write_checkpoint(path, checkpoint | {"precision": "bf16-mixed"})
+    trainer_of(tmp_path / "run", [(50.0, 90.0)] * 2, patience=0).resume()
+    (said,) = caplog.messages
+    assert said.startswith("goes on in 32-true, and was computed in bf16-mixed before")
+    assert said.endswith("--precision bf16-mixed keeps them")
+
+
 def test_a_run_is_resumed_only_with_what_it_was_trained_on(tmp_path: Path) -> None:
     before = {"training data": "2 lines, 1234", "symbols": "3 of them, abcd"}
     trainer_of(tmp_path / "run", [(50.0, 90.0)], 0, before).fit()

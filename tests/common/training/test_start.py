@@ -26,7 +26,8 @@ TASKS: dict[str, HeadConfig] = {
 def model_of(symbols: Symbols, head: HeadConfig, seed: int, **encoder: Any) -> Recognizer:
     torch.manual_seed(seed)
     kind = KINDS["ocr"]
-    config = ModelConfig(kind.signal, kind.front_end, EncoderConfig(hidden_size=4, layers=1, **encoder), head)
+    shape = EncoderConfig(**{"hidden_size": 4, "layers": 1} | encoder)
+    config = ModelConfig(kind.signal, kind.front_end, shape, head)
     return Recognizer(kind.modality, config, symbols).eval()
 
 
@@ -59,6 +60,35 @@ def test_each_symbol_has_the_weights_that_it_had(task: str, theirs: str, ours: s
         for layer in layers:
             for name, row in after[layer].items():
                 assert row.equal(wanted[layer][name] if name in wanted[layer] else before[layer][name])
+
+
+BESIDE = {"layers": 2, "shortcut": True, "intermediate_weight": 0.3}
+"""an encoder with both heads that help in training"""
+
+
+@pytest.mark.parametrize("task", ["ctc", "frames"])
+def test_heads_that_help_in_training_start_like_the_head(task: str) -> None:
+    kind, head = Names if task == "frames" else Alphabet, TASKS[task]
+    other, model = (
+        model_of(kind(tuple(text)), head, seed, **BESIDE) for seed, text in ((1, "abc"), (2, "cxa"))
+    )
+    wanted = rows_by_symbol(other, head)
+    copy_weights(model, other)
+    after = rows_by_symbol(model, head)
+    assert {name.partition(".")[0] for name in after} == {"head", "shortcut", "intermediate"}
+    for layer, rows in after.items():
+        assert rows["a"].equal(wanted[layer]["a"]) and rows["c"].equal(wanted[layer]["c"])
+
+
+@pytest.mark.parametrize("ours", [BESIDE, {"layers": 2}])
+def test_heads_that_help_in_training_may_be_new_or_gone(ours: dict[str, Any]) -> None:
+    theirs = {"layers": 2} if "shortcut" in ours else BESIDE
+    other = model_of(Alphabet(("a", "b")), HeadConfig(), 1, **theirs)
+    model = model_of(Alphabet(("a", "b")), HeadConfig(), 2, **ours)
+    beside = {name: one.clone() for name, one in model.state_dict().items() if name not in other.state_dict()}
+    copy_weights(model, other)
+    for name, values in model.state_dict().items():
+        assert values.equal(beside[name] if name in beside else other.state_dict()[name]), name
 
 
 def test_the_symbols_of_the_model_stay_in_their_order_and_new_ones_follow() -> None:
