@@ -13,17 +13,15 @@ from torch import Tensor, nn
 from common.data.batch_plan import padded
 from common.data.batching import Batch
 from common.data.frame_targets import FrameLabels
-from common.decoding.alignment import align
 from common.decoding.arrays import to_numpy
+from common.decoding.attention.placing import placed
 from common.decoding.attention.search import AttentionHypothesis, attention_search
 from common.decoding.decoder import Decoder, DecodingConfig
-from common.decoding.greedy import Hit
 from common.decoding.hypothesis import Hypothesis
 from common.decoding.labelled import LabelDecoder
 from common.decoding.storage import decoder_from, decoder_tensors, symbols_from_dict
 from common.files.model_file import read_model, write_model
 from common.network.attention_decoder import AttentionDecoder
-from common.network.ctc import required_steps
 from common.network.heads import AttentionHead, CTCHead, FrameHead, SequenceHead, head_outputs
 from common.network.recurrent import RecurrentEncoder, reverse_within_lengths
 from common.recognition.configuration import ModelConfig, model_config
@@ -348,27 +346,10 @@ class Recognizer(nn.Module, Transcriber):
         )
 
     def _hypothesis(self, found: AttentionHypothesis, output: Encoded, row: int) -> Hypothesis:
-        """Return a hypothesis with the steps of its labels.
-
-        The steps come from an alignment by CTC if CTC can spell the labels, or else from the peaks of
-        attention. If neither is possible, or attention does not move forwards, each label has all steps.
-        """
-        steps = int(output.lengths[row])
-        places = [(0, steps, steps // 2)] * len(found.labels)
-        if output.ctc_log_probs is not None and required_steps(found.labels) <= steps:
-            aligned = align(to_numpy(output.ctc_log_probs[row, :steps]), found.labels).hits
-            places = [(hit.start, hit.end, hit.peak) for hit in aligned]
-        elif found.steps is not None:
-            reverse = self.config.encoder.reverse_source
-            looked = [steps - 1 - int(step) if reverse else int(step) for step in found.steps]
-            places = [(step, step + 1, step) for step in looked] if looked == sorted(looked) else places
-        hits = [
-            Hit(label, start, end, confidence, peak)
-            for label, confidence, (start, end, peak) in zip(
-                found.labels, found.confidences, places, strict=True
-            )
-        ]
-        return Hypothesis(hits, found.score)
+        """Return a hypothesis of the signal `row` with the steps of its labels."""
+        steps, ctc = int(output.lengths[row]), output.ctc_log_probs
+        rows = None if ctc is None else to_numpy(ctc[row, :steps])  # (S, C)
+        return placed(found, steps, rows, self.config.encoder.reverse_source)
 
     def described(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """Return the header of the model file, and the tensors of the decoder.
